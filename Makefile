@@ -1,0 +1,50 @@
+# Two commands do all the set-up: `make demo` and `make test`. The rest is for developers.
+
+# What building needs, what the tests and the lab need besides, what the bench compares with.
+BUILD = libpcap-dev gcc libc6-dev
+TEST = curl g++ haproxy iproute2 nftables procps python3-venv tcpdump wireshark-common conntrack
+BENCH = time tcpdump tcptrace tshark wireshark-common
+
+.PHONY: help demo test lint fuzz record schema bench deny build-needs test-needs
+
+help:
+	@echo "make demo     build hopscope and run it on bundled recordings"
+	@echo "make test     everything that must pass: lints, tests, the live lab, fuzzing"
+	@echo "make record   record pcaps/ anew in network namespaces (root)"
+	@echo "make bench    speed and memory beside tcpdump, capinfos, tcptrace and tshark"
+	@echo "make schema   renew schema/ from the types"
+	@echo "make deny     licences and sources of dependencies"
+
+build-needs:
+	@scripts/packages $(BUILD)
+
+test-needs: build-needs
+	@scripts/packages $(TEST)
+	@scripts/envoy target/venv
+
+demo: build-needs
+	@cargo build --quiet --release --locked
+	@scripts/demo $(CURDIR)/target/release/hopscope
+
+test: test-needs lint
+	cargo test --workspace --locked
+	fuzz/run.sh
+
+lint: build-needs
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+record: test-needs
+	cargo build --quiet --locked --package hopscope-tests --bins
+	target/debug/record --out pcaps
+
+schema: build-needs
+	cargo run --quiet --locked -- schema > schema/hopscope.report.v1.json
+
+bench: build-needs
+	@scripts/packages $(BENCH)
+	@scripts/bench
+
+deny:
+	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
+	cargo deny check bans licenses sources

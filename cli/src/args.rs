@@ -1,0 +1,99 @@
+//! The command line.
+
+use std::ffi::OsString;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Tells, from packets, who ended a TCP connection and when keepalive probes fired.
+#[derive(Parser)]
+#[command(version, styles = STYLES, max_term_width = 100, propagate_version = true)]
+#[command(
+    after_help = "Exit codes: 0 fine, 1 expectations not met, 2 could not run.\n\
+    Start with 'hopscope read --help'."
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// When to use colour; 'auto' honours NO_COLOR.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Read captures: who ended each connection, and when keepalive probes fired.
+    Read(Read),
+    /// Print the JSON Schema of 'read --format json'.
+    Schema,
+}
+
+const READ_EXAMPLES: &str = "\
+Examples:
+  hopscope read gw.pcap                        every connection in a capture
+  hopscope read client.pcap lb.pcap gw.pcap    captures of several hops, a vantage each
+  hopscope read gw=/tmp/trace-17.pcapng        call the vantage 'gw'
+  hopscope read -f 'tcp port 8080' gw.pcap     only what a pcap filter lets pass
+  hopscope read --flow 3 gw.pcap               what happened on flow 3, event by event
+  hopscope read --format json gw.pcap | jq '.flows[] | select(.end == \"rst\")'
+  ssh node tcpdump -i any -U -w - tcp | hopscope read -
+
+Captures may be pcap or pcapng, plain or compressed with gzip or zstd. Each is a vantage of its
+own: put the pieces of a rotated capture together first (mergecap -F pcap -w gw-all.pcap gw.pcap*).";
+
+/// Arguments of `read`.
+#[derive(Args)]
+#[command(after_help = READ_EXAMPLES)]
+pub(crate) struct Read {
+    /// Captures to read; '-' is standard input, NAME=FILE names the vantage.
+    #[arg(required = true, value_name = "[NAME=]FILE")]
+    pub(crate) captures: Vec<OsString>,
+    /// Only frames that this filter lets pass, in pcap syntax (man pcap-filter). It sees frames as
+    /// captured: the outside of a tunnel, and VLAN tags only with 'vlan and ...'.
+    #[arg(short, long, value_name = "FILTER")]
+    pub(crate) filter: Option<String>,
+    /// How to print the report.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: Format,
+    /// All flows in the table, not only the twenty most telling.
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// The timeline of one flow, by its number in the table.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["all", "format"])]
+    pub(crate) flow: Option<u64>,
+}
+
+/// Formats of a report.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// One document: schema hopscope.report.v1.
+    Json,
+    /// One object a line: vantages, then flows, each with its "type".
+    Ndjson,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The arguments of this process; usage errors end it with exit code 2.
+pub(crate) fn parse() -> Cli {
+    Cli::parse()
+}

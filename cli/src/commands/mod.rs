@@ -1,0 +1,55 @@
+//! The commands, one file each.
+
+mod read;
+mod schema;
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::args::{Cli, Color, Command};
+
+/// Something was printed, and whether all input could be read.
+pub(crate) enum Outcome {
+    /// All went well.
+    Fine,
+    /// Some input could not be read; what is wrong was said.
+    CouldNotRun,
+}
+
+/// Runs a command. A reader that has seen enough (`| head`) is no error.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    match cli.color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    let outcome = match cli.command {
+        Command::Read(args) => read::run(&args),
+        Command::Schema => schema::run(),
+    };
+    match outcome {
+        Ok(Outcome::Fine) => ExitCode::SUCCESS,
+        Ok(Outcome::CouldNotRun) => ExitCode::from(2),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// One line on standard error.
+pub(crate) fn complain(what: &str) {
+    anstream::eprintln!("hopscope: {}", crate::render::harmless(what));
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(broken)
+            || cause
+                .downcast_ref::<serde_json::Error>()
+                .and_then(serde_json::Error::io_error_kind)
+                .is_some_and(|kind| kind == io::ErrorKind::BrokenPipe)
+    })
+}

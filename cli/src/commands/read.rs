@@ -1,0 +1,272 @@
+//! `hopscope read`.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, IsTerminal};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use anyhow::Context;
+use signal_hook::consts::SIGINT;
+use tracer::flow::{Flow, FlowId, FlowTable, Observer, Timeline};
+use tracer::report::Report;
+use tracer::source::{Capture, Filter, open_file};
+use tracer::vantage::{Reading, Vantage};
+
+use super::{Outcome, complain};
+use crate::args::{Format, Read};
+use crate::progress::Progress;
+use crate::render;
+
+/// A capture as named on the command line.
+struct Input<'a> {
+    name: String,
+    /// `-` is standard input.
+    path: &'a Path,
+}
+
+impl Input<'_> {
+    fn is_stdin(&self) -> bool {
+        self.path == Path::new("-")
+    }
+
+    /// As messages name it.
+    fn told(&self) -> Cow<'_, str> {
+        if self.is_stdin() {
+            "standard input".into()
+        } else {
+            self.path.to_string_lossy()
+        }
+    }
+}
+
+type Source = (Vec<Vantage>, Vec<Flow>);
+
+/// Reads all captures that can be read, says which cannot, and prints the report.
+pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
+    if let Some(expression) = &args.filter {
+        Filter::new(expression)?;
+    }
+    let inputs = inputs(&args.captures);
+    if let Some(index) = inputs
+        .iter()
+        .position(|input| input.path.as_os_str().is_empty())
+    {
+        let argument = args.captures[index].to_string_lossy();
+        anyhow::bail!("argument {} names no file ('{argument}')", index + 1);
+    }
+    let on_stdin = inputs.iter().filter(|input| input.is_stdin()).count();
+    anyhow::ensure!(
+        on_stdin <= 1,
+        "standard input can be read once: name '-' once"
+    );
+    if on_stdin > 0 {
+        outlive_interrupt()?;
+    }
+    let progress = Progress::new(inputs.iter().map(|input| input.path));
+    if let Some(flow) = args.flow {
+        return timeline(args, &inputs, FlowId(flow), &progress);
+    }
+    let read = in_parallel(&inputs, |input| {
+        read_one(input, args, FlowTable::new(0, ()), &progress).map(|(source, ())| source)
+    });
+    progress.finish();
+    let (sources, outcome) = sort_out(&inputs, read);
+    if sources.is_empty() {
+        return Ok(outcome);
+    }
+    let report = Report::new(sources);
+    match args.format {
+        Format::Table => render::table(&report, args.all)?,
+        Format::Json => render::json(&report)?,
+        Format::Ndjson => render::ndjson(&report)?,
+    }
+    Ok(outcome)
+}
+
+/// The timeline of one flow. Captures are read one after the other, so that the numbers of flows
+/// are known as they begin and only the events of this one are kept.
+fn timeline(
+    args: &Read,
+    inputs: &[Input<'_>],
+    flow: FlowId,
+    progress: &Progress,
+) -> anyhow::Result<Outcome> {
+    let mut first_id = 0;
+    let mut events = Vec::new();
+    let read = inputs
+        .iter()
+        .map(|input| {
+            let table = FlowTable::new(first_id, Timeline::of(flow));
+            let (source, timeline) = read_one(input, args, table, progress)?;
+            first_id += source.1.len() as u64;
+            events.extend(timeline.into_events());
+            Ok(source)
+        })
+        .collect();
+    progress.finish();
+    let (sources, outcome) = sort_out(inputs, read);
+    if sources.is_empty() {
+        return Ok(outcome);
+    }
+    let report = Report::new(sources);
+    let place = usize::try_from(flow.0).unwrap_or(usize::MAX);
+    let found = report
+        .flows
+        .get(place)
+        .with_context(|| match report.flows.len() {
+            0 if args.filter.is_some() => "the filter left no flow".to_owned(),
+            0 => "there are no flows in what was read".to_owned(),
+            count => format!(
+                "there is no flow {}: the flows are 0 to {}",
+                flow.0,
+                count - 1
+            ),
+        })?;
+    render::timeline(found, &events)?;
+    Ok(outcome)
+}
+
+fn read_one<O: Observer>(
+    input: &Input<'_>,
+    args: &Read,
+    table: FlowTable<O>,
+    progress: &Progress,
+) -> anyhow::Result<(Source, O)> {
+    let capture = if input.is_stdin() {
+        anyhow::ensure!(
+            !io::stdin().is_terminal(),
+            "standard input is a terminal; pipe a capture into it (tcpdump -U -w - | hopscope read -)"
+        );
+        Capture::new(progress.count(io::stdin()))
+    } else {
+        Capture::new(progress.count(open_file(input.path)?))
+    }?;
+    let filter = args.filter.as_deref().map(Filter::new).transpose()?;
+    let source = input.path.to_string_lossy();
+    let reading = Reading {
+        name: &input.name,
+        source: &source,
+        filter,
+    };
+    let (vantages, flows, observer) = tracer::vantage::read(capture, reading, table)?;
+    Ok(((vantages, flows), observer))
+}
+
+/// Says what could not be read and keeps the rest, in the order of the command line.
+fn sort_out(inputs: &[Input<'_>], read: Vec<anyhow::Result<Source>>) -> (Vec<Source>, Outcome) {
+    let mut outcome = Outcome::Fine;
+    let mut sources = Vec::with_capacity(read.len());
+    for (input, result) in inputs.iter().zip(read) {
+        match result {
+            Ok(source) => {
+                let damage = source.0.first().and_then(|vantage| vantage.damage.as_ref());
+                if let Some(damage) = damage.filter(|damage| damage.is_error()) {
+                    complain(&format!(
+                        "{}: {damage}; everything before it is reported; copy or record it again",
+                        input.told()
+                    ));
+                    outcome = Outcome::CouldNotRun;
+                }
+                sources.push(source);
+            }
+            Err(error) => {
+                let name = input.told();
+                complain(&format!("{name}: {error:#}"));
+                outcome = Outcome::CouldNotRun;
+            }
+        }
+    }
+    (sources, outcome)
+}
+
+/// Names every capture: as given, or by its file name without what says that it is a capture. Where
+/// two would be called the same, their folders are named too.
+fn inputs(captures: &[OsString]) -> Vec<Input<'_>> {
+    let mut inputs: Vec<Input<'_>> = captures.iter().map(input).collect();
+    let mut times: HashMap<String, usize> = HashMap::new();
+    for input in &inputs {
+        *times.entry(input.name.clone()).or_default() += 1;
+    }
+    for input in inputs.iter_mut().filter(|input| times[&input.name] > 1) {
+        if let Some(folder) = input.path.parent().and_then(Path::file_name) {
+            input.name = format!("{}/{}", folder.to_string_lossy(), input.name);
+        }
+    }
+    inputs
+}
+
+fn input(capture: &OsString) -> Input<'_> {
+    let bytes = capture.as_bytes();
+    let equals = bytes.iter().position(|byte| *byte == b'=');
+    match equals.map(|place| (&bytes[..place], &bytes[place + 1..])) {
+        // A file may have an equals sign in its name.
+        Some((name, path)) if !name.contains(&b'/') && !Path::new(capture).exists() => Input {
+            name: String::from_utf8_lossy(name).into_owned(),
+            path: Path::new(OsStr::from_bytes(path)),
+        },
+        _ => Input {
+            name: vantage(Path::new(capture)),
+            path: Path::new(capture),
+        },
+    }
+}
+
+/// What a capture without a name of its own is called.
+fn vantage(path: &Path) -> String {
+    if path == Path::new("-") {
+        return "stdin".to_owned();
+    }
+    let file = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy();
+    let mut name = file.as_ref();
+    for ending in [".gz", ".zst", ".pcap", ".pcapng", ".cap", ".dmp"] {
+        name = name
+            .strip_suffix(ending)
+            .filter(|rest| !rest.is_empty())
+            .unwrap_or(name);
+    }
+    name.to_owned()
+}
+
+/// Does `work` for every item on as many threads as there are processors; results in order.
+fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(items.len());
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::with_capacity(items.len()));
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let index = next.fetch_add(1, Ordering::Relaxed)
+                    && let Some(item) = items.get(index)
+                {
+                    let result = work(item);
+                    results
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((index, result));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Ctrl-C on a pipeline ends the capturing program, whose last frames still have to be reported:
+/// only a second one ends this process.
+fn outlive_interrupt() -> io::Result<()> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&interrupted))?;
+    signal_hook::flag::register(SIGINT, interrupted)?;
+    Ok(())
+}

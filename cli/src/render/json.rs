@@ -1,0 +1,38 @@
+//! The report for programs.
+
+use std::io::{self, BufWriter, Write};
+
+use serde::Serialize;
+use tracer::report::{FlowReport, Report, VantageReport};
+
+/// One indented document.
+pub(crate) fn json(report: &Report) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    serde_json::to_writer_pretty(&mut out, report)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
+}
+
+/// A line of ndjson.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Line<'a> {
+    Report { schema: &'static str },
+    Vantage(&'a VantageReport),
+    Flow(&'a FlowReport),
+}
+
+/// One object a line.
+pub(crate) fn ndjson(report: &Report) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let lines = std::iter::once(Line::Report {
+        schema: report.schema,
+    })
+    .chain(report.vantages.iter().map(Line::Vantage))
+    .chain(report.flows.iter().map(Line::Flow));
+    for line in lines {
+        serde_json::to_writer(&mut out, &line)?;
+        writeln!(out)?;
+    }
+    Ok(out.flush()?)
+}

@@ -1,0 +1,34 @@
+//! Draws reports, one file each.
+
+mod flows;
+mod grid;
+mod json;
+mod table;
+mod telling;
+mod timeline;
+mod units;
+
+pub(crate) use self::json::{json, ndjson};
+pub(crate) use self::table::table;
+pub(crate) use self::timeline::timeline;
+
+/// Text from a file as a terminal may see it: what would steer it, break the line or turn the
+/// direction of writing shows as U+FFFD.
+pub(crate) fn harmless(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.replace(steers, "\u{fffd}")
+}
+
+/// Columns of the terminal; plenty where the output goes to a file.
+fn columns() -> usize {
+    match terminal_size::terminal_size_of(std::io::stdout()) {
+        Some((width, _)) => usize::from(width.0).max(40),
+        None => std::env::var("COLUMNS")
+            .ok()
+            .and_then(|c| c.parse().ok())
+            .unwrap_or(160),
+    }
+}

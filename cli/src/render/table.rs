@@ -1,0 +1,155 @@
+//! The report for people.
+
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+use tracer::report::{FlowReport, Report, Roles, VantageReport};
+use tracer::time::Time;
+
+use super::grid::{self, Column, Kind};
+use super::units::{count, seconds};
+use super::{columns, flows, harmless, telling};
+
+const SHOWN: usize = 20;
+const HEADING: Style = Style::new().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default();
+
+/// One line a flow, the most telling first, then the vantages and what they missed.
+pub(crate) fn table(report: &Report, all: bool) -> anyhow::Result<()> {
+    let mut out = anstream::stdout().lock();
+    let width = columns();
+    let order = telling::order(&report.flows);
+    let shown = if all {
+        order.len()
+    } else {
+        order.len().min(SHOWN)
+    };
+    let start = report.flows.iter().map(|flow| flow.first).min();
+    let heading = match start {
+        Some(start) => format!(
+            "{shown} of {}, times since {}",
+            order.len(),
+            milliseconds(start)
+        ),
+        None => "none: no TCP segments in what was read".to_owned(),
+    };
+    writeln!(out, "{HEADING}FLOWS{HEADING:#}  {heading}")?;
+    if shown > 0 {
+        let drawn = flows::flows(&order[..shown], start.unwrap_or_default(), width);
+        writeln!(out, "{}", drawn.text)?;
+        if !drawn.left_out.is_empty() {
+            writeln!(out, "no room for: {}", drawn.left_out.join(", "))?;
+        }
+    }
+    if let Some(rest) = flows::left_out(&order[shown..]) {
+        writeln!(out, "{rest}")?;
+    }
+    writeln!(
+        out,
+        "\n{HEADING}VANTAGES{HEADING:#}  {}",
+        report.vantages.len()
+    )?;
+    writeln!(out, "{}", vantages(&report.vantages, width))?;
+    for line in report
+        .vantages
+        .iter()
+        .flat_map(missing)
+        .chain(begins_later(&report.flows))
+    {
+        writeln!(out, "{WARNING}note{WARNING:#}  {line}")?;
+    }
+    Ok(())
+}
+
+fn vantages(vantages: &[VantageReport], width: usize) -> String {
+    let mut columns = [
+        ("vantage", Kind::Fixed),
+        ("from", Kind::Fixed),
+        ("for", Kind::Spare),
+        ("segments", Kind::Fixed),
+        ("duplicates", Kind::Fixed),
+        ("dropped", Kind::Spare),
+        ("source", Kind::Words),
+    ]
+    .map(|(name, kind)| Column {
+        cells: vec![name.to_owned()],
+        kind,
+    });
+    for vantage in vantages {
+        let lasted = vantage
+            .first
+            .zip(vantage.last)
+            .map(|(first, last)| last.since(first));
+        let cells = [
+            harmless(&vantage.name),
+            vantage.first.map(milliseconds).unwrap_or_default(),
+            lasted
+                .map(|lasted| seconds(lasted.as_secs_f64()))
+                .unwrap_or_default(),
+            vantage.segments.to_string(),
+            vantage.duplicates.to_string(),
+            vantage
+                .dropped
+                .map_or("not told".to_owned(), |dropped| dropped.to_string()),
+            harmless(&vantage.source),
+        ];
+        columns
+            .iter_mut()
+            .zip(cells)
+            .for_each(|(column, cell)| column.cells.push(cell));
+    }
+    grid::draw(columns.into(), width).text
+}
+
+/// RFC 3339, cut to milliseconds: the report has the rest.
+fn milliseconds(at: Time) -> String {
+    let text = at.to_string();
+    text.get(..23)
+        .map_or_else(|| text.clone(), |text| format!("{text}Z"))
+}
+
+/// What a vantage missed, as far as it can be known.
+fn missing(vantage: &VantageReport) -> impl Iterator<Item = String> {
+    let name = harmless(&vantage.name);
+    let mut lines = Vec::new();
+    if let Some(damage) = &vantage.damage {
+        lines.push(format!("{name}: {damage}; everything before it was read"));
+    }
+    if let Some(dropped) = vantage.dropped.filter(|&dropped| dropped > 0) {
+        lines.push(format!(
+            "{name}: {} lost while capturing",
+            count(dropped, "frame")
+        ));
+    }
+    for (reason, frames) in &vantage.skipped {
+        let frames = count(*frames, "frame");
+        lines.push(format!(
+            "{name}: {frames} skipped: {}",
+            reason.replace('_', " ")
+        ));
+    }
+    if vantage.filtered_out > 0 {
+        let frames = count(vantage.filtered_out, "frame");
+        lines.push(format!("{name}: {frames} left out by the filter"));
+    }
+    if vantage.cut > 0 {
+        let segments = count(vantage.cut, "segment");
+        lines.push(format!(
+            "{name}: payload of {segments} cut by the snap length (lengths are known)"
+        ));
+    }
+    lines.into_iter()
+}
+
+fn begins_later(flows: &[FlowReport]) -> Option<String> {
+    let inferred = flows
+        .iter()
+        .filter(|flow| flow.roles == Roles::Inferred)
+        .count();
+    (inferred > 0).then(|| {
+        format!(
+            "{} began before the capture: who is client and who server is inferred",
+            count(inferred as u64, "flow")
+        )
+    })
+}

@@ -1,0 +1,71 @@
+//! Any bytes, read as a capture.
+
+use std::io::Read;
+
+use tracer::flow::{FlowId, FlowTable, Timeline};
+use tracer::report::Report;
+use tracer::source::Capture;
+use tracer::vantage::{Reading, read};
+
+use super::check;
+
+/// Reads `data` from file to report, at once and in small pieces: neither may fail in any way but
+/// those that the types name, both must find the same, and what is counted must add up.
+pub fn capture(data: &[u8]) {
+    let whole = report(std::io::Cursor::new(data.to_vec()));
+    let pieces = Pieces {
+        data: data.to_vec(),
+        at: 0,
+        piece: 1 + data.len() % 61,
+    };
+    let pieces = report(pieces);
+    // Of damaged gzip data, a decompressor that is given more at once gives less.
+    let damaged = |result: &Result<String, String>| match result {
+        Ok(report) => report.contains("reading stopped after"),
+        Err(error) => error.contains("cannot read it"),
+    };
+    if !damaged(&whole) && !damaged(&pieces) {
+        assert_eq!(whole, pieces, "reading in pieces changes the result");
+    }
+}
+
+/// The report as JSON, or what is wrong.
+fn report(stream: impl Read + Send + 'static) -> Result<String, String> {
+    let capture = Capture::new(stream).map_err(|error| error.to_string())?;
+    let reading = Reading {
+        name: "fuzz",
+        source: "fuzz",
+        filter: None,
+    };
+    let table = FlowTable::new(0, Timeline::of(FlowId(0)));
+    let (vantages, flows, timeline) =
+        read(capture, reading, table).map_err(|error| error.to_string())?;
+    let report = Report::new(vec![(vantages, flows)]);
+    for vantage in &report.vantages {
+        check::vantage(vantage, &report.flows);
+    }
+    for flow in &report.flows {
+        check::flow(flow);
+    }
+    if let Some(flow) = report.flows.first() {
+        check::timeline(flow, &timeline.into_events());
+    }
+    Ok(serde_json::to_string(&report).expect("a report is JSON"))
+}
+
+/// A stream that yields a few bytes at a time, as a pipe may.
+struct Pieces {
+    data: Vec<u8>,
+    at: usize,
+    piece: usize,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let rest = &self.data[self.at..];
+        let count = rest.len().min(self.piece).min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.at += count;
+        Ok(count)
+    }
+}

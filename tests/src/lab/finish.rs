@@ -1,0 +1,209 @@
+//! The end of a run: captures stopped, tracer and counters read, the truth written down.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    sync::atomic::Ordering,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::Signal;
+
+use super::{
+    counters::{self, Counters},
+    envoy,
+    process::run,
+    rig::{Lab, SEVERED},
+    scenarios::Scenario,
+    sockets::Sockets,
+    trace::{Event, What},
+    truth::{Joiner, Translation, Truth, VantageTruth},
+    wait,
+};
+
+const CUT: &str = "hopscope: captures end";
+
+impl Lab {
+    /// Stops the captures and writes down the truth.
+    ///
+    /// # Errors
+    /// When tracer and captures do not cover the same: then the recording is worth nothing.
+    pub fn finish(&mut self, scenario: &Scenario) -> Result<Truth> {
+        self.settle()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        self.trace.mark(CUT)?;
+        let ended = jiff::Timestamp::now();
+        let mut vantages = BTreeMap::new();
+        for capture in self.captures.drain(..) {
+            let vantage = capture.vantage;
+            let truth = VantageTruth {
+                node: vantage.node.to_owned(),
+                interface: vantage.interface.name().to_owned(),
+                dropped: capture.stop()?,
+            };
+            vantages.insert(vantage.name.to_owned(), truth);
+        }
+        let after = self.counters()?;
+        let events = self.trace.stop()?;
+        let events = self.until_cut(&events, now.as_secs_f64())?;
+        for (_, mut server) in self.servers.drain(..) {
+            server.stop(Signal::TERM)?;
+        }
+        self.copy_logs()?;
+        let namespaces: BTreeMap<String, Counters> = after
+            .iter()
+            .map(|(node, after)| {
+                (
+                    node.clone(),
+                    counters::difference(&self.before[node], after),
+                )
+            })
+            .collect();
+        let mut sockets = Sockets::read(&events);
+        sockets.retain(|socket| self.ours(socket.local, socket.remote));
+        let marked = |event: &Event| matches!(&event.what, What::Mark(m) if m.contains(SEVERED));
+        let since = events
+            .iter()
+            .find(|event| marked(event))
+            .map(|event| event.at);
+        let joiner = Joiner {
+            severed: self.severed.zip(since),
+            net: &self.net,
+            vantages: scenario.vantages,
+            nat: &self.translations()?,
+            redirect: self.redirect,
+            counters: &namespaces,
+            epoch: self.epoch,
+        };
+        let truth = Truth {
+            scenario: scenario.name.to_owned(),
+            description: scenario.description.to_owned(),
+            cause: scenario.cause.to_owned(),
+            ended_by_node: scenario.ended_by.map(str::to_owned),
+            software: software(),
+            started: self.started.to_string(),
+            ended: ended.to_string(),
+            nodes: scenario.nodes.iter().map(|&node| node.to_owned()).collect(),
+            vantages,
+            connections: joiner.connections(&sockets),
+            namespaces,
+        };
+        let text = serde_json::to_string_pretty(&truth)? + "\n";
+        fs::write(self.results().join("truth.json"), text).context("writing truth.json")?;
+        Ok(truth)
+    }
+
+    /// Gives segments on their way a moment to arrive; what a dead path holds up never does.
+    fn settle(&self) -> Result<()> {
+        let moving = |table: &str| {
+            table.lines().skip(1).any(|line| {
+                let state = line.split_whitespace().nth(3);
+                // SYN_SENT, SYN_RECV, FIN_WAIT1, LAST_ACK, CLOSING.
+                state.is_some_and(|state| ["02", "03", "04", "09", "0B"].contains(&state))
+            })
+        };
+        let quiet = wait::until("connections to settle", Duration::from_secs(1), || {
+            for node in &self.net.nodes {
+                if moving(&node.proc_net("tcp")?) || moving(&node.proc_net("tcp6")?) {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        });
+        if quiet.is_err() && wait::interrupted().load(Ordering::Relaxed) {
+            return quiet;
+        }
+        // tcpdump reads each packet as it comes; a delayed ACK comes within 40 ms.
+        wait::pause(Duration::from_millis(200))
+    }
+
+    /// The events before the captures were stopped; afterwards nothing may have been closed.
+    fn until_cut(&mut self, events: &[Event], now: f64) -> Result<Vec<Event>> {
+        let is_cut = |event: &Event| matches!(&event.what, What::Mark(text) if text.contains(CUT));
+        let cut = events
+            .iter()
+            .position(is_cut)
+            .context("the tracer lost the lab's mark: run again")?;
+        self.epoch = now - events[cut].at;
+        for event in &events[cut..] {
+            if let What::State { local, remote, .. } = event.what
+                && self.ours(local, remote)
+            {
+                bail!("{local} -> {remote} changed state while captures were ending: run again");
+            }
+        }
+        Ok(events[..cut].to_vec())
+    }
+
+    /// Whether both ends belong to this lab (another may run beside it in other addresses).
+    fn ours(&self, local: SocketAddr, remote: SocketAddr) -> bool {
+        let owned = |at: SocketAddr| self.net.owner(at.ip()).is_some();
+        let loopback = |at: SocketAddr| self.net.is_loopback(at.ip());
+        owned(local) && owned(remote) && !(loopback(local) && loopback(remote))
+    }
+
+    /// What a router named `nat` translated, as its conntrack table has it.
+    fn translations(&self) -> Result<Vec<Translation>> {
+        let Ok(node) = self.net.node("nat") else {
+            return Ok(Vec::new());
+        };
+        let table = node.proc_net("nf_conntrack")?;
+        Ok(table.lines().filter_map(translation).collect())
+    }
+
+    fn copy_logs(&self) -> Result<()> {
+        let mut texts: BTreeMap<&str, String> = BTreeMap::new();
+        for (file, name) in &self.kept {
+            let text = fs::read_to_string(file)
+                .with_context(|| format!("reading the log {}", file.display()))?;
+            texts.entry(name).or_default().push_str(&text);
+        }
+        for (name, text) in texts {
+            fs::write(self.results().join(format!("{name}.log")), text)
+                .with_context(|| format!("writing {name}.log"))?;
+        }
+        Ok(())
+    }
+}
+
+/// A line of /proc/net/nf_conntrack: the tuple of the request, then the tuple of the answer.
+fn translation(line: &str) -> Option<Translation> {
+    let values = |key: &str| -> Vec<&str> {
+        let words = line.split_whitespace();
+        words.filter_map(|word| word.strip_prefix(key)).collect()
+    };
+    let (src, dst) = (values("src="), values("dst="));
+    let (sport, dport) = (values("sport="), values("dport="));
+    let at = |addr: &[&str], port: &[&str], index: usize| -> Option<SocketAddr> {
+        let addr = addr.get(index)?.parse().ok()?;
+        Some(SocketAddr::new(addr, port.get(index)?.parse().ok()?))
+    };
+    Some(Translation {
+        before: (at(&src, &sport, 0)?, at(&dst, &dport, 0)?),
+        after: (at(&dst, &dport, 1)?, at(&src, &sport, 1)?),
+    })
+}
+
+fn software() -> BTreeMap<String, String> {
+    let first = |program: &str, args: &[&str]| {
+        let said = run(program, args).unwrap_or_default();
+        said.lines()
+            .find(|line| !line.is_empty())
+            .unwrap_or("unknown")
+            .trim()
+            .to_owned()
+    };
+    let envoy = envoy::binary().unwrap_or_default();
+    BTreeMap::from([
+        ("curl".to_owned(), first("curl", &["--version"])),
+        (
+            "envoy".to_owned(),
+            first(&envoy.to_string_lossy(), &["--version"]),
+        ),
+        ("haproxy".to_owned(), first("haproxy", &["-v"])),
+        ("kernel".to_owned(), first("uname", &["-sr"])),
+        ("tcpdump".to_owned(), first("tcpdump", &["--version"])),
+    ])
+}

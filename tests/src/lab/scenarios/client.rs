@@ -1,0 +1,100 @@
+//! What clients do: finish, give up, close one half.
+
+use anyhow::Result;
+
+use super::{CHAIN, CHAIN_ANY, CHAIN_SPLIT, Scenario, at, chain};
+use crate::lab::{Lab, capture::Interface, haproxy::Haproxy, netns::Family};
+
+/// Nothing is wrong.
+pub(super) const NORMAL: Scenario = Scenario {
+    name: "normal",
+    description: "Four requests over two client connections succeed, the pooled connections behind \
+                  the gateway are used again, and at the end the gateway and the sidecar are \
+                  stopped in an orderly way. Nobody is to blame.",
+    cause: "normal_close",
+    ended_by: Some("client"),
+    nodes: CHAIN,
+    family: Family::V4,
+    vantages: CHAIN_SPLIT,
+    drive: normal,
+};
+
+fn normal(lab: &mut Lab) -> Result<()> {
+    chain::whole(lab, 30, |_| {})?;
+    let ok = chain::url(lab, "lb", chain::LB, "/ok")?;
+    let slow = chain::url(lab, "lb", chain::LB, "/sleep/700")?;
+    let big = chain::url(lab, "lb", chain::LB, "/big/200000")?;
+    let out = ["-o", "/dev/null"];
+    for (name, urls) in [("client", [&ok, &slow]), ("client-2", [&big, &ok])] {
+        let args = [&out[..], &[urls[0].as_str()], &out[..], &[urls[1].as_str()]].concat();
+        let curl = lab.curl(name, &args)?;
+        chain::expect(curl, 10, 0)?;
+    }
+    lab.logged("gw", 4)?;
+    lab.logged("lb", 2)?;
+    lab.stop("gw")?;
+    lab.stop("sidecar")
+}
+
+/// The client's own time limit.
+pub(super) const GIVES_UP: Scenario = Scenario {
+    name: "client-gives-up",
+    description: "The app needs 6 s for its answer, curl waits 3 s (--max-time 3) and closes; the \
+                  load balancer, the gateway and the sidecar pass the close on. The client ended \
+                  it.",
+    cause: "client_gave_up",
+    ended_by: Some("client"),
+    nodes: CHAIN,
+    family: Family::V4,
+    vantages: CHAIN_ANY,
+    drive: gives_up,
+};
+
+fn gives_up(lab: &mut Lab) -> Result<()> {
+    chain::whole(lab, 30, |_| {})?;
+    let url = chain::url(lab, "lb", chain::LB, "/sleep/6000")?;
+    let curl = lab.curl("client", &["--max-time", "3", &url])?;
+    // 28: curl's operation timed out.
+    chain::expect(curl, 10, 28)?;
+    lab.logged("gw", 1)?;
+    lab.logged("lb", 1)?;
+    chain::says(lab, "gw", "downstream_remote_disconnect")?;
+    // accepted, got, answered (too late), closes.
+    lab.logged("app", 4)
+}
+
+/// FIN one way is not the end.
+pub(super) const HALF_CLOSE: Scenario = Scenario {
+    name: "half-close",
+    description: "The client sends its request and shuts its writing side at once; the load \
+                  balancer passes that on, the app answers 3 s later and closes. The close is a \
+                  half-close honoured to the end: nothing is wrong.",
+    cause: "half_close",
+    ended_by: Some("client"),
+    nodes: &["client", "lb", "pod"],
+    family: Family::V4,
+    vantages: &[
+        at("client", "client", Interface::Eth0),
+        at("lb-down", "lb", Interface::Eth0),
+        at("lb-up", "lb", Interface::Eth1),
+        at("pod", "pod", Interface::Eth0),
+    ],
+    drive: half_close,
+};
+
+fn half_close(lab: &mut Lab) -> Result<()> {
+    let app = lab.net.at("pod", chain::APP)?;
+    lab.app("pod", app, &[])?;
+    let listen = lab.net.at("lb", chain::LB)?;
+    let config = Haproxy {
+        listen,
+        server: app,
+        timeout: 30,
+    };
+    lab.haproxy("lb", "lb", &config)?;
+    let server = listen.to_string();
+    let client = lab.peer("client", &["half-close", &server, "/sleep/3000"])?;
+    chain::expect(client, 10, 0)?;
+    lab.logged("lb", 1)?;
+    lab.logged("app", 4)
+}

@@ -1,0 +1,97 @@
+//! What gateways do by themselves, and the chain on IPv6.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{CHAIN, CHAIN_ANY, CHAIN_SPLIT, Scenario, chain};
+use crate::lab::{Lab, envoy::Keepalive, netns::Family, wait};
+
+/// IPv6 from the client to the app.
+pub(super) const IPV6: Scenario = Scenario {
+    name: "ipv6",
+    description: "The whole chain on IPv6: an answer of 5 s succeeds while the gateway (keepalive \
+                  2/1/3) probes the load balancer; then a second client waits 3 s for an answer of \
+                  5 s and gives up. The client ended the second one.",
+    cause: "client_gave_up",
+    ended_by: Some("client"),
+    nodes: CHAIN,
+    family: Family::V6,
+    vantages: CHAIN_SPLIT,
+    drive: ipv6,
+};
+
+fn ipv6(lab: &mut Lab) -> Result<()> {
+    chain::whole(lab, 30, |envoy| {
+        envoy.downstream_keepalive = Some(Keepalive {
+            idle: 2,
+            interval: 1,
+            count: 3,
+        });
+    })?;
+    let url = chain::url(lab, "lb", chain::LB, "/sleep/5000")?;
+    let curl = lab.curl("client", &["-o", "/dev/null", &url])?;
+    chain::expect(curl, 10, 0)?;
+    let curl = lab.curl("client-2", &["--max-time", "3", &url])?;
+    chain::expect(curl, 10, 28)?;
+    lab.logged("gw", 2)?;
+    lab.logged("lb", 2)?;
+    // accepted, got, answered; got, answered (too late), closes.
+    lab.logged("app", 6)
+}
+
+/// The gateway's own time limit.
+pub(super) const REQUEST_TIMEOUT: Scenario = Scenario {
+    name: "gw-request-timeout",
+    description: "The app needs 5 s for its answer, the gateway's route allows 3 s: it answers 504 \
+                  (UT) and closes its connection to the sidecar. The gateway ended it.",
+    cause: "request_timeout",
+    ended_by: Some("gw"),
+    nodes: CHAIN,
+    family: Family::V4,
+    vantages: CHAIN_ANY,
+    drive: request_timeout,
+};
+
+fn request_timeout(lab: &mut Lab) -> Result<()> {
+    chain::whole(lab, 30, |envoy| envoy.route_timeout = "3s")?;
+    let url = chain::url(lab, "lb", chain::LB, "/sleep/5000")?;
+    let curl = lab.curl("client", &["-o", "/dev/null", &url])?;
+    chain::expect(curl, 10, 0)?;
+    lab.logged("gw", 1)?;
+    lab.logged("lb", 1)?;
+    chain::says(lab, "gw", "\"response_flags\":\"UT\"")?;
+    lab.logged("app", 4)
+}
+
+/// A circuit breaker.
+pub(super) const OVERLOAD: Scenario = Scenario {
+    name: "overload",
+    description: "The gateway allows one connection to the app and one request waiting for it \
+                  (circuit breaker): of three requests at once the third is answered 503 (UO) \
+                  without a segment to the app. The gateway refused the third; the others succeed.",
+    cause: "overload",
+    ended_by: Some("gw"),
+    nodes: CHAIN,
+    family: Family::V4,
+    vantages: CHAIN_ANY,
+    drive: overload,
+};
+
+fn overload(lab: &mut Lab) -> Result<()> {
+    chain::whole(lab, 30, |envoy| envoy.breaker = Some(1))?;
+    let slow = chain::url(lab, "lb", chain::LB, "/sleep/2000")?;
+    let first = lab.curl("client", &["-o", "/dev/null", &slow])?;
+    // accepted, got: the first one is under way.
+    lab.logged("app", 2)?;
+    let second = lab.curl("client-2", &["-o", "/dev/null", &slow])?;
+    // Nothing tells when the gateway has queued the second one.
+    wait::pause(Duration::from_millis(300))?;
+    let third = lab.curl("client-3", &["-o", "/dev/null", &slow])?;
+    for client in [third, first, second] {
+        chain::expect(client, 10, 0)?;
+    }
+    lab.logged("gw", 3)?;
+    lab.logged("lb", 3)?;
+    chain::says(lab, "gw", "\"response_flags\":\"UO\"")
+}

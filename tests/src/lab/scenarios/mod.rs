@@ -1,0 +1,114 @@
+//! The scenarios: what runs where, what is done, what is to be learned from it.
+
+mod chain;
+mod client;
+mod gateway;
+mod keepalive;
+mod lb;
+mod path;
+mod upstream;
+mod window;
+
+use anyhow::Result;
+
+use super::{
+    Lab,
+    capture::{Interface, Vantage},
+    netns::Family,
+};
+
+/// One recording to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Scenario {
+    /// Name of its folder.
+    pub name: &'static str,
+    /// What happens and who is to blame, in plain words.
+    pub description: &'static str,
+    /// The cause, by the name it has in reports.
+    pub cause: &'static str,
+    /// The namespace that ended it.
+    pub ended_by: Option<&'static str>,
+    /// Namespaces in a row, the client's first.
+    pub nodes: &'static [&'static str],
+    /// Internet protocol.
+    pub family: Family,
+    /// Where it is recorded.
+    pub vantages: &'static [Vantage],
+    /// What is done.
+    pub drive: fn(&mut Lab) -> Result<()>,
+}
+
+/// Every scenario, in the order of the README.
+#[must_use]
+pub fn all() -> &'static [Scenario] {
+    const ALL: &[Scenario] = &[
+        client::NORMAL,
+        client::GIVES_UP,
+        lb::IDLE_TIMEOUT,
+        keepalive::GATEWAY_7_5_2,
+        keepalive::UPSTREAM_ONLY,
+        lb::CLOSES_DESPITE_PROBES,
+        path::DEAD_PATH,
+        path::RETRANSMISSION_DEATH,
+        path::INJECTED_RESET,
+        gateway::REQUEST_TIMEOUT,
+        gateway::OVERLOAD,
+        upstream::DEAD_RETRY,
+        upstream::APP_KILLED,
+        upstream::APP_RESETS,
+        upstream::REFUSED,
+        upstream::STALE_REUSE,
+        path::NAT,
+        gateway::IPV6,
+        client::HALF_CLOSE,
+        keepalive::HALF_CLOSED,
+        window::ZERO_WINDOW,
+        window::KEEPALIVE_AT_ZERO,
+        window::FIN_AT_ZERO,
+    ];
+    ALL
+}
+
+/// The scenario of that name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Scenario> {
+    all().iter().find(|scenario| scenario.name == name)
+}
+
+/// The whole chain.
+const CHAIN: &[&str] = &["client", "lb", "gw", "pod"];
+
+/// The whole chain, each namespace with one file of all its interfaces.
+const CHAIN_ANY: &[Vantage] = &[
+    at("client", "client", Interface::Eth0),
+    at("lb", "lb", Interface::Any),
+    at("gw", "gw", Interface::Any),
+    at("pod", "pod", Interface::Any),
+];
+
+/// The whole chain, each interface with a file of its own.
+const CHAIN_SPLIT: &[Vantage] = &[
+    at("client", "client", Interface::Eth0),
+    at("lb", "lb", Interface::Any),
+    at("gw-down", "gw", Interface::Eth0),
+    at("gw-up", "gw", Interface::Eth1),
+    at("pod-eth0", "pod", Interface::Eth0),
+    at("pod-lo", "pod", Interface::Lo),
+];
+
+/// A client and a server, nothing between.
+const PAIR: &[&str] = &["client", "pod"];
+
+/// Both ends of the pair.
+const PAIR_VANTAGES: &[Vantage] = &[
+    at("client", "client", Interface::Eth0),
+    at("pod", "pod", Interface::Any),
+];
+
+const fn at(name: &'static str, node: &'static str, interface: Interface) -> Vantage {
+    Vantage {
+        name,
+        node,
+        interface,
+    }
+}

@@ -1,0 +1,158 @@
+//! What paths do: die, and translate addresses.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{Scenario, at, chain};
+use crate::lab::{Lab, capture::Interface, envoy::Keepalive, netns::Family, wait};
+
+/// The path dies between load balancer and gateway.
+pub(super) const DEAD_PATH: Scenario = Scenario {
+    name: "dead-path",
+    description: "A router between load balancer and gateway begins to drop everything while an \
+                  answer of 8 s is pending; the gateway's probes (keepalive 2/1/3) stay unanswered, \
+                  so its kernel resets the connection (ETIMEDOUT). The path is to blame; the client \
+                  gives up at 10 s.",
+    cause: "keepalive_death",
+    ended_by: Some("gw"),
+    nodes: &["client", "lb", "router", "gw", "pod"],
+    family: Family::V4,
+    vantages: &[
+        at("client", "client", Interface::Eth0),
+        at("lb", "lb", Interface::Any),
+        at("gw-down", "gw", Interface::Eth0),
+        at("gw-up", "gw", Interface::Eth1),
+        at("pod", "pod", Interface::Any),
+    ],
+    drive: dead_path,
+};
+
+fn dead_path(lab: &mut Lab) -> Result<()> {
+    lab.net.forward("router")?;
+    chain::whole(lab, 60, |envoy| {
+        envoy.downstream_keepalive = Some(Keepalive {
+            idle: 2,
+            interval: 1,
+            count: 3,
+        });
+    })?;
+    let url = chain::url(lab, "lb", chain::LB, "/sleep/8000")?;
+    let curl = lab.curl("client", &["--max-time", "10", &url])?;
+    // accepted, got: the request has come through to the end.
+    lab.logged("app", 2)?;
+    wait::pause(Duration::from_millis(500))?;
+    lab.sever("router", "drop")?;
+    chain::expect(curl, 15, 28)?;
+    lab.logged("gw", 1)?;
+    lab.logged("app", 4)
+}
+
+/// The path dies while there is something to send.
+pub(super) const RETRANSMISSION_DEATH: Scenario = Scenario {
+    name: "retransmission-death",
+    description: "A router between load balancer and gateway begins to drop everything while an \
+                  answer is pending; the gateway sends the answer again and again, and after \
+                  TCP_USER_TIMEOUT (3 s) its kernel forgets the connection without a RST. The path \
+                  is to blame; the client gives up at 8 s.",
+    cause: "retransmission_death",
+    ended_by: Some("gw"),
+    drive: retransmission_death,
+    ..DEAD_PATH
+};
+
+fn retransmission_death(lab: &mut Lab) -> Result<()> {
+    lab.net.forward("router")?;
+    chain::whole(lab, 60, |envoy| envoy.downstream_user_timeout = Some(3000))?;
+    let url = chain::url(lab, "lb", chain::LB, "/sleep/2000")?;
+    let curl = lab.curl("client", &["--max-time", "8", &url])?;
+    lab.logged("app", 2)?;
+    wait::pause(Duration::from_millis(500))?;
+    lab.sever("router", "drop")?;
+    chain::expect(curl, 15, 28)?;
+    lab.logged("gw", 1)
+}
+
+/// A box on the way resets in the name of the other side.
+pub(super) const INJECTED_RESET: Scenario = Scenario {
+    name: "injected-reset",
+    description: "A router between load balancer and gateway has forgotten the connection and \
+                  answers the gateway's keepalive probe with a RST in the load balancer's name, \
+                  which never sent it and still waits; when the load balancer closes after 6 s it \
+                  is reset likewise. The router is to blame.",
+    cause: "injected_reset",
+    ended_by: Some("router"),
+    drive: injected_reset,
+    ..DEAD_PATH
+};
+
+fn injected_reset(lab: &mut Lab) -> Result<()> {
+    lab.net.forward("router")?;
+    chain::whole(lab, 6, |envoy| {
+        envoy.downstream_keepalive = Some(Keepalive {
+            idle: 2,
+            interval: 1,
+            count: 3,
+        });
+    })?;
+    let url = chain::url(lab, "lb", chain::LB, "/sleep/7000")?;
+    let curl = lab.curl("client", &[&url])?;
+    lab.logged("app", 2)?;
+    wait::pause(Duration::from_millis(500))?;
+    lab.sever("router", "reject with tcp reset")?;
+    // 52: an empty reply.
+    chain::expect(curl, 15, 52)?;
+    lab.logged("gw", 1)?;
+    lab.logged("app", 4)
+}
+
+/// A router that translates both addresses.
+pub(super) const NAT: Scenario = Scenario {
+    name: "nat",
+    description: "A router translates the client's destination to the gateway (DNAT) and its source \
+                  to its own address (masquerade), so the router holds the connection twice with \
+                  different ends. One request succeeds, a second client gives up after 2 s.",
+    cause: "client_gave_up",
+    ended_by: Some("client"),
+    nodes: &["client", "nat", "gw", "pod"],
+    family: Family::V4,
+    vantages: &[
+        at("client", "client", Interface::Eth0),
+        at("nat", "nat", Interface::Any),
+        at("gw", "gw", Interface::Any),
+        at("pod", "pod", Interface::Any),
+    ],
+    drive: nat,
+};
+
+fn nat(lab: &mut Lab) -> Result<()> {
+    lab.net.forward("nat")?;
+    let gateway = lab.net.at("gw", chain::GATEWAY)?;
+    let rules = format!(
+        "table ip lab {{ chain in {{ type nat hook prerouting priority dstnat; \
+         iifname \"eth0\" tcp dport 80 dnat to {gateway}; }}; \
+         chain out {{ type nat hook postrouting priority srcnat; \
+         oifname \"eth1\" masquerade fully-random; }}; }}"
+    );
+    lab.net.exec("nat", &["nft", &rules])?;
+    // The lab reads what was translated from the table at the end.
+    for state in ["close", "time_wait", "last_ack", "close_wait"] {
+        let setting = format!("net.netfilter.nf_conntrack_tcp_timeout_{state}=300");
+        lab.net.sysctl("nat", &setting)?;
+    }
+    chain::pod(lab)?;
+    chain::gateway(lab, |envoy| {
+        envoy.downstream_keepalive = Some(Keepalive {
+            idle: 1,
+            interval: 1,
+            count: 3,
+        });
+    })?;
+    let url = chain::url(lab, "nat", 80, "/sleep/2500")?;
+    let curl = lab.curl("client", &["-o", "/dev/null", &url])?;
+    chain::expect(curl, 10, 0)?;
+    let curl = lab.curl("client-2", &["--max-time", "2", &url])?;
+    chain::expect(curl, 10, 28)?;
+    lab.logged("gw", 2)?;
+    lab.logged("app", 6)
+}

@@ -1,0 +1,117 @@
+//! What the tracer makes of frames, as JSON.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+use tracer::flow::{Event, Flow, FlowId, FlowTable, Observer};
+use tracer::report::Report;
+use tracer::vantage::Vantage;
+
+use super::wire::{Frame, since_start};
+
+/// The kinds of [`tracer::flow::What`].
+const KINDS: [&str; 11] = [
+    "Syn",
+    "SynAck",
+    "Data",
+    "KeepaliveProbe",
+    "KeepaliveAnswer",
+    "ZeroWindowProbe",
+    "ZeroWindow",
+    "WindowOpened",
+    "Retransmission",
+    "Fin",
+    "Rst",
+];
+
+/// The flows of a report, as JSON, each with its events.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Analysis {
+    /// In the order of the report.
+    pub flows: Vec<Value>,
+}
+
+impl fmt::Display for Analysis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for flow in &self.flows {
+            writeln!(f, "{flow:#}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Collects what is told of all flows.
+#[derive(Debug, Default)]
+pub struct Collector(Vec<(FlowId, Event)>);
+
+impl Observer for Collector {
+    fn event(&mut self, flow: FlowId, event: Event) {
+        self.0.push((flow, event));
+    }
+}
+
+/// What the tracer makes of the frames.
+#[must_use]
+pub fn analyse(frames: &[Frame]) -> Analysis {
+    feed(|table| {
+        for frame in frames {
+            table.handle(&frame.segment());
+        }
+    })
+}
+
+/// What the tracer makes of the segments that `handle` gives it.
+pub fn feed(handle: impl FnOnce(&mut FlowTable<Collector>)) -> Analysis {
+    let mut table = FlowTable::new(0, Collector::default());
+    handle(&mut table);
+    let (flows, Collector(mut events)) = table.finish();
+    events.sort_by_key(|(_, event)| (event.at, event.frame));
+    let mut flows = report(flows);
+    for (number, flow) in (0..).map(FlowId).zip(&mut flows) {
+        let mine = events.iter().filter(|(flow, _)| *flow == number);
+        flow["events"] = by_kind(mine.map(|(_, event)| event));
+    }
+    Analysis { flows }
+}
+
+fn report(flows: Vec<Flow>) -> Vec<Value> {
+    let vantages = ["one", "two"].map(|name| Vantage {
+        name: name.to_owned(),
+        ..Vantage::default()
+    });
+    let report = Report::new(vec![(vantages.into(), flows)]);
+    report
+        .flows
+        .iter()
+        .map(|flow| serde_json::to_value(flow).unwrap_or_default())
+        .collect()
+}
+
+fn by_kind<'a>(events: impl Iterator<Item = &'a Event>) -> Value {
+    let mut kinds: Map<String, Value> = KINDS
+        .iter()
+        .map(|kind| ((*kind).to_owned(), json!([])))
+        .collect();
+    for event in events {
+        let what = format!("{:?}", event.what);
+        let kind = what.split(' ').next().unwrap_or_default();
+        let list = kinds.entry(kind).or_insert_with(|| json!([]));
+        if let Value::Array(list) = list {
+            list.push(json!({
+                "at": event.at,
+                "by": event.by,
+                "frame": event.frame,
+                "what": what,
+            }));
+        }
+    }
+    Value::Object(kinds)
+}
+
+/// A time of the report as seconds since the start of the script.
+pub(super) fn seconds(time: &str) -> Option<f64> {
+    let time: jiff::Timestamp = time.parse().ok()?;
+    #[expect(clippy::cast_precision_loss, reason = "scripts are short")]
+    let nanos = since_start(time) as f64;
+    Some(nanos / 1e9)
+}

@@ -1,0 +1,63 @@
+//! Every recording in `pcaps/`, and the same scenarios recorded anew, read as they really were.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{env, fs, process, thread};
+
+use hopscope_tests::{judge, lab};
+
+#[test]
+fn recordings_read_as_they_were() {
+    let pcaps = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pcaps");
+    let mut judged = 0;
+    for scenario in lab::all() {
+        let found = judge::disagreements(&pcaps.join(scenario.name)).expect(scenario.name);
+        assert!(found.is_empty(), "{}:\n{}", scenario.name, found.join("\n"));
+        judged += 1;
+    }
+    let folders = fs::read_dir(&pcaps).expect("pcaps/").flatten();
+    let folders = folders.filter(|entry| entry.path().is_dir()).count();
+    assert_eq!(
+        judged, folders,
+        "every folder of pcaps/ is a scenario of the lab"
+    );
+}
+
+/// Real curl, HAProxy and Envoy in namespaces of their own: other ports, other times, the same
+/// truths.
+#[test]
+fn new_recordings_read_as_they_were() {
+    if let Some(missing) = lab::missing() {
+        println!("skipped: the live lab needs {missing}");
+        return;
+    }
+    let out = env::temp_dir().join(format!("hopscope-lab-{}", process::id()));
+    let scenarios: Vec<_> = lab::all().iter().collect();
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(Vec::new());
+    // A scenario is mostly silence: several at a time hardly load the machine.
+    thread::scope(|scope| {
+        for _ in 0..5 {
+            scope.spawn(|| {
+                while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let judged = lab::run(scenario, &out)
+                        .and_then(|recording| judge::disagreements(&recording.dir));
+                    let lines = judged.unwrap_or_else(|error| vec![format!("{error:#}")]);
+                    let lines = lines
+                        .iter()
+                        .map(|line| format!("{}: {line}", scenario.name));
+                    found.lock().expect("no thread panics").extend(lines);
+                }
+            });
+        }
+    });
+    let found = found.into_inner().expect("no thread panics");
+    assert!(
+        found.is_empty(),
+        "recordings are in {}:\n{}",
+        out.display(),
+        found.join("\n")
+    );
+    fs::remove_dir_all(&out).expect("the recordings that agree are not needed");
+}

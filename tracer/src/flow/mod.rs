@@ -1,0 +1,406 @@
+//! Flows: one TCP connection each, as seen at one vantage.
+//!
+//! [`FlowTable`] sorts segments into [`Flow`]s; a flow asks each segment the questions that the
+//! submodules answer: [`opening`], [`ending`], [`keepalive`] ([`probing`], [`zero_window`],
+//! [`duplicate`]), [`exchange`], [`direction`] (sequence numbers) and [`roles`].
+
+mod direction;
+mod duplicate;
+mod ending;
+mod event;
+mod exchange;
+mod facts;
+mod keepalive;
+mod opening;
+mod probing;
+mod roles;
+mod side;
+mod table;
+mod zero_window;
+
+use std::time::Duration;
+
+use self::direction::Direction;
+use self::duplicate::Recent;
+use self::ending::Endings;
+pub use self::ending::{Closing, Ending};
+pub use self::event::{Event, Observer, Timeline, What};
+use self::exchange::Exchanges;
+use self::keepalive::BareAck;
+pub use self::keepalive::{Probe, RunEnd, Wait};
+pub(crate) use self::keepalive::{idle, interval};
+use self::opening::Opening;
+pub use self::side::{Side, Sides};
+pub use self::table::{FlowId, FlowTable};
+use crate::segment::{Endpoint, Segment};
+use crate::time::Time;
+
+/// One TCP connection as seen at one vantage.
+///
+/// With many flows, time goes into waiting for memory: what every segment needs comes first, in as
+/// few cache lines as possible.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
+pub struct Flow {
+    endpoints: Sides<Endpoint>,
+    vantage: u32,
+    last_at: Time,
+    /// Last segment that moved the connection on: data, SYN, FIN, RST.
+    active_at: Time,
+    longest_silence: u64,
+    recent: Recent,
+    sides: Sides<Direction>,
+    exchanges: Exchanges,
+    endings: Option<Box<Endings>>,
+    longest_payload_gap: u64,
+    opening: Opening,
+    first_at: Time,
+    duplicates: u64,
+    bare_acks: Sides<Option<BareAck>>,
+    /// A SYN told who is client.
+    roles_seen: bool,
+}
+
+/// Emits the events of one flow.
+struct Teller<'a, O> {
+    observer: &'a mut O,
+    flow: FlowId,
+}
+
+impl<O: Observer> Teller<'_, O> {
+    /// For events of `by` that are understood later than they were seen, and of its peer.
+    fn later(&mut self, by: Side) -> impl FnMut(Time, u64, What) {
+        move |at, frame, what| {
+            let by = if matches!(what, What::KeepaliveAnswer { .. }) {
+                by.other()
+            } else {
+                by
+            };
+            self.observer.event(
+                self.flow,
+                Event {
+                    at,
+                    frame,
+                    by,
+                    what,
+                },
+            );
+        }
+    }
+
+    #[inline]
+    fn tell(&mut self, segment: &Segment<'_>, by: Side, what: What) {
+        let event = Event {
+            at: segment.at,
+            frame: segment.frame,
+            by,
+            what,
+        };
+        self.observer.event(self.flow, event);
+    }
+
+    #[inline]
+    fn pass(&mut self, event: Option<Event>) {
+        if let Some(event) = event {
+            self.observer.event(self.flow, event);
+        }
+    }
+}
+
+impl Flow {
+    fn new(segment: &Segment<'_>, by: Side) -> Self {
+        let endpoints = match by {
+            Side::Client => Sides {
+                client: segment.source,
+                server: segment.destination,
+            },
+            Side::Server => Sides {
+                client: segment.destination,
+                server: segment.source,
+            },
+        };
+        Self {
+            endpoints,
+            vantage: segment.vantage,
+            roles_seen: segment.flags.syn(),
+            first_at: segment.at,
+            last_at: segment.at,
+            active_at: segment.at,
+            longest_silence: 0,
+            longest_payload_gap: 0,
+            duplicates: 0,
+            recent: Recent::default(),
+            sides: Sides::default(),
+            bare_acks: Sides::default(),
+            opening: Opening::default(),
+            exchanges: Exchanges::default(),
+            endings: None,
+        }
+    }
+
+    fn side_of(&self, source: Endpoint) -> Side {
+        if source == self.endpoints.client {
+            Side::Client
+        } else {
+            Side::Server
+        }
+    }
+
+    /// Takes in a segment. False where it was a duplicate.
+    fn handle<O: Observer>(
+        &mut self,
+        segment: &Segment<'_>,
+        by: Side,
+        teller: &mut Teller<'_, O>,
+    ) -> bool {
+        let number = self.sides.client.segments + self.sides.server.segments;
+        if self.recent.repeats(segment, number) {
+            self.duplicates += 1;
+            return false;
+        }
+        self.longest_silence = self
+            .longest_silence
+            .max(nanos(segment.at.since(self.last_at)));
+        if segment.at >= self.last_at {
+            self.last_at = segment.at;
+        } else {
+            // Far from the rest: only what is out of order can be earlier than the first.
+            self.first_at = self.first_at.min(segment.at);
+        }
+        self.sides[by].segments += 1;
+        if segment.flags.rst() {
+            self.reset(segment, by, teller);
+        } else if segment.flags.syn() {
+            self.synchronize(segment, by, teller);
+        } else {
+            self.carry(segment, by, teller);
+        }
+        true
+    }
+
+    fn synchronize<O: Observer>(
+        &mut self,
+        segment: &Segment<'_>,
+        by: Side,
+        teller: &mut Teller<'_, O>,
+    ) {
+        self.active(segment.at);
+        let side = &mut self.sides[by];
+        side.sent_at = Some(segment.at);
+        let again = self.opening.isns[by] == Some(segment.seq);
+        if again {
+            side.rare().retransmissions += 1;
+        } else {
+            self.opening.isns[by] = Some(segment.seq);
+            side.provisional = false;
+            // Otherwise it was captured after what it came before.
+            if !side.goes_on_from(segment.seq + 1) {
+                side.known = true;
+                side.next = segment.seq_end();
+                side.bytes += u64::from(segment.len);
+            }
+        }
+        if segment.flags.ack() {
+            self.sides[by.other()].acknowledged(segment.ack, segment.at);
+            if !again {
+                self.endings
+                    .iter_mut()
+                    .for_each(|endings| endings.went_on());
+            }
+            self.opening.accepted(segment.at);
+            teller.tell(segment, by, What::SynAck);
+        } else {
+            if by == Side::Client {
+                self.opening.syn(segment.at);
+            }
+            let attempt = self.opening.syns.max(1);
+            teller.tell(segment, by, What::Syn { attempt });
+        }
+        self.heard(by, segment.at);
+    }
+
+    fn reset<O: Observer>(&mut self, segment: &Segment<'_>, by: Side, teller: &mut Teller<'_, O>) {
+        self.active(segment.at);
+        self.promote_candidates(by, segment.seq);
+        self.end_probing(
+            by,
+            RunEnd::ResetByProber,
+            RunEnd::ResetByPeer,
+            segment.at,
+            teller,
+        );
+        let next = self
+            .sides
+            .as_ref()
+            .map(|side| side.known.then_some(side.next));
+        self.endings.get_or_insert_default().rst(segment, by, next);
+        teller.tell(segment, by, What::Rst);
+    }
+
+    /// A segment of an established connection.
+    #[inline]
+    fn carry<O: Observer>(&mut self, segment: &Segment<'_>, by: Side, teller: &mut Teller<'_, O>) {
+        if !self.sides[by].went_on {
+            if self.is_older(segment, by) {
+                return;
+            }
+            self.sides[by].went_on = true;
+            if by == Side::Client {
+                self.opening.client_went_on(segment.at);
+            }
+        }
+        if segment.len <= 1 && self.probe(segment, by, teller) {
+            return;
+        }
+        let of_what_was_seen = self.take_ack(segment, by);
+        let bare = segment.seq_len() == 0;
+        if self.sides[by].provisional || (bare && !self.sides[by].known) {
+            self.unproven(segment, by);
+        }
+        let progress = self.sides[by].advance(segment);
+        if progress.retransmission {
+            let bytes = segment.len;
+            teller.tell(segment, by, What::Retransmission { bytes });
+        }
+        if !bare {
+            self.sides[by].sent_at = Some(segment.at);
+            self.data(segment, by, progress.new_bytes, teller);
+        } else if of_what_was_seen {
+            self.answer(segment, by, teller);
+        }
+        self.heard(by, segment.at);
+        self.window(segment, by, teller);
+    }
+
+    /// Whether a segment of a side whose SYN was not seen answers the SYN with the numbers of an
+    /// older connection (RFC 9293 section 3.5.1).
+    #[cold]
+    fn is_older(&self, segment: &Segment<'_>, by: Side) -> bool {
+        let peers = self.opening.isns[by.other()];
+        self.opening.isns[by].is_none()
+            && !self.sides[by.other()].went_on
+            && self.opening.accepted_at.is_none()
+            && peers.is_some_and(|isn| !(1..1 << 20).contains(&segment.ack.distance_from(isn)))
+    }
+
+    /// Takes in the acknowledgment of a segment that is no probe. True where it is of all that the
+    /// peer is known to have sent, and of nothing else.
+    #[inline]
+    fn take_ack(&mut self, segment: &Segment<'_>, by: Side) -> bool {
+        if !segment.flags.ack() {
+            return false;
+        }
+        let peer = &self.sides[by.other()];
+        if segment.seq_len() == 0 && peer.acked_known && peer.acked == segment.ack {
+            let heard_before = self.sides[by].heard_at;
+            self.bare_acks[by] = Some(BareAck {
+                at: segment.at,
+                frame: segment.frame,
+                heard_before,
+            });
+        }
+        self.acknowledge(segment, by)
+    }
+
+    /// What an acknowledgment tells of the peer. True where it is of all that the peer is known to
+    /// have sent, and of nothing else.
+    #[inline]
+    fn acknowledge(&mut self, segment: &Segment<'_>, by: Side) -> bool {
+        let peer = by.other();
+        self.promote_candidates(peer, segment.ack);
+        let of_what_was_seen = self.sides[peer].known && self.sides[peer].next == segment.ack;
+        if self.sides[peer].acknowledged(segment.ack, segment.at) {
+            // What it acknowledges was sent before, though not seen, or not yet.
+            self.exchanges.data(segment.at, segment.frame, peer, 0);
+        }
+        if let Some(endings) = &mut self.endings
+            && endings.outlived(segment.ack, peer)
+        {
+            for side in [by, peer] {
+                if let Some(rare) = self.sides[side].rare_if_any_mut() {
+                    rare.probing.outlive_reset();
+                }
+            }
+        }
+        of_what_was_seen
+    }
+
+    #[inline]
+    fn data<O: Observer>(
+        &mut self,
+        segment: &Segment<'_>,
+        by: Side,
+        new_bytes: u32,
+        teller: &mut Teller<'_, O>,
+    ) {
+        self.active(segment.at);
+        if new_bytes > 0 {
+            teller.pass(
+                self.exchanges
+                    .data(segment.at, segment.frame, by, new_bytes),
+            );
+            self.interrupt_probing(segment.at, by, RunEnd::Data, teller);
+        }
+        if segment.flags.fin() && self.endings.get_or_insert_default().fin(segment, by) {
+            self.interrupt_probing(segment.at, by, RunEnd::Fin, teller);
+            teller.tell(segment, by, What::Fin);
+        }
+    }
+
+    #[inline]
+    fn window<O: Observer>(&mut self, segment: &Segment<'_>, by: Side, teller: &mut Teller<'_, O>) {
+        let side = &mut self.sides[by];
+        side.advertise(segment.window);
+        if segment.window == 0 {
+            let rare = side.rare();
+            if rare.zero_since.is_none() {
+                rare.zero_since = Some(segment.at);
+                rare.zero_windows += 1;
+                teller.tell(segment, by, What::ZeroWindow);
+            }
+        } else if let Some(rare) = side.rare_if_any_mut()
+            && let Some(since) = rare.zero_since.take()
+        {
+            rare.opened_at = Some(segment.at);
+            let after = segment.at.since(since);
+            teller.tell(segment, by, What::WindowOpened { after });
+        }
+    }
+
+    #[inline]
+    fn heard(&mut self, by: Side, at: Time) {
+        self.sides[by].heard_at = Some(at);
+    }
+
+    #[inline]
+    fn active(&mut self, at: Time) {
+        self.longest_payload_gap = self
+            .longest_payload_gap
+            .max(nanos(at.since(self.active_at)));
+        self.active_at = self.active_at.max(at);
+    }
+
+    /// A SYN came after what it was sent before, and says that the roles were inferred wrongly.
+    fn swap_roles(&mut self) {
+        self.endpoints.swap();
+        self.sides.swap();
+        self.bare_acks.swap();
+        self.opening.isns.swap();
+        self.exchanges.swap_sides();
+        self.endings
+            .iter_mut()
+            .for_each(|endings| endings.swap_sides());
+    }
+
+    /// Nothing more will come.
+    fn finish<O: Observer>(&mut self, teller: &mut Teller<'_, O>) {
+        let end = RunEnd::CaptureEnd;
+        self.end_probing(Side::Client, end, end, self.last_at, teller);
+        teller.pass(self.exchanges.end());
+    }
+}
+
+/// A [`Duration`] in half the space; the longest that two times can be apart fits.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,311 @@
+//! Sorts segments into flows.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, Hasher};
+use std::time::Duration;
+
+use arrayvec::ArrayVec;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::direction::Direction;
+use super::{Flow, Observer, Side, Teller, roles};
+use crate::segment::{Endpoint, Segment};
+
+/// The number of a flow, in the order of first segments, across all tables of a report.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, schemars::JsonSchema,
+)]
+pub struct FlowId(pub u64);
+
+/// A sequence number this far off on endpoints whose connection has ended, after a pause, is
+/// another connection's whose handshake was not captured.
+const ELSEWHERE: u32 = 1 << 26;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A SYN that comes later than this after other segments was not merely captured out of order.
+const MISORDERED_WITHIN: Duration = Duration::from_millis(100);
+
+/// Segments looked up before the first of them is handled.
+const LOOKAHEAD: usize = 64;
+
+/// All flows of the vantages of one source.
+///
+/// Segments go in with [`FlowTable::handle`], flows come out of [`FlowTable::finish`], and what
+/// happens in between goes to the observer. The table grows with the number of flows, not with
+/// that of segments.
+pub struct FlowTable<O = ()> {
+    observer: O,
+    first_id: u64,
+    flows: Vec<Flow>,
+    /// The latest flow of each pair of endpoints.
+    index: HashTable<Entry>,
+    hasher: RandomState,
+    listeners: HashSet<Endpoint, RandomState>,
+}
+
+/// A flow by its place in `flows`, and a part of its hash: enough to tell which flow a segment most
+/// likely belongs to without looking at any.
+struct Entry {
+    tag: u32,
+    place: u32,
+}
+
+/// The part of a hash that the index itself does not use.
+#[expect(clippy::cast_possible_truncation, reason = "a part of it")]
+const fn tag(hash: u64) -> u32 {
+    (hash >> 24) as u32
+}
+
+impl<O: Observer> FlowTable<O> {
+    /// An empty table that gives its first flow the number `first_id`.
+    #[must_use]
+    pub fn new(first_id: u64, observer: O) -> Self {
+        Self {
+            observer,
+            first_id,
+            flows: Vec::new(),
+            index: HashTable::new(),
+            hasher: RandomState::default(),
+            listeners: HashSet::default(),
+        }
+    }
+
+    /// Takes in a segment. Segments come in the order of the capture, which is roughly that of
+    /// time. Returns false for a frame that was captured before.
+    pub fn handle(&mut self, segment: &Segment<'_>) -> bool {
+        let hash = self.hash(segment);
+        let place = self.find(hash, segment);
+        self.handle_at(hash, place, segment)
+    }
+
+    /// Takes in several, and tells of those that were captured before. The same as
+    /// [`FlowTable::handle`] for each, but faster where there are many flows: the processor waits
+    /// for the memory of all of them at once, instead of for one after the other.
+    pub fn handle_all(
+        &mut self,
+        segments: &[Segment<'_>],
+        mut duplicate: impl FnMut(&Segment<'_>),
+    ) {
+        for segments in segments.chunks(LOOKAHEAD) {
+            // Two short loops without anything to decide: loads of later segments begin while
+            // those of earlier ones are under way.
+            let guesses: ArrayVec<(u64, Option<u32>), LOOKAHEAD> = segments
+                .iter()
+                .map(|segment| {
+                    let hash = self.hash(segment);
+                    let entry = self.index.find(hash, |entry| entry.tag == tag(hash));
+                    (hash, entry.map(|entry| entry.place))
+                })
+                .collect();
+            let touched = guesses.iter().filter_map(|(_, place)| *place);
+            std::hint::black_box(touched.fold(0, |sum: u32, place| {
+                sum.wrapping_add(self.flows[place as usize].touch())
+            }));
+            let flows = self.flows.len();
+            for (segment, (hash, guess)) in segments.iter().zip(guesses) {
+                // A flow that began in between may be this segment's; a tag may lie.
+                let right = self.flows.len() == flows
+                    && guess.is_some_and(|place| self.flows[place as usize].holds(segment));
+                let place = if right {
+                    guess
+                } else {
+                    self.find(hash, segment)
+                };
+                if !self.handle_at(hash, place, segment) {
+                    duplicate(segment);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn hash(&self, segment: &Segment<'_>) -> u64 {
+        self.hasher
+            .hash_pair(segment.vantage, segment.source, segment.destination)
+    }
+
+    /// The latest flow between the endpoints of a segment.
+    #[inline]
+    fn find(&self, hash: u64, segment: &Segment<'_>) -> Option<u32> {
+        let holds = |entry: &Entry| {
+            entry.tag == tag(hash) && self.flows[entry.place as usize].holds(segment)
+        };
+        self.index.find(hash, holds).map(|entry| entry.place)
+    }
+
+    #[inline]
+    fn handle_at(&mut self, hash: u64, known: Option<u32>, segment: &Segment<'_>) -> bool {
+        let place = match known {
+            Some(place) if self.takes(place, segment) => place,
+            _ => self.open(hash, segment),
+        };
+        let flow = &mut self.flows[place as usize];
+        let by = flow.side_of(segment.source);
+        let id = FlowId(self.first_id + u64::from(place));
+        flow.handle(
+            segment,
+            by,
+            &mut Teller {
+                observer: &mut self.observer,
+                flow: id,
+            },
+        )
+    }
+
+    /// Whether a segment between the endpoints of that flow belongs to it, not to a later one.
+    #[inline]
+    fn takes(&mut self, place: u32, segment: &Segment<'_>) -> bool {
+        let flow = &mut self.flows[place as usize];
+        if !segment.flags.syn() {
+            return !flow.is_complete() || !flow.is_elsewhere(segment);
+        }
+        let client = flow.endpoints.client;
+        let belongs = flow.takes_syn(segment);
+        if flow.endpoints.client != client {
+            self.observer
+                .sides_swapped(FlowId(self.first_id + u64::from(place)));
+        }
+        belongs
+    }
+
+    /// Begins a flow, which takes the place of an older one between the same endpoints.
+    #[cold]
+    fn open(&mut self, hash: u64, segment: &Segment<'_>) -> u32 {
+        let by = roles::sender(segment, |endpoint| self.listeners.contains(&endpoint));
+        let flow = Flow::new(segment, by);
+        if segment.flags.syn() {
+            self.listeners.insert(flow.endpoints.server);
+        }
+        // More than four thousand million flows do not fit in memory either.
+        let place = u32::try_from(self.flows.len()).unwrap_or(u32::MAX);
+        let entry = Entry {
+            tag: tag(hash),
+            place,
+        };
+        let flows = &mut self.flows;
+        let holds = |known: &Entry| flows[known.place as usize].holds(segment);
+        match self.index.find_mut(hash, holds) {
+            Some(old) => *old = entry,
+            None => {
+                let rehash = |known: &Entry| self.hasher.hash_flow(&flows[known.place as usize]);
+                self.index.insert_unique(hash, entry, rehash);
+            }
+        }
+        flows.push(flow);
+        place
+    }
+
+    /// All flows in the order of their first segments, and the observer.
+    #[must_use]
+    pub fn finish(mut self) -> (Vec<Flow>, O) {
+        for (id, flow) in (self.first_id..).map(FlowId).zip(&mut self.flows) {
+            flow.finish(&mut Teller {
+                observer: &mut self.observer,
+                flow: id,
+            });
+        }
+        (self.flows, self.observer)
+    }
+}
+
+/// Hashes that are the same for both directions.
+trait HashFlow {
+    fn hash_pair(&self, vantage: u32, one: Endpoint, other: Endpoint) -> u64;
+    fn hash_endpoint(&self, vantage: u32, endpoint: Endpoint) -> u64;
+    fn hash_flow(&self, flow: &Flow) -> u64 {
+        self.hash_pair(flow.vantage, flow.endpoints.client, flow.endpoints.server)
+    }
+}
+
+impl HashFlow for RandomState {
+    #[inline]
+    fn hash_pair(&self, vantage: u32, one: Endpoint, other: Endpoint) -> u64 {
+        self.hash_endpoint(vantage, one)
+            .wrapping_add(self.hash_endpoint(vantage, other))
+    }
+
+    #[inline]
+    fn hash_endpoint(&self, vantage: u32, endpoint: Endpoint) -> u64 {
+        let (high, low, port) = endpoint.words();
+        let mut hasher = self.build_hasher();
+        hasher.write_u64(high);
+        hasher.write_u64(low);
+        hasher.write_u64(u64::from(vantage) << 16 | u64::from(port));
+        hasher.finish()
+    }
+}
+
+impl Flow {
+    #[inline]
+    fn holds(&self, segment: &Segment<'_>) -> bool {
+        let Segment {
+            source,
+            destination,
+            ..
+        } = *segment;
+        let (client, server) = (self.endpoints.client, self.endpoints.server);
+        self.vantage == segment.vantage
+            && ((source == client && destination == server)
+                || (source == server && destination == client))
+    }
+
+    /// Reads a little of every cache line that the next segment needs.
+    #[inline]
+    fn touch(&self) -> u32 {
+        self.vantage
+            ^ self.recent.touch()
+            ^ self.sides.client.next.0
+            ^ self.sides.server.next.0
+            ^ u32::from(self.exchanges.answer_pending())
+    }
+
+    #[inline]
+    fn is_complete(&self) -> bool {
+        self.endings
+            .as_ref()
+            .is_some_and(|endings| endings.complete())
+    }
+
+    /// Whether a segment between the endpoints of this ended flow belongs to a later connection.
+    #[cold]
+    fn is_elsewhere(&self, segment: &Segment<'_>) -> bool {
+        let side = &self.sides[self.side_of(segment.source)];
+        !segment.flags.rst()
+            && side.known
+            && segment.seq.distance_from(side.next).unsigned_abs() > ELSEWHERE
+            && segment.at.since(self.last_at) > PAUSE
+    }
+
+    /// Whether a SYN or SYN-ACK belongs to this flow rather than to a new one: the same initial
+    /// sequence number again, or the one that what was seen before must have begun with.
+    #[cold]
+    fn takes_syn(&mut self, segment: &Segment<'_>) -> bool {
+        let by = self.side_of(segment.source);
+        let isns = &self.opening.isns;
+        let answers = isns[by.other()].is_some_and(|isn| {
+            // A SYN may carry data (RFC 7413).
+            segment.ack.is_after(isn) && !segment.ack.is_after(self.sides[by.other()].next)
+        });
+        let belongs = match isns[by] {
+            Some(isn) => isn == segment.seq || (segment.flags.ack() && answers),
+            None if segment.flags.ack() && isns[by.other()].is_some() => answers,
+            // Both sides send a SYN (RFC 9293 section 3.5: simultaneous open).
+            None if isns[by.other()].is_some() && self.opening.accepted_at.is_none() => true,
+            None => self.began_with(&self.sides[by], segment),
+        };
+        let client_speaks = !segment.flags.ack();
+        if belongs && !self.roles_seen {
+            self.roles_seen = true;
+            if client_speaks != (by == Side::Client) {
+                self.swap_roles();
+            }
+        }
+        belongs
+    }
+
+    /// Whether the SYN was captured a little after what came after it.
+    fn began_with(&self, me: &Direction, segment: &Segment<'_>) -> bool {
+        segment.at.apart(self.first_at) <= MISORDERED_WITHIN && me.goes_on_from(segment.seq + 1)
+    }
+}

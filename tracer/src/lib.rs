@@ -1,0 +1,20 @@
+//! Reconstructs TCP flows from captured segments: who ended each connection, and when keepalive
+//! probes fired.
+//!
+//! ```text
+//! source ─▶ segment ─▶ flow ─▶ report
+//!   │          ▲
+//!   └─ decode ─┘          (vantage: reads a source into flows)
+//! ```
+//!
+//! Each module imports only what stands before it. Below [`source`] everything is deterministic:
+//! the same segments give the same report, and time comes with the segments.
+
+pub mod decode;
+pub mod flow;
+pub mod report;
+pub mod segment;
+pub mod seq;
+pub mod source;
+pub mod time;
+pub mod vantage;
