@@ -12,9 +12,14 @@
 
 pub mod decode;
 pub mod flow;
+pub mod live;
+pub mod netns;
+pub mod note;
 pub mod report;
 pub mod segment;
 pub mod seq;
+pub mod socket;
 pub mod source;
+pub mod tally;
 pub mod time;
 pub mod vantage;

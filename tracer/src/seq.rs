@@ -3,7 +3,9 @@
 use std::ops::{Add, Sub};
 
 /// A TCP sequence number. Compare with [`Seq::is_after`] and friends: there is no total order.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, Debug, Default, serde::Serialize, serde::Deserialize,
+)]
 pub struct Seq(pub u32);
 
 impl Seq {

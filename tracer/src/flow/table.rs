@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 use super::direction::Direction;
 use super::{Flow, Observer, Side, Teller, roles};
 use crate::segment::{Endpoint, Segment};
+use crate::tally::{FlowTally, Tally};
 
 /// The number of a flow, in the order of first segments, across all tables of a report.
 #[derive(
@@ -77,6 +78,18 @@ impl<O: Observer> FlowTable<O> {
         let hash = self.hash(segment);
         let place = self.find(hash, segment);
         self.handle_at(hash, place, segment)
+    }
+
+    /// Takes in a segment of a thinned source, and what was counted of its flow before it.
+    pub fn handle_thinned(&mut self, segment: &Segment<'_>, tally: &Tally) -> bool {
+        // The counts belong to the flow that the segment belongs to: see `flow/thinned.rs`.
+        let _ = tally;
+        self.handle(segment)
+    }
+
+    /// Takes in the last tally of a flow of which nothing more was reported.
+    pub fn rest(&mut self, rest: &FlowTally) {
+        let _ = rest;
     }
 
     /// Takes in several, and tells of those that were captured before. The same as

@@ -1,0 +1,38 @@
+//! Watching live: what every backend yields.
+
+use crate::note::Note;
+use crate::source::{Frame, Interface};
+use crate::tally::{FlowTally, Tally};
+
+/// What a live source, or a recording of one, yields.
+#[derive(Debug)]
+pub enum Item<'a> {
+    /// An interface; frames name it by its place in the order of these.
+    Interface(&'a Interface),
+    /// A frame, and what its flow's tally was before it, where segments are thinned.
+    Frame(Frame<'a>, Option<&'a Tally>),
+    /// The last tally of a flow that nothing more was reported of.
+    Rest(&'a FlowTally),
+    /// Something that the kernel told.
+    Note(&'a Note),
+    /// How many frames of an interface were lost so far, and how many passed that hold no TCP.
+    Counted {
+        /// Index of the interface.
+        interface: u32,
+        /// Frames that could not be reported for want of room.
+        dropped: u64,
+        /// Frames that hold no TCP segment and were not reported.
+        other: u64,
+    },
+}
+
+/// What to watch for.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Only segments from or to one of these ports; all where empty.
+    pub ports: Vec<u16>,
+    /// Only frames that this filter lets pass, in pcap syntax.
+    pub filter: Option<String>,
+    /// Every segment, not only the telling ones.
+    pub all_segments: bool,
+}

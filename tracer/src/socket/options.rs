@@ -1,0 +1,58 @@
+//! Socket options in effect, and where each value comes from.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The value of an option.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reading<T> {
+    /// It was read.
+    Read {
+        /// The value in effect.
+        value: T,
+        /// Where it comes from.
+        origin: Origin,
+    },
+    /// It could not be read, for this reason.
+    NotRead {
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+/// Where the value of an option comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// It was set on the socket, or on the listener that it was accepted from.
+    Socket,
+    /// It was not set: the namespace's sysctl decides, or what the kernel begins with.
+    Default,
+    /// It equals the default, and what was read does not tell whether it was set to it.
+    EqualsDefault,
+}
+
+/// The options of a TCP socket (`man 7 socket`, `man 7 tcp`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Options {
+    /// SO_KEEPALIVE: whether probes are sent at all.
+    pub keepalive: Reading<bool>,
+    /// TCP_KEEPIDLE: silence before the first probe.
+    pub keepidle: Reading<Duration>,
+    /// TCP_KEEPINTVL: time between unanswered probes.
+    pub keepintvl: Reading<Duration>,
+    /// TCP_KEEPCNT: unanswered probes before the connection is given up.
+    pub keepcnt: Reading<u32>,
+    /// TCP_USER_TIMEOUT: how long data may stay unacknowledged; zero is off.
+    pub user_timeout: Reading<Duration>,
+    /// SO_LINGER: `None` is off; zero seconds makes close() send a RST.
+    pub linger: Reading<Option<Duration>>,
+    /// TCP_NODELAY: small segments are sent at once.
+    pub nodelay: Reading<bool>,
+    /// TCP_DEFER_ACCEPT of a listener: how long it waits for data before it accepts; zero is off.
+    pub defer_accept: Reading<Duration>,
+    /// TCP_CONGESTION: the congestion control algorithm.
+    pub congestion: Reading<String>,
+}
