@@ -1,12 +1,19 @@
 //! Sockets as the kernel holds them: their state, owner, timer and the options really in effect.
 
+mod defaults;
+mod diag;
+mod getsockopt;
 mod options;
+mod owner;
+mod survey;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::defaults::Defaults;
 pub use self::options::{Options, Origin, Reading};
+pub use self::survey::{Survey, SurveyError, survey};
 use crate::segment::Endpoint;
 
 /// A TCP socket of a namespace.
@@ -72,6 +79,28 @@ pub enum State {
     Closing,
 }
 
+impl State {
+    /// From the kernel's number (include/net/tcp_states.h); `None` for one that is new.
+    #[must_use]
+    pub const fn from_kernel(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Established,
+            2 => Self::SynSent,
+            // TCP_NEW_SYN_RECV differs from TCP_SYN_RECV inside the kernel only.
+            3 | 12 => Self::SynReceived,
+            4 => Self::FinWait1,
+            5 => Self::FinWait2,
+            6 => Self::TimeWait,
+            7 => Self::Closed,
+            8 => Self::CloseWait,
+            9 => Self::LastAck,
+            10 => Self::Listen,
+            11 => Self::Closing,
+            _ => return None,
+        })
+    }
+}
+
 /// Bytes (or connections) waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Queues {
@@ -101,7 +130,7 @@ pub enum TimerKind {
     Retransmit,
     /// Sends the next keepalive probe.
     Keepalive,
-    /// Ends TIME-WAIT.
+    /// Ends TIME-WAIT, or FIN-WAIT-2 of a socket that no process holds any more.
     TimeWait,
     /// Probes a window of zero.
     ZeroWindowProbe,
