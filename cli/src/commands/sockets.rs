@@ -1,7 +1,8 @@
 //! `hopscope sockets`.
 
 use tracer::report::Report;
-use tracer::socket::{Socket, survey};
+use tracer::socket::Socket;
+use tracer::survey::survey;
 
 use super::Outcome;
 use crate::args::{Format, Sockets};

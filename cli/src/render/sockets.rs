@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 
-use tracer::socket::{Options, Origin, Reading, Socket, State, Survey, TimerKind};
+use tracer::socket::{Options, Origin, Reading, Socket, State, TimerKind};
+use tracer::survey::Survey;
 
 use super::grid::{self, Column, Kind};
 use super::table::{HEADING, WARNING};

@@ -12,7 +12,7 @@ use serde::Serialize;
 pub use self::flow::{Closed, End, FlowReport, KeepaliveReport, ProbeReport, Roles};
 pub use self::socket::{OptionsReport, SocketReport, TimerReport};
 use crate::flow::{Flow, FlowId};
-use crate::socket::Survey;
+use crate::survey::Survey;
 use crate::time::Time;
 use crate::vantage::Vantage;
 

@@ -1,64 +1,57 @@
-//! What a namespace gives to sockets that hold no value of their own.
+//! What sockets of a namespace get that set nothing themselves.
 
-use std::fs;
+use std::path::Path;
 use std::time::Duration;
+use std::{fs, io};
 
-use super::Origin;
+use crate::netns::{Namespace, NamespaceError};
 
-/// The sysctls of a namespace that decide for sockets without a value of their own; `None` where one
-/// could not be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Sysctls of a network namespace (`man 7 tcp`), and what the kernel begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Defaults {
-    /// `net.ipv4.tcp_keepalive_time`; the sysctls under `ipv4` hold for IPv6 as well.
-    pub keepidle: Option<Duration>,
+    /// `net.ipv4.tcp_keepalive_time`.
+    pub keepidle: Duration,
     /// `net.ipv4.tcp_keepalive_intvl`.
-    pub keepintvl: Option<Duration>,
+    pub keepintvl: Duration,
     /// `net.ipv4.tcp_keepalive_probes`.
-    pub keepcnt: Option<u32>,
-    /// `net.ipv4.tcp_congestion_control`: what new sockets begin with.
-    pub congestion: Option<String>,
+    pub keepcnt: u32,
+    /// `net.ipv4.tcp_congestion_control`.
+    pub congestion: String,
 }
 
 impl Defaults {
-    /// Those of the calling thread's namespace: what /proc/sys/net shows depends on who looks
-    /// (is_seen, net/sysctl_net.c).
-    pub(super) fn read() -> Self {
-        let read = |name: &str| {
-            let value = fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).ok()?;
-            Some(value.trim().to_owned())
-        };
-        let seconds = |name| Some(Duration::from_secs(read(name)?.parse().ok()?));
-        Self {
-            keepidle: seconds("tcp_keepalive_time"),
-            keepintvl: seconds("tcp_keepalive_intvl"),
-            keepcnt: read("tcp_keepalive_probes").and_then(|count| count.parse().ok()),
-            congestion: read("tcp_congestion_control"),
-        }
+    /// Those of a namespace.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be entered, or its sysctls cannot be read (inner).
+    pub fn of(namespace: &Namespace) -> Result<io::Result<Self>, NamespaceError> {
+        // What /proc/sys/net shows depends on who looks.
+        namespace.within(|| {
+            let seconds = |name| number(name).map(|seconds| Duration::from_secs(seconds.into()));
+            Ok(Self {
+                keepidle: seconds("tcp_keepalive_time")?,
+                keepintvl: seconds("tcp_keepalive_intvl")?,
+                keepcnt: number("tcp_keepalive_probes")?,
+                congestion: text("tcp_congestion_control")?,
+            })
+        })
     }
 }
 
-impl Origin {
-    /// Of an option that is off unless something sets it.
-    pub(super) const fn of_switch(is_set: bool) -> Self {
-        if is_set { Self::Socket } else { Self::Default }
-    }
+fn number(name: &str) -> io::Result<u32> {
+    text(name)?
+        .parse()
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{name}: {error}")))
+}
 
-    /// Of a value in effect that a sysctl decides at every use where the socket holds none: a value
-    /// unlike the sysctl's is the socket's.
-    pub(super) fn of_value<T: PartialEq>(value: &T, default: Option<&T>) -> Self {
-        match default {
-            Some(default) if value == default => Self::EqualsDefault,
-            Some(_) => Self::Socket,
-            None => Self::Unknown,
-        }
-    }
-
-    /// Of a value that a sysctl gives to new sockets: unlike the sysctl's now, it may be what the
-    /// sysctl was then.
-    pub(super) fn of_initial<T: PartialEq>(value: &T, default: Option<&T>) -> Self {
-        match default {
-            Some(default) if value == default => Self::EqualsDefault,
-            _ => Self::Unknown,
-        }
-    }
+fn text(name: &str) -> io::Result<String> {
+    let path = Path::new("/proc/sys/net/ipv4").join(name);
+    let text = fs::read_to_string(&path).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("cannot read {}: {error}", path.display()),
+        )
+    })?;
+    Ok(text.trim().to_owned())
 }

@@ -1,19 +1,16 @@
 //! Sockets as the kernel holds them: their state, owner, timer and the options really in effect.
 
 mod defaults;
-mod diag;
-mod getsockopt;
+mod fields;
 mod options;
-mod owner;
-mod survey;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::defaults::Defaults;
+pub(crate) use self::fields::{Reader, hz};
 pub use self::options::{Options, Origin, Reading};
-pub use self::survey::{Survey, SurveyError, survey};
 use crate::segment::Endpoint;
 
 /// A TCP socket of a namespace.
@@ -77,28 +74,6 @@ pub enum State {
     Listen,
     /// Both FINs crossed.
     Closing,
-}
-
-impl State {
-    /// From the kernel's number (include/net/tcp_states.h); `None` for one that is new.
-    #[must_use]
-    pub const fn from_kernel(number: u8) -> Option<Self> {
-        Some(match number {
-            1 => Self::Established,
-            2 => Self::SynSent,
-            // TCP_NEW_SYN_RECV differs from TCP_SYN_RECV inside the kernel only.
-            3 | 12 => Self::SynReceived,
-            4 => Self::FinWait1,
-            5 => Self::FinWait2,
-            6 => Self::TimeWait,
-            7 => Self::Closed,
-            8 => Self::CloseWait,
-            9 => Self::LastAck,
-            10 => Self::Listen,
-            11 => Self::Closing,
-            _ => return None,
-        })
-    }
 }
 
 /// Bytes (or connections) waiting.

@@ -95,3 +95,32 @@ impl<T> Reading<T> {
         }
     }
 }
+
+impl Origin {
+    /// Of an option that is off unless something sets it.
+    #[must_use]
+    pub const fn of_switch(is_set: bool) -> Self {
+        if is_set { Self::Socket } else { Self::Default }
+    }
+
+    /// Of a value in effect that a sysctl decides at every use where the socket holds none: a value
+    /// unlike the sysctl's is the socket's.
+    #[must_use]
+    pub fn of_value<T: PartialEq>(value: &T, default: Option<&T>) -> Self {
+        match default {
+            Some(default) if value == default => Self::EqualsDefault,
+            Some(_) => Self::Socket,
+            None => Self::Unknown,
+        }
+    }
+
+    /// Of a value that a sysctl gives to new sockets: unlike the sysctl's now, it may be what the
+    /// sysctl was then.
+    #[must_use]
+    pub fn of_initial<T: PartialEq>(value: &T, default: Option<&T>) -> Self {
+        match default {
+            Some(default) if value == default => Self::EqualsDefault,
+            _ => Self::Unknown,
+        }
+    }
+}

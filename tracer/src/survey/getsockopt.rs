@@ -13,13 +13,13 @@ use rustix::net::sockopt;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use super::owner::Holder;
-use super::{Defaults, Options, Origin, Reading};
+use crate::socket::{Defaults, Options, Origin, Reading};
 
 /// The options of the socket with this cookie that `holder` has; or why they cannot be had.
 pub(super) fn options(
     holder: &Holder,
     cookie: u64,
-    defaults: &Defaults,
+    defaults: Option<&Defaults>,
 ) -> Result<Options, String> {
     let socket = borrow(holder).map_err(|error| told(holder, &error))?;
     // The number may mean another socket by now.
@@ -57,18 +57,18 @@ fn told(holder: &Holder, error: &rustix::io::Errno) -> String {
     }
 }
 
-fn ask(socket: &OwnedFd, defaults: &Defaults) -> Options {
+fn ask(socket: &OwnedFd, defaults: Option<&Defaults>) -> Options {
     let switch = |is_set: &bool| Origin::of_switch(*is_set);
     Options {
         keepalive: reading("SO_KEEPALIVE", sockopt::socket_keepalive(socket), switch),
         keepidle: reading("TCP_KEEPIDLE", sockopt::tcp_keepidle(socket), |value| {
-            Origin::of_value(value, defaults.keepidle.as_ref())
+            Origin::of_value(value, defaults.map(|defaults| &defaults.keepidle))
         }),
         keepintvl: reading("TCP_KEEPINTVL", sockopt::tcp_keepintvl(socket), |value| {
-            Origin::of_value(value, defaults.keepintvl.as_ref())
+            Origin::of_value(value, defaults.map(|defaults| &defaults.keepintvl))
         }),
         keepcnt: reading("TCP_KEEPCNT", sockopt::tcp_keepcnt(socket), |value| {
-            Origin::of_value(value, defaults.keepcnt.as_ref())
+            Origin::of_value(value, defaults.map(|defaults| &defaults.keepcnt))
         }),
         user_timeout: reading(
             "TCP_USER_TIMEOUT",
@@ -83,7 +83,7 @@ fn ask(socket: &OwnedFd, defaults: &Defaults) -> Options {
             Origin::of_switch(!time.is_zero())
         }),
         congestion: reading("TCP_CONGESTION", sockopt::tcp_congestion(socket), |value| {
-            Origin::of_initial(value, defaults.congestion.as_ref())
+            Origin::of_initial(value, defaults.map(|defaults| &defaults.congestion))
         }),
     }
 }
@@ -144,6 +144,13 @@ mod tests {
         }
     }
 
+    fn origin_of<T>(reading: &Reading<T>) -> Option<Origin> {
+        match reading {
+            Reading::Read { origin, .. } => Some(*origin),
+            Reading::NotRead { .. } => None,
+        }
+    }
+
     #[test]
     fn values_and_where_they_come_from() -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -151,41 +158,32 @@ mod tests {
         sockopt::set_tcp_keepidle(&listener, Duration::from_secs(7))?;
         let cookie = sockopt::socket_cookie(&listener)?;
         let defaults = Defaults {
-            keepidle: Some(Duration::from_secs(7200)),
-            keepintvl: Some(sockopt::tcp_keepintvl(&listener)?),
-            ..Defaults::default()
+            keepidle: Duration::from_secs(7200),
+            keepintvl: sockopt::tcp_keepintvl(&listener)?,
+            keepcnt: sockopt::tcp_keepcnt(&listener)? + 1,
+            congestion: "none".to_owned(),
         };
-        let read = match options(&holder(&listener), cookie, &defaults) {
+        let read = match options(&holder(&listener), cookie, Some(&defaults)) {
             Ok(read) => read,
             Err(reason) => {
                 println!("skipped: {reason}");
                 return Ok(());
             }
         };
-        let origin = |reading: &Reading<Duration>| match reading {
-            Reading::Read { origin, .. } => Some(*origin),
-            Reading::NotRead { .. } => None,
-        };
+        let (value, origin) = (Duration::from_secs(7), Origin::Socket);
+        assert_eq!(read.keepidle, Reading::Read { value, origin });
         assert_eq!(
-            read.keepidle,
+            read.keepalive,
             Reading::Read {
-                value: Duration::from_secs(7),
-                origin: Origin::Socket
+                value: true,
+                origin
             }
         );
-        assert_eq!(origin(&read.keepintvl), Some(Origin::EqualsDefault));
-        assert!(matches!(
-            read.keepcnt,
-            Reading::Read {
-                origin: Origin::Unknown,
-                ..
-            }
-        ));
-        assert_eq!(origin(&read.user_timeout), Some(Origin::Default));
-        assert_eq!(origin(&read.defer_accept), Some(Origin::Default));
-        let keepalive = (true, Origin::Socket);
-        let (value, origin) = keepalive;
-        assert_eq!(read.keepalive, Reading::Read { value, origin });
+        assert_eq!(origin_of(&read.keepintvl), Some(Origin::EqualsDefault));
+        assert_eq!(origin_of(&read.keepcnt), Some(Origin::Socket));
+        assert_eq!(origin_of(&read.user_timeout), Some(Origin::Default));
+        assert_eq!(origin_of(&read.defer_accept), Some(Origin::Default));
+        assert_eq!(origin_of(&read.congestion), Some(Origin::Unknown));
         Ok(())
     }
 
@@ -193,7 +191,7 @@ mod tests {
     fn another_socket_under_the_same_number_is_not_taken_for_it() -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let cookie = sockopt::socket_cookie(&listener)?;
-        let told = options(&holder(&listener), cookie + 1, &Defaults::default());
+        let told = options(&holder(&listener), cookie + 1, None);
         assert!(told.is_err());
         Ok(())
     }

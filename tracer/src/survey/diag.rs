@@ -11,8 +11,8 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with,
 };
 
-use super::{Queues, State, Timer, TimerKind};
 use crate::segment::Endpoint;
+use crate::socket::{Queues, State, Timer, TimerKind};
 
 const HEADER: usize = 16;
 const REQUEST: usize = HEADER + 56;
@@ -122,7 +122,7 @@ fn done(payload: &[u8]) -> io::Result<bool> {
 /// `struct inet_diag_msg`; nothing in it where the state is one that this version does not know.
 fn socket(message: &[u8]) -> Option<Option<Listed>> {
     let [family, state, timer, out, ..] = *message.first_chunk::<72>()?;
-    let Some(state) = State::from_kernel(state) else {
+    let Some(state) = State::from_number(state.into()) else {
         return Some(None);
     };
     let inode = match word(message, 68)? {

@@ -6,8 +6,8 @@ use std::io;
 
 use rustix::fd::RawFd;
 
-use super::Process;
 use crate::processes;
+use crate::socket::Process;
 
 /// Who holds which socket.
 #[derive(Debug, Default)]

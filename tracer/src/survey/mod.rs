@@ -1,13 +1,16 @@
 //! All TCP sockets of network namespaces, with their owners and options.
 
+mod diag;
+mod getsockopt;
+mod owner;
+
 use std::collections::HashSet;
 use std::io;
 
-use super::diag::{self, Listed};
-use super::getsockopt;
-use super::owner::Owners;
-use super::{Defaults, Options, Socket, State};
+use self::diag::Listed;
+use self::owner::Owners;
 use crate::netns::{Namespace, NamespaceError};
+use crate::socket::{Defaults, Options, Socket, State};
 
 /// The TCP sockets of a namespace as they were at one time.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +21,6 @@ pub struct Survey {
     pub inode: u64,
     /// Its sockets, listeners first, then by their own end.
     pub sockets: Vec<Socket>,
-    /// What sockets without values of their own have.
-    pub defaults: Defaults,
     /// What was read in another way than wished for, and why.
     pub remarks: Vec<String>,
 }
@@ -74,11 +75,12 @@ fn remedy(error: &io::Error) -> &'static str {
 pub fn survey(namespaces: &[Namespace]) -> Result<Vec<Survey>, SurveyError> {
     let mut listings = Vec::with_capacity(namespaces.len());
     for namespace in namespaces {
-        let (listed, defaults) = namespace.within(|| (diag::list(), Defaults::read()))?;
+        let listed = namespace.within(diag::list)?;
         let listed = listed.map_err(|error| SurveyError::List {
             namespace: namespace.name.clone(),
             error,
         })?;
+        let defaults = Defaults::of(namespace)?;
         listings.push((namespace, listed, defaults));
     }
     let inodes: HashSet<u64> = listings
@@ -89,21 +91,20 @@ pub fn survey(namespaces: &[Namespace]) -> Result<Vec<Survey>, SurveyError> {
     let surveys = listings.into_iter().map(|(namespace, listed, defaults)| {
         let sockets = listed
             .iter()
-            .map(|listed| socket(listed, &owners, &defaults));
+            .map(|listed| socket(listed, &owners, defaults.as_ref().ok()));
         let mut sockets: Vec<Socket> = sockets.collect();
         sockets.sort_by_key(|socket| (socket.state != State::Listen, socket.local, socket.peer));
         Survey {
             namespace: namespace.name.clone(),
             inode: namespace.inode(),
             sockets,
-            defaults,
             remarks: Vec::new(),
         }
     });
     Ok(surveys.collect())
 }
 
-fn socket(listed: &Listed, owners: &Owners, defaults: &Defaults) -> Socket {
+fn socket(listed: &Listed, owners: &Owners, defaults: Option<&Defaults>) -> Socket {
     let holders = listed.inode.map_or(&[][..], |inode| owners.of(inode));
     let options = match without_options(listed) {
         Some(reason) => Err(reason.to_owned()),
@@ -134,7 +135,11 @@ fn without_options(listed: &Listed) -> Option<&'static str> {
 }
 
 /// From the first process that holds it and lets itself be asked.
-fn by_getsockopt(listed: &Listed, owners: &Owners, defaults: &Defaults) -> Result<Options, String> {
+fn by_getsockopt(
+    listed: &Listed,
+    owners: &Owners,
+    defaults: Option<&Defaults>,
+) -> Result<Options, String> {
     let Some(inode) = listed.inode else {
         return Err(unheld(listed.state).to_owned());
     };
