@@ -106,6 +106,7 @@ pub(super) unsafe fn options(to: *mut OptionFields, sock: *const u8, fields: &Fi
         copy(&raw mut (*to).keepcnt, sock, fields.keepcnt);
         copy(&raw mut (*to).nonagle, sock, fields.nonagle);
         copy(&raw mut (*to).defer_accept, sock, fields.defer_accept);
+        copy(&raw mut (*to).congestion_set, sock, fields.congestion_set);
         if let Some(operations) = field::<*const u8>(sock, fields.congestion) {
             copy(
                 &raw mut (*to).congestion,

@@ -24,6 +24,8 @@ pub(crate) struct Reader {
     /// kernels.
     pub(crate) keepopen: Option<u32>,
     pub(crate) linger: Option<u32>,
+    /// Bit of `icsk_ca_setsockopt` in its byte.
+    pub(crate) congestion_set: Option<u32>,
     /// Ticks of the kernel in a second (CONFIG_HZ).
     pub(crate) hz: u64,
 }
@@ -57,6 +59,7 @@ impl Reader {
                 Duration::from_millis(raw.user_timeout.into())
             }),
             linger: match self.flag(raw, self.linger) {
+                Reading::Read { value: true, .. } if fields.linger_time == MISSING => not_there(),
                 Reading::Read {
                     value: true,
                     origin,
@@ -72,12 +75,13 @@ impl Reader {
             },
             nodelay: there(fields.nonagle, || raw.nonagle & NAGLE_OFF != 0),
             defer_accept: there(fields.defer_accept, || seconds_deferred(raw.defer_accept)),
-            congestion: congestion(fields, &raw.congestion, defaults),
+            congestion: self.congestion(raw, defaults),
         }
     }
 
     fn ticks(&self, ticks: u64) -> Duration {
-        Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / self.hz.max(1)))
+        let (hz, nanos) = (self.hz.max(1), 1_000_000_000);
+        Duration::from_secs(ticks / hz) + Duration::from_nanos(ticks % hz * nanos / hz)
     }
 
     fn flag(&self, raw: &OptionFields, bit: Option<u32>) -> Reading<bool> {
@@ -85,6 +89,30 @@ impl Reader {
             Some(bit) if self.fields.flags != MISSING => set(raw.flags >> bit & 1 == 1),
             _ => not_there(),
         }
+    }
+
+    /// A socket takes the default over when it is created, unless TCP_CONGESTION is set, on it or on
+    /// the listener that it was accepted from (`tcp_ca_openreq_child`, net/ipv4/tcp_minisocks.c).
+    fn congestion(&self, raw: &OptionFields, defaults: Result<&Defaults, &str>) -> Reading<String> {
+        let fields = &self.fields;
+        if fields.congestion == MISSING || fields.congestion_name == MISSING {
+            return not_there();
+        }
+        let name = &raw.congestion;
+        let end = name.iter().position(|byte| *byte == 0);
+        let value = String::from_utf8_lossy(&name[..end.unwrap_or(name.len())]).into_owned();
+        let default = defaults.ok().map(|defaults| &defaults.congestion);
+        let own = self
+            .congestion_set
+            .filter(|_| fields.congestion_set != MISSING);
+        let origin = match own.map(|bit| raw.congestion_set >> bit & 1 == 1) {
+            Some(true) => Origin::Socket,
+            Some(false) if default == Some(&value) => Origin::Default,
+            // Of an earlier default, or of the route.
+            Some(false) => Origin::Unknown,
+            None => Origin::of_initial(&value, default),
+        };
+        Reading::Read { value, origin }
     }
 }
 
@@ -132,26 +160,6 @@ fn or_default<T>(
             reason: format!("it is the namespace's default, and {why}"),
         },
     }
-}
-
-fn congestion(
-    fields: &Fields,
-    name: &[u8; 16],
-    defaults: Result<&Defaults, &str>,
-) -> Reading<String> {
-    if fields.congestion == MISSING || fields.congestion_name == MISSING {
-        return not_there();
-    }
-    let end = name.iter().position(|byte| *byte == 0).unwrap_or(16);
-    let value = String::from_utf8_lossy(&name[..end]).into_owned();
-    // A socket takes the default over when it is created; later it cannot be told apart.
-    let equal = defaults.is_ok_and(|defaults| defaults.congestion == value);
-    let origin = if equal {
-        Origin::EqualsDefault
-    } else {
-        Origin::Socket
-    };
-    Reading::Read { value, origin }
 }
 
 /// How long that many retransmissions of a SYN-ACK take.
