@@ -202,6 +202,125 @@ mod tests {
         assert!([100, 250, 300, 1000].contains(&hz()), "{}", hz());
     }
 
+    fn reader() -> Reader {
+        // Every field somewhere: where does not matter here.
+        let fields = Fields {
+            flags: 0,
+            linger_time: 0,
+            keepidle: 0,
+            keepintvl: 0,
+            keepcnt: 0,
+            user_timeout: 0,
+            nonagle: 0,
+            defer_accept: 0,
+            congestion: 0,
+            congestion_set: 0,
+            congestion_name: 0,
+            ..Fields::UNKNOWN
+        };
+        Reader {
+            fields,
+            keepopen: Some(3),
+            linger: Some(4),
+            congestion_set: Some(6),
+            hz: 300,
+        }
+    }
+
+    fn defaults() -> Defaults {
+        Defaults {
+            keepidle: Duration::from_secs(600),
+            keepintvl: Duration::from_secs(75),
+            keepcnt: 9,
+            congestion: "reno".to_owned(),
+        }
+    }
+
+    fn raw() -> OptionFields {
+        let mut congestion = [0; 16];
+        congestion[..4].copy_from_slice(b"reno");
+        OptionFields {
+            flags: 1 << 3 | 1 << 4,
+            linger_time: 4 * 300,
+            keepidle: 7 * 300,
+            user_timeout: 3500,
+            nonagle: 0x51,
+            congestion,
+            ..OptionFields::default()
+        }
+    }
+
+    fn read<T>(value: T, origin: Origin) -> Reading<T> {
+        Reading::Read { value, origin }
+    }
+
+    #[test]
+    fn fields_become_options() {
+        let options = reader().options(&raw(), Ok(&defaults()));
+        let seconds = Duration::from_secs;
+        assert_eq!(options.keepalive, read(true, Origin::Socket));
+        assert_eq!(options.keepidle, read(seconds(7), Origin::Socket));
+        assert_eq!(options.keepintvl, read(seconds(75), Origin::Default));
+        assert_eq!(options.keepcnt, read(9, Origin::Default));
+        let timeout = Duration::from_millis(3500);
+        assert_eq!(options.user_timeout, read(timeout, Origin::Socket));
+        assert_eq!(options.linger, read(Some(seconds(4)), Origin::Socket));
+        assert_eq!(options.nodelay, read(true, Origin::Socket));
+        assert_eq!(options.defer_accept, read(Duration::ZERO, Origin::Default));
+        let reno = || "reno".to_owned();
+        assert_eq!(options.congestion, read(reno(), Origin::Default));
+        let mut set = raw();
+        set.congestion_set = 1 << 6;
+        let options = reader().options(&set, Ok(&defaults()));
+        assert_eq!(options.congestion, read(reno(), Origin::Socket));
+        let other = Defaults {
+            congestion: "bbr".to_owned(),
+            ..defaults()
+        };
+        let options = reader().options(&raw(), Ok(&other));
+        assert_eq!(options.congestion, read(reno(), Origin::Unknown));
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_describe_is_not_read() {
+        let mut reader = reader();
+        reader.fields = Fields {
+            flags: 0,
+            keepidle: 0,
+            ..Fields::UNKNOWN
+        };
+        let options = reader.options(&raw(), Err("it cannot be read"));
+        assert_eq!(options.keepalive, read(true, Origin::Socket));
+        assert_eq!(
+            options.keepidle,
+            read(Duration::from_secs(7), Origin::Socket)
+        );
+        let not_read = options.reasons().flatten();
+        // SO_LINGER is on, but for how long?
+        assert_eq!(not_read.filter(|reason| reason.contains("BTF")).count(), 7);
+        assert!(!options.is_complete());
+    }
+
+    #[test]
+    fn without_the_default_a_value_that_is_not_set_is_not_known() {
+        let options = reader().options(&raw(), Err("it cannot be read"));
+        let reason = "it is the namespace's default, and it cannot be read";
+        assert_eq!(options.keepintvl.reason(), Some(reason));
+        assert_eq!(options.keepidle.reason(), None);
+    }
+
+    #[test]
+    fn what_is_missing_is_taken_from_elsewhere() {
+        let mut some = reader();
+        some.fields.user_timeout = MISSING;
+        let some = some.options(&raw(), Ok(&defaults()));
+        let other = reader().options(&OptionFields::default(), Ok(&defaults()));
+        let both = some.or(other);
+        assert!(both.is_complete());
+        assert_eq!(both.user_timeout, read(Duration::ZERO, Origin::Default));
+        assert_eq!(both.keepidle, some.keepidle);
+    }
+
     #[test]
     fn deferring_doubles() {
         let seconds = |times| seconds_deferred(times).as_secs();

@@ -119,7 +119,12 @@ pub fn survey(namespaces: &[Namespace], method: Method) -> Result<Vec<Survey>, S
             namespace: namespace.name.clone(),
             inode: namespace.inode(),
             sockets: listing.sockets(&owners, known.as_ref(), method),
-            remarks: refused.as_deref().map(fallen_back).into_iter().collect(),
+            remarks: refused
+                .as_deref()
+                .map(fallen_back)
+                .into_iter()
+                .chain(listing.remark())
+                .collect(),
         }
     });
     Ok(surveys.collect())
@@ -150,6 +155,11 @@ impl Listing {
 
     fn defaults(&self) -> Result<&Defaults, &str> {
         self.defaults.as_ref().map_err(String::as_str)
+    }
+
+    fn remark(&self) -> Option<String> {
+        let error = self.defaults.as_ref().err()?;
+        Some(format!("the namespace's own values are not known: {error}"))
     }
 
     fn inodes(&self) -> impl Iterator<Item = u64> {
@@ -235,7 +245,7 @@ fn unheld(listed: &Listed, denied: usize) -> &'static str {
         }
         (None, _) => "no process holds it any more, and getsockopt needs one that does",
         (Some(_), _) if denied > 0 => {
-            "the process that holds it may not be looked into; needs CAP_SYS_PTRACE: run as root"
+            "no process that may be looked into holds it; needs CAP_SYS_PTRACE: run as root"
         }
         (Some(_), _) => {
             "no process that can be seen from here holds it; is it one of another pid namespace, or \
