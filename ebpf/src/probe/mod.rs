@@ -9,7 +9,6 @@ mod maps;
 mod socket;
 mod sockets;
 mod tap;
-mod thin;
 mod trace;
 
 #[panic_handler]
