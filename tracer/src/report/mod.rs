@@ -2,6 +2,7 @@
 //! schema is generated from these types.
 
 mod flow;
+mod socket;
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use self::flow::{Closed, End, FlowReport, KeepaliveReport, ProbeReport, Roles};
+pub use self::socket::{OptionsReport, SocketReport, TimerReport};
 use crate::flow::{Flow, FlowId};
+use crate::survey::Survey;
 use crate::time::Time;
 use crate::vantage::Vantage;
 
@@ -34,20 +37,21 @@ pub struct Report {
     pub chains: Vec<Never>,
     /// Who ended it and why. Empty: this version says who, per flow, and gives no cause.
     pub verdicts: Vec<Never>,
-    /// Socket options in effect. Empty: captures do not show them.
-    pub sockets: Vec<Never>,
+    /// Sockets and their options in effect. Empty where captures were read: they do not show them.
+    pub sockets: Vec<SocketReport>,
 }
 
 /// What this version does not report.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub enum Never {}
 
-/// A place where segments were seen, and what it missed.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+/// A place where segments were seen, and what it missed; or a network namespace whose sockets were
+/// read, where no segments were looked for.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct VantageReport {
-    /// Its name.
+    /// Its name; empty for the network namespace that hopscope itself is in.
     pub name: String,
-    /// The file, or `-` for standard input.
+    /// The file, or `-` for standard input; `net:[INODE]` for a network namespace.
     pub source: String,
     /// Interface of the capture, where it names one.
     pub interface: Option<String>,
@@ -76,6 +80,8 @@ pub struct VantageReport {
     pub clock_offset_s: Option<f64>,
     /// What ended the reading before the end of the capture.
     pub damage: Option<String>,
+    /// What was read in another way than the best one, and why.
+    pub remarks: Vec<String>,
 }
 
 impl Report {
@@ -83,15 +89,7 @@ impl Report {
     /// the vantages that they index.
     #[must_use]
     pub fn new(sources: Vec<(Vec<Vantage>, Vec<Flow>)>) -> Self {
-        let mut report = Self {
-            schema: SCHEMA,
-            vantages: Vec::new(),
-            flows: Vec::new(),
-            hops: Vec::new(),
-            chains: Vec::new(),
-            verdicts: Vec::new(),
-            sockets: Vec::new(),
-        };
+        let mut report = Self::empty();
         for (vantages, flows) in sources {
             let names: Vec<&str> = vantages
                 .iter()
@@ -109,9 +107,43 @@ impl Report {
         }
         report
     }
+
+    /// The report on the sockets of these namespaces, each of which is a vantage without segments.
+    #[must_use]
+    pub fn of_sockets(surveys: &[Survey]) -> Self {
+        let mut report = Self::empty();
+        for survey in surveys {
+            report.vantages.push(VantageReport::of_namespace(survey));
+            let sockets = survey.sockets.iter();
+            let sockets = sockets.map(|socket| SocketReport::new(&survey.namespace, socket));
+            report.sockets.extend(sockets);
+        }
+        report
+    }
+
+    const fn empty() -> Self {
+        Self {
+            schema: SCHEMA,
+            vantages: Vec::new(),
+            flows: Vec::new(),
+            hops: Vec::new(),
+            chains: Vec::new(),
+            verdicts: Vec::new(),
+            sockets: Vec::new(),
+        }
+    }
 }
 
 impl VantageReport {
+    fn of_namespace(survey: &Survey) -> Self {
+        Self {
+            name: survey.namespace.clone(),
+            source: format!("net:[{}]", survey.inode),
+            remarks: survey.remarks.clone(),
+            ..Self::default()
+        }
+    }
+
     fn new(vantage: &Vantage) -> Self {
         Self {
             name: vantage.name.clone(),
@@ -133,6 +165,7 @@ impl VantageReport {
             last: vantage.last,
             clock_offset_s: None,
             damage: vantage.damage.as_ref().map(ToString::to_string),
+            remarks: Vec::new(),
         }
     }
 }
