@@ -59,6 +59,7 @@ impl Tap {
             port_count: u32::try_from(settings.ports.len()).unwrap_or(0),
             // A filter in pcap syntax looks at each frame, here in user space.
             all_segments: u32::from(settings.all_segments || settings.filter.is_some()),
+            ..hopscope_ebpf::Settings::default()
         };
         let shares = u32::try_from(shared_by.max(1).next_power_of_two()).unwrap_or(u32::MAX);
         let room = Room {
@@ -187,11 +188,11 @@ impl Tap {
         sink: &mut dyn FnMut(Item<'_>),
     ) {
         while let Some(bytes) = self.ring.next() {
-            if let Some((head, data)) = record::read_frame(&bytes)
-                && let Some(port) = self.ports.get(&head.interface)
+            if let Some(frame) = record::read_frame(&bytes)
+                && let Some(port) = self.ports.get(&frame.0.interface)
             {
                 *frames += 1;
-                record::frame(port.number, port.link, *frames, &head, data, clock, sink);
+                record::frame(port.number, port.link, *frames, frame, clock, sink);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aya::maps::{HashMap as BpfMap, MapData, PerCpuArray, RingBuf};
 use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf};
-use hopscope_ebpf::{Counts, OptionFields, SocketRecord, moment};
+use hopscope_ebpf::{Counts, NAMESPACES, OptionFields, SocketRecord, moment};
 use zerocopy::FromBytes;
 
 use super::btf::Types;
@@ -76,8 +76,15 @@ impl Tracing {
             flows: 1,
             ring: RING,
         };
-        let mut ebpf = object::load(&room, &hopscope_ebpf::Settings::default(), fields)
-            .map_err(|error| error.to_string())?;
+        let inode = |of: &Namespace| u32::try_from(of.inode()).unwrap_or(0);
+        let mut settings = hopscope_ebpf::Settings {
+            many_namespaces: u32::from(namespaces.len() > NAMESPACES),
+            ..hopscope_ebpf::Settings::default()
+        };
+        for (slot, namespace) in settings.namespaces.iter_mut().zip(namespaces) {
+            *slot = inode(namespace);
+        }
+        let mut ebpf = object::load(&room, &settings, fields).map_err(|error| error.to_string())?;
         let mut map = |name: &str| ebpf.take_map(name).ok_or(format!("no map {name}"));
         let ring = RingBuf::try_from(map("RECORDS")?).map_err(|error| chain(&error))?;
         let counts = PerCpuArray::try_from(map("COUNTS")?).map_err(|error| chain(&error))?;
@@ -86,9 +93,10 @@ impl Tracing {
             .map_err(|error: aya::maps::MapError| chain(&error))?;
         let mut known = HashMap::new();
         for namespace in namespaces {
-            let inode = u32::try_from(namespace.inode()).unwrap_or(0);
-            watched.insert(inode, 1, 0).map_err(|error| chain(&error))?;
-            known.insert(inode, Watched::new(namespace));
+            watched
+                .insert(inode(namespace), 1, 0)
+                .map_err(|error| chain(&error))?;
+            known.insert(inode(namespace), Watched::new(namespace));
         }
         let btf = Btf::from_sys_fs().map_err(|error| chain(&error))?;
         let reasons = types.values(REASONS);
