@@ -1,4 +1,19 @@
-//! Watching live: what every backend yields.
+//! Watching live: what every backend yields, and the session that runs one.
+//!
+//! A [`Session`] watches the interfaces of some namespaces, also those that appear later, through a
+//! backend, and yields [`Item`]s. There is no async runtime: everything that can be waited for is a
+//! file descriptor or comes due, and one `poll` waits for all of it.
+
+mod holder;
+mod interfaces;
+mod pcap;
+mod remark;
+mod session;
+
+pub use self::interfaces::{Change, Interfaces, InterfacesError, Link};
+pub use self::pcap::CaptureError;
+pub use self::remark::Remark;
+pub use self::session::{Session, SessionError, Wanted};
 
 use crate::note::Note;
 use crate::source::{Frame, Interface};
@@ -35,4 +50,17 @@ pub struct Settings {
     pub filter: Option<String>,
     /// Every segment, not only the telling ones.
     pub all_segments: bool,
+}
+
+/// Takes in items as they come.
+pub type Sink<'a> = &'a mut dyn FnMut(Item<'_>);
+
+/// What an interface of a namespace is called as a vantage; the current namespace has no name.
+#[must_use]
+pub fn vantage(namespace: &str, interface: &str) -> String {
+    if namespace.is_empty() {
+        interface.to_owned()
+    } else {
+        format!("{namespace}:{interface}")
+    }
 }

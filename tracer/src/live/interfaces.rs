@@ -1,0 +1,284 @@
+//! The interfaces of a network namespace, and a watch on those that come, change and go.
+//!
+//! Read from rtnetlink (man 7 rtnetlink): the socket belongs to the namespace that it was opened
+//! in, wherever it is read.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use netlink_packet_core::{NetlinkBuffer, NlasIterator};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+
+use crate::netns::{Namespace, NamespaceError};
+
+/// Group of messages about interfaces (`RTNLGRP_LINK`, include/uapi/linux/rtnetlink.h).
+const GROUP_LINK: u32 = 1;
+const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
+const RTM_GETLINK: u16 = 18;
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+/// `NLM_F_REQUEST | NLM_F_DUMP`.
+const REQUEST_ALL: u16 = 0x301;
+const IFLA_IFNAME: u16 = 3;
+const IFF_UP: u32 = 1;
+const IFF_LOOPBACK: u32 = 8;
+/// `struct ifinfomsg`, before the attributes.
+const LINK_HEAD: usize = 16;
+/// More than the kernel puts into one message (`NLMSG_GOODSIZE`, net/core/rtnetlink.c).
+const BUFFER: usize = 64 << 10;
+
+/// An interface of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its number, which a change of name leaves alone.
+    pub index: u32,
+    /// Its name now.
+    pub name: String,
+    /// Whether it is up: only then can it be captured on.
+    pub up: bool,
+    /// Whether it is the namespace's loopback.
+    pub loopback: bool,
+}
+
+/// What happened to an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is new.
+    Appeared(Link),
+    /// It came up, went down or has another name.
+    Changed {
+        /// As it was.
+        before: Link,
+        /// As it is now.
+        now: Link,
+    },
+    /// It was removed, or moved to another namespace.
+    Vanished(Link),
+}
+
+/// Why the interfaces of a namespace cannot be listed or watched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InterfacesError {
+    /// The namespace cannot be entered.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// The kernel refuses.
+    #[error("cannot list the interfaces{} (rtnetlink): {error}", of(namespace))]
+    Netlink {
+        /// Name of the namespace.
+        namespace: String,
+        /// The error.
+        error: io::Error,
+    },
+}
+
+fn of(namespace: &str) -> String {
+    if namespace.is_empty() {
+        String::new()
+    } else {
+        format!(" of {namespace}")
+    }
+}
+
+/// The interfaces of one namespace, as far as changes were read.
+#[derive(Debug)]
+pub struct Interfaces {
+    namespace: String,
+    socket: Socket,
+    known: BTreeMap<u32, Link>,
+    buffer: Vec<u8>,
+}
+
+impl Interfaces {
+    /// Lists those of a namespace, and watches from then on.
+    ///
+    /// # Errors
+    ///
+    /// Where the namespace cannot be entered or the kernel refuses.
+    pub fn of(namespace: &Namespace) -> Result<Self, InterfacesError> {
+        let failed = |error| InterfacesError::Netlink {
+            namespace: namespace.name.clone(),
+            error,
+        };
+        let mut interfaces = Self {
+            namespace: namespace.name.clone(),
+            socket: namespace.within(open)?.map_err(failed)?,
+            known: BTreeMap::new(),
+            buffer: Vec::with_capacity(BUFFER),
+        };
+        interfaces.list_anew().map_err(failed)?;
+        Ok(interfaces)
+    }
+
+    /// Those that are there, by index.
+    pub fn iter(&self) -> impl Iterator<Item = &Link> {
+        self.known.values()
+    }
+
+    /// What has changed since the last call; never waits.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel refuses.
+    pub fn changes(&mut self) -> Result<Vec<Change>, InterfacesError> {
+        let mut changes = Vec::new();
+        self.read_changes(&mut changes)
+            .map_err(|error| InterfacesError::Netlink {
+                namespace: self.namespace.clone(),
+                error,
+            })?;
+        Ok(changes)
+    }
+
+    fn read_changes(&mut self, changes: &mut Vec<Change>) -> io::Result<()> {
+        loop {
+            match self.receive() {
+                Ok(messages) => changes.extend(
+                    messages
+                        .into_iter()
+                        .filter_map(|message| self.learn(message)),
+                ),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // There were more changes than the socket holds: what they were is lost, what
+                // they came to is not.
+                Err(error)
+                    if error.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error()) =>
+                {
+                    changes.extend(self.list_anew()?);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Asks for all interfaces; what is different from what was known.
+    fn list_anew(&mut self) -> io::Result<Vec<Change>> {
+        self.socket.set_non_blocking(false)?;
+        self.socket.send(&request(), 0)?;
+        let mut changes = Vec::new();
+        let mut listed = Vec::new();
+        let mut done = false;
+        while !done {
+            for message in self.receive()? {
+                match &message {
+                    Message::Done => done = true,
+                    Message::There(link) => listed.push(link.index),
+                    Message::Gone(index) => listed.retain(|known| known != index),
+                }
+                changes.extend(self.learn(message));
+            }
+        }
+        self.socket.set_non_blocking(true)?;
+        let gone: Vec<u32> = self
+            .known
+            .keys()
+            .copied()
+            .filter(|index| !listed.contains(index))
+            .collect();
+        changes.extend(
+            gone.into_iter()
+                .filter_map(|index| self.learn(Message::Gone(index))),
+        );
+        Ok(changes)
+    }
+
+    fn learn(&mut self, message: Message) -> Option<Change> {
+        match message {
+            Message::There(link) => match self.known.insert(link.index, link.clone()) {
+                None => Some(Change::Appeared(link)),
+                Some(before) if before != link => Some(Change::Changed { before, now: link }),
+                Some(_) => None,
+            },
+            Message::Gone(index) => self.known.remove(&index).map(Change::Vanished),
+            Message::Done => None,
+        }
+    }
+
+    fn receive(&mut self) -> io::Result<Vec<Message>> {
+        self.buffer.clear();
+        self.socket.recv(&mut self.buffer, 0)?;
+        messages(&self.buffer)
+    }
+}
+
+/// Readable when something may have changed.
+impl AsFd for Interfaces {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn open() -> io::Result<Socket> {
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    socket.bind_auto()?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    // Before the list is asked for, so that nothing falls between.
+    socket.add_membership(GROUP_LINK)?;
+    Ok(socket)
+}
+
+/// `struct nlmsghdr` and an empty `struct ifinfomsg`.
+fn request() -> [u8; 32] {
+    let mut request = [0; 32];
+    let mut header = NetlinkBuffer::new(&mut request[..]);
+    header.set_length(32);
+    header.set_message_type(RTM_GETLINK);
+    header.set_flags(REQUEST_ALL);
+    request
+}
+
+/// What the kernel says of interfaces.
+enum Message {
+    There(Link),
+    Gone(u32),
+    Done,
+}
+
+/// The messages of a datagram. Of the hundred attributes of an interface only its name is looked
+/// at: netlink-packet-route, which reads them all, refuses a message for one that it does not know
+/// in the size that a newer kernel gives it.
+fn messages(mut datagram: &[u8]) -> io::Result<Vec<Message>> {
+    let mut messages = Vec::new();
+    while !datagram.is_empty() {
+        let message = NetlinkBuffer::new_checked(&datagram).map_err(io::Error::other)?;
+        let payload = message.payload();
+        match message.message_type() {
+            RTM_NEWLINK => messages.extend(link(payload).map(Message::There)),
+            RTM_DELLINK => messages.extend(link(payload).map(|link| Message::Gone(link.index))),
+            NLMSG_DONE => messages.push(Message::Done),
+            NLMSG_ERROR => {
+                let errno = payload
+                    .first_chunk()
+                    .map_or(0, |errno| i32::from_ne_bytes(*errno));
+                return Err(io::Error::from_raw_os_error(-errno));
+            }
+            _ => {}
+        }
+        // Each begins at a multiple of four.
+        let length = (message.length() as usize).next_multiple_of(4);
+        datagram = datagram.get(length..).unwrap_or_default();
+    }
+    Ok(messages)
+}
+
+/// An interface; `None` for what is no whole description of one, as bridges send of their ports in
+/// the same group (family `AF_BRIDGE`).
+fn link(payload: &[u8]) -> Option<Link> {
+    let head: &[u8; LINK_HEAD] = payload.first_chunk()?;
+    let word = |at: usize| u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    let (family, index, flags) = (head[0], word(4), word(8));
+    let name = NlasIterator::new(&payload[LINK_HEAD..])
+        .map_while(Result::ok)
+        .find(|attribute| attribute.kind() == IFLA_IFNAME)?;
+    let name = name.value().split(|byte| *byte == 0).next()?;
+    (family == 0).then(|| Link {
+        index,
+        name: String::from_utf8_lossy(name).into_owned(),
+        up: flags & IFF_UP != 0,
+        loopback: flags & IFF_LOOPBACK != 0,
+    })
+}
