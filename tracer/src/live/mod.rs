@@ -24,8 +24,15 @@ use crate::tally::{FlowTally, Tally};
 pub enum Item<'a> {
     /// An interface; frames name it by its place in the order of these.
     Interface(&'a Interface),
-    /// A frame, and what its flow's tally was before it, where segments are thinned.
-    Frame(Frame<'a>, Option<&'a Tally>),
+    /// A frame. They are numbered from 1 on, in the order in which they are yielded.
+    Frame {
+        /// The frame.
+        frame: Frame<'a>,
+        /// What its flow's tally was before it, where segments are thinned.
+        tally: Option<&'a Tally>,
+        /// The cookie of the socket that sent it, where it is known.
+        sender: Option<u64>,
+    },
     /// The last tally of a flow that nothing more was reported of.
     Rest(&'a FlowTally),
     /// Something that the kernel told.

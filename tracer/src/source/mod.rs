@@ -51,6 +51,26 @@ pub struct Interface {
     pub snaplen: u32,
     /// Frames that the capturing program says it lost, where it says so.
     pub dropped: Option<u64>,
+    /// Where hopscope watched it: the network namespace's name, empty for the one that hopscope ran
+    /// in. `None` for captures of other programs.
+    pub namespace: Option<String>,
+    /// Only telling segments are shown as frames; regular ones are in tallies.
+    pub thinned: bool,
+}
+
+impl Interface {
+    /// An interface of that link type, of which nothing else is known.
+    #[must_use]
+    pub const fn new(link: LinkType) -> Self {
+        Self {
+            link,
+            name: None,
+            snaplen: 0,
+            dropped: None,
+            namespace: None,
+            thinned: false,
+        }
+    }
 }
 
 /// An open capture: a stream of frames.

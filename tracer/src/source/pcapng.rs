@@ -157,10 +157,9 @@ impl Reader {
         let link = LinkType::from_number(link).unwrap_or(LinkType::Unsupported(link));
         Some((
             Interface {
-                link,
                 name,
                 snaplen,
-                dropped: None,
+                ..Interface::new(link)
             },
             clock,
         ))

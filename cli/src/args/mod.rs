@@ -1,9 +1,17 @@
 //! The command line.
 
+mod targets;
+
 use std::ffi::OsString;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+#[expect(
+    unused_imports,
+    reason = "for the commands that look at live namespaces"
+)]
+pub(crate) use self::targets::Targets;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
