@@ -1,17 +1,15 @@
 //! The command line.
 
 mod targets;
+mod watch;
 
 use std::ffi::OsString;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-#[expect(
-    unused_imports,
-    reason = "for the commands that look at live namespaces"
-)]
 pub(crate) use self::targets::Targets;
+pub(crate) use self::watch::Watch;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -40,6 +38,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Read captures: who ended each connection, and when keepalive probes fired.
     Read(Read),
+    /// Watch live, in any network namespace: events as they happen, then the report.
+    Watch(Box<Watch>),
     /// Print the JSON Schema of 'read --format json'.
     Schema,
 }

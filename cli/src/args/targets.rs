@@ -24,7 +24,6 @@ pub(crate) struct Targets {
     containers: Vec<String>,
 }
 
-#[expect(dead_code, reason = "for the commands that look at live namespaces")]
 impl Targets {
     /// The namespaces, each once; the current one where none is named.
     pub(crate) fn resolve(&self) -> Result<Vec<Namespace>, TargetError> {

@@ -3,10 +3,12 @@
 mod flows;
 mod grid;
 mod json;
+pub(crate) mod live;
 mod table;
 mod telling;
 mod timeline;
 mod units;
+mod wording;
 
 pub(crate) use self::json::{json, ndjson};
 pub(crate) use self::table::table;

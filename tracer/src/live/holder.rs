@@ -4,10 +4,10 @@
 //! for, a name (a mount) or a process, and where that is no more the namespace is let go.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::netns::Namespace;
+use crate::processes;
 
 /// Something that keeps a namespace alive.
 #[derive(Debug)]
@@ -19,21 +19,16 @@ impl Holder {
     /// One that can be seen from here. None is no proof that there is none: mounts and processes of
     /// other containers may be out of sight.
     pub(super) fn of(namespace: &Namespace) -> Option<Self> {
-        let inode = namespace.inode();
-        mount(inode)
+        mount(namespace.inode())
             .into_iter()
             .chain(processes())
             .map(|path| Self { path })
-            .find(|holder| holder.holds(inode))
+            .find(|holder| holder.holds(namespace))
     }
 
-    /// Whether it still does.
-    pub(super) fn still_holds(&self, namespace: &Namespace) -> bool {
-        self.holds(namespace.inode())
-    }
-
-    fn holds(&self, inode: u64) -> bool {
-        fs::metadata(&self.path).is_ok_and(|metadata| metadata.ino() == inode)
+    /// Whether it does, still.
+    pub(super) fn holds(&self, namespace: &Namespace) -> bool {
+        Namespace::open(&self.path, "").is_ok_and(|held| held.id() == namespace.id())
     }
 }
 
@@ -51,11 +46,7 @@ fn mount(inode: u64) -> Option<PathBuf> {
 /// The namespaces of all other processes.
 fn processes() -> impl Iterator<Item = PathBuf> {
     let own = std::process::id();
-    let entries = fs::read_dir("/proc").into_iter().flatten();
-    entries
-        .filter_map(move |entry| {
-            let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            (pid != own).then_some(pid)
-        })
-        .map(|pid| Path::new("/proc").join(pid.to_string()).join("ns/net"))
+    let all = processes::all().unwrap_or_default();
+    let others = all.into_iter().filter(move |pid| *pid != own);
+    others.map(|pid| PathBuf::from(format!("/proc/{pid}/ns/net")))
 }

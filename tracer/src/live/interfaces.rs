@@ -23,7 +23,6 @@ const NLMSG_DONE: u16 = 3;
 const REQUEST_ALL: u16 = 0x301;
 const IFLA_IFNAME: u16 = 3;
 const IFF_UP: u32 = 1;
-const IFF_LOOPBACK: u32 = 8;
 /// `struct ifinfomsg`, before the attributes.
 const LINK_HEAD: usize = 16;
 /// More than the kernel puts into one message (`NLMSG_GOODSIZE`, net/core/rtnetlink.c).
@@ -38,8 +37,6 @@ pub struct Link {
     pub name: String,
     /// Whether it is up: only then can it be captured on.
     pub up: bool,
-    /// Whether it is the namespace's loopback.
-    pub loopback: bool,
 }
 
 /// What happened to an interface.
@@ -116,6 +113,12 @@ impl Interfaces {
     /// Those that are there, by index.
     pub fn iter(&self) -> impl Iterator<Item = &Link> {
         self.known.values()
+    }
+
+    /// The one of that index.
+    #[must_use]
+    pub fn get(&self, index: u32) -> Option<&Link> {
+        self.known.get(&index)
     }
 
     /// What has changed since the last call; never waits.
@@ -279,6 +282,5 @@ fn link(payload: &[u8]) -> Option<Link> {
         index,
         name: String::from_utf8_lossy(name).into_owned(),
         up: flags & IFF_UP != 0,
-        loopback: flags & IFF_LOOPBACK != 0,
     })
 }

@@ -1,10 +1,10 @@
 //! The libpcap backend: one capture for each interface.
 //!
 //! On the loopback the kernel shows every packet twice, as it leaves and as it arrives. libpcap
-//! passes over the first one itself (`linux_check_direction`, pcap-linux.c); the filter says so in
-//! the kernel already, or each would take twice the room.
+//! passes over the first one (`linux_check_direction`, pcap-linux.c). Saying `inbound` in the filter
+//! would save the room that it takes, but lose packets: libpcap applies a new filter to the first
+//! ones itself, and cannot tell directions there (`pcapint_filter_with_aux_data`, bpf_filter.c).
 
-use std::fmt::Write as _;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use pcap::{Active, Capture, Precision};
@@ -12,7 +12,7 @@ use pcap::{Active, Capture, Precision};
 use super::interfaces::Link;
 use super::{Item, Settings, Sink, vantage};
 use crate::decode::LinkType;
-use crate::netns::{Namespace, NamespaceError};
+use crate::netns::{Namespace, NamespaceError, NamespaceId};
 use crate::source::{Frame, Interface};
 use crate::time::Time;
 
@@ -87,7 +87,14 @@ pub(super) struct Captures {
 }
 
 /// Names an interface: its namespace, and its number there.
-pub(super) type Key = (u64, u32);
+pub(super) type Key = (NamespaceId, u32);
+
+/// A capture that could not be read any more.
+pub(super) struct Broken {
+    pub(super) key: Key,
+    pub(super) vantage: String,
+    pub(super) error: CaptureError,
+}
 
 struct Seen {
     key: Key,
@@ -142,7 +149,7 @@ impl Captures {
     ) -> Vec<(Link, CaptureError)> {
         let wanted: Vec<&Link> = links
             .iter()
-            .filter(|link| link.up && !self.is_open((namespace.inode(), link.index)))
+            .filter(|link| link.up && !self.is_open((namespace.id(), link.index)))
             .collect();
         let buffer = if self.open.len() + wanted.len() > MANY {
             BUFFER_OF_MANY
@@ -168,16 +175,16 @@ impl Captures {
     }
 
     fn take(&mut self, namespace: &Namespace, link: &Link, (capture, link_type): Opened) {
-        let key = (namespace.inode(), link.index);
+        let key = (namespace.id(), link.index);
         let again = |seen: &Seen| seen.key == key && seen.interface.link == link_type;
         let place = self.seen.iter().position(again).unwrap_or_else(|| {
             self.seen.push(Seen {
                 key,
                 interface: Interface {
-                    link: link_type,
-                    name: Some(vantage(&namespace.name, &link.name)),
+                    name: Some(link.name.clone()),
+                    namespace: Some(namespace.name.clone()),
                     snaplen: SNAPLEN,
-                    dropped: None,
+                    ..Interface::new(link_type)
                 },
                 dropped_before: 0,
             });
@@ -192,8 +199,12 @@ impl Captures {
         });
     }
 
-    /// Whether it is captured on.
-    pub(super) fn is_open(&self, key: Key) -> bool {
+    /// Whether it was ever captured on.
+    pub(super) fn knows(&self, key: Key) -> bool {
+        self.seen.iter().any(|seen| seen.key == key)
+    }
+
+    fn is_open(&self, key: Key) -> bool {
         self.open
             .iter()
             .any(|one| self.seen[one.place as usize].key == key)
@@ -210,8 +221,8 @@ impl Captures {
     }
 
     /// Yields what has arrived, in the order of time; never waits. Captures that cannot be read any
-    /// more are closed: their vantages, with the reason. True where there is more to read.
-    pub(super) fn drain(&mut self, sink: Sink<'_>) -> (bool, Vec<(String, CaptureError)>) {
+    /// more are closed: their interfaces, with the reason. True where there is more to read.
+    pub(super) fn drain(&mut self, sink: Sink<'_>) -> (bool, Vec<Broken>) {
         let mut more = false;
         let mut failed = Vec::new();
         let round = &mut self.round;
@@ -224,8 +235,12 @@ impl Captures {
         self.yield_round(sink);
         let mut closed = Vec::new();
         for (place, error) in failed.into_iter().rev() {
-            let one = self.close(place, sink);
-            closed.push((self.name(one), CaptureError::Read { error }));
+            let seen = self.close(place, sink);
+            closed.push(Broken {
+                key: self.seen[seen as usize].key,
+                vantage: self.name(seen),
+                error: CaptureError::Read { error },
+            });
         }
         (more, closed)
     }
@@ -238,17 +253,19 @@ impl Captures {
         self.round.records.sort_by_key(|record| record.at);
         for record in self.round.records.drain(..) {
             self.frames += 1;
-            sink(Item::Frame(
-                Frame {
-                    interface: record.place,
-                    link: record.link,
-                    number: self.frames,
-                    at: record.at,
-                    data: &self.round.bytes[record.start..record.end],
-                    wire_len: record.wire_len,
-                },
-                None,
-            ));
+            let frame = Frame {
+                interface: record.place,
+                link: record.link,
+                number: self.frames,
+                at: record.at,
+                data: &self.round.bytes[record.start..record.end],
+                wire_len: record.wire_len,
+            };
+            sink(Item::Frame {
+                frame,
+                tally: None,
+                sender: None,
+            });
         }
         self.round.bytes.clear();
     }
@@ -300,8 +317,10 @@ impl Captures {
     }
 
     fn name(&self, place: u32) -> String {
-        let name = &self.seen[place as usize].interface.name;
-        name.clone().unwrap_or_default()
+        let interface = &self.seen[place as usize].interface;
+        let [namespace, name] =
+            [&interface.namespace, &interface.name].map(|name| name.as_deref().unwrap_or_default());
+        vantage(namespace, name)
     }
 }
 
@@ -377,7 +396,7 @@ fn open(link: &Link, settings: &Settings, buffer: i32) -> Result<Opened, Capture
         .ok()
         .and_then(LinkType::from_number)
         .ok_or(CaptureError::LinkType(number))?;
-    let filter = expression(settings, link_type, link.loopback);
+    let filter = expression(settings, link_type);
     capture
         .filter(&filter, true)
         .map_err(|error| CaptureError::Filter { filter, error })?;
@@ -386,7 +405,7 @@ fn open(link: &Link, settings: &Settings, buffer: i32) -> Result<Opened, Capture
 
 /// What the kernel lets pass. `vlan` moves all that follows it behind the tag, so the user's own
 /// filter comes first.
-fn expression(settings: &Settings, link: LinkType, loopback: bool) -> String {
+fn expression(settings: &Settings, link: LinkType) -> String {
     let ports: Vec<String> = settings
         .ports
         .iter()
@@ -400,13 +419,8 @@ fn expression(settings: &Settings, link: LinkType, loopback: bool) -> String {
         LinkType::Ethernet => format!("(({tcp}) or (vlan and (({tcp}) or (vlan and {tcp}))))"),
         _ => format!("({tcp})"),
     };
-    let mut expression = String::new();
-    if loopback {
-        expression.push_str("inbound and ");
+    match &settings.filter {
+        Some(filter) => format!("({filter}) and {tcp}"),
+        None => tcp,
     }
-    if let Some(filter) = &settings.filter {
-        // Writing to a string does not fail.
-        let _ = write!(expression, "({filter}) and ");
-    }
-    expression + &tcp
 }

@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::holder::Holder;
 use super::interfaces::{Change, Interfaces, InterfacesError, Link};
-use super::pcap::{CaptureError, Captures};
+use super::pcap::{Broken, CaptureError, Captures};
 use super::{Remark, Settings, Sink, vantage};
 use crate::netns::Namespace;
 
@@ -56,7 +56,11 @@ pub enum SessionError {
 pub struct Session {
     places: Vec<Place>,
     backend: Backend,
+    why: String,
     remarks: Vec<Remark>,
+    /// Captures that broke since the last look: what became of their interfaces is told later than
+    /// that they broke.
+    broken: Vec<Broken>,
     /// There was more to read the last time.
     more: bool,
     read_at: Instant,
@@ -103,7 +107,9 @@ impl Session {
         Ok(Self {
             places,
             backend: Backend::Pcap(captures),
+            why: "as asked".to_owned(),
             remarks,
+            broken: Vec::new(),
             more: false,
             read_at: now,
             looked_at: now,
@@ -116,6 +122,12 @@ impl Session {
         match self.backend {
             Backend::Pcap(_) => "libpcap",
         }
+    }
+
+    /// Why that one.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        &self.why
     }
 
     /// Names of the namespaces that are watched.
@@ -153,6 +165,7 @@ impl Session {
         self.follow_interfaces(sink);
         if looked >= LOOK {
             self.looked_at = Instant::now();
+            self.repair();
             self.look_after_namespaces(sink);
             let Backend::Pcap(captures) = &mut self.backend;
             captures.count(sink);
@@ -193,14 +206,7 @@ impl Session {
         let Backend::Pcap(captures) = &mut self.backend;
         let (more, failed) = captures.drain(sink);
         self.more = more;
-        self.remarks.extend(
-            failed
-                .into_iter()
-                .map(|(vantage, error)| Remark::NotWatched {
-                    vantage,
-                    why: error.to_string(),
-                }),
-        );
+        self.broken.extend(failed);
     }
 
     /// Takes up interfaces that have come and lets go those that have gone.
@@ -222,7 +228,42 @@ impl Session {
             };
             let Backend::Pcap(captures) = &mut self.backend;
             for change in changes {
+                if let Change::Vanished(link) = &change {
+                    let key = (place.namespace.id(), link.index);
+                    let broken = self.broken.extract_if(.., |broken| broken.key == key);
+                    self.remarks
+                        .extend(broken.map(|broken| Remark::InterfaceGone {
+                            vantage: broken.vantage,
+                        }));
+                }
                 follow(&place.namespace, change, captures, sink, &mut self.remarks);
+            }
+        }
+    }
+
+    /// Captures again where a capture broke and the interface is still there and up; while it is
+    /// down there is nothing to see, and when it comes up it is taken up like a new one.
+    fn repair(&mut self) {
+        let Backend::Pcap(captures) = &mut self.backend;
+        for broken in self.broken.drain(..) {
+            let (namespace, index) = broken.key;
+            let place = self
+                .places
+                .iter()
+                .find(|place| place.namespace.id() == namespace);
+            let link =
+                place.and_then(|place| Some((place, place.interfaces.as_ref()?.get(index)?)));
+            let Some((place, link)) = link.filter(|(_, link)| link.up) else {
+                continue;
+            };
+            if !captures
+                .add(&place.namespace, std::slice::from_ref(link))
+                .is_empty()
+            {
+                self.remarks.push(Remark::NotWatched {
+                    vantage: broken.vantage,
+                    why: broken.error.to_string(),
+                });
             }
         }
     }
@@ -231,8 +272,8 @@ impl Session {
     fn look_after_namespaces(&mut self, sink: Sink<'_>) {
         let Backend::Pcap(captures) = &mut self.backend;
         for place in self.places.extract_if(.., Place::is_abandoned) {
-            let inode = place.namespace.inode();
-            captures.remove(sink, |(namespace, _)| namespace == inode);
+            let id = place.namespace.id();
+            captures.remove(sink, |(namespace, _)| namespace == id);
             self.remarks.push(Remark::NamespaceGone {
                 namespace: place.namespace.name.clone(),
             });
@@ -247,7 +288,7 @@ impl Place {
         let Some(holder) = &self.holder else {
             return false;
         };
-        if holder.still_holds(&self.namespace) {
+        if holder.holds(&self.namespace) {
             return false;
         }
         match Holder::of(&self.namespace) {
@@ -274,7 +315,7 @@ fn follow(
             remarks.extend(not_watched(namespace, failed));
         }
         Change::Changed { before, now } => {
-            if before.name != now.name && captures.is_open((namespace.inode(), now.index)) {
+            if before.name != now.name && captures.knows((namespace.id(), now.index)) {
                 remarks.push(Remark::Renamed {
                     vantage: vantage(&namespace.name, &before.name),
                     now: now.name.clone(),
@@ -284,7 +325,7 @@ fn follow(
             remarks.extend(not_watched(namespace, failed));
         }
         Change::Vanished(link) => {
-            let key = (namespace.inode(), link.index);
+            let key = (namespace.id(), link.index);
             let gone = captures.remove(sink, |known| known == key);
             remarks.extend(
                 gone.into_iter()
