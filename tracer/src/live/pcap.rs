@@ -5,7 +5,9 @@
 //! would save the room that it takes, but lose packets: libpcap applies a new filter to the first
 //! ones itself, and cannot tell directions there (`pcapint_filter_with_aux_data`, bpf_filter.c).
 
+use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::thread;
 
 use pcap::{Active, Capture, Precision};
 
@@ -20,18 +22,21 @@ use crate::time::Time;
 /// of payload.
 const SNAPLEN: u32 = 14 + 8 + 60 + 60 + 256;
 
-/// Frames wait here until they are read: enough for about 20 ms at a million frames a second. The
-/// memory is the kernel's and not swappable, so that many interfaces get less each.
-const BUFFER: i32 = 16 << 20;
-const BUFFER_OF_MANY: i32 = 4 << 20;
-const MANY: usize = 8;
+/// Frames wait here until they are read; 16 MiB hold them for about 20 ms at a million a second. The
+/// memory is the kernel's own, so that many interfaces share what there is.
+const BUFFERS: usize = 256 << 20;
+const BUFFER: RangeInclusive<usize> = (1 << 20)..=(16 << 20);
 
 /// Frames read of one capture before the next one gets its turn.
 const ROUND: usize = 4096;
 
-/// Opening one mostly waits for other processors (`synchronize_net` in the kernel's af_packet.c):
-/// several at once wait together.
-const OPENED_AT_ONCE: usize = 8;
+/// Rounds that are read of a capture that is closed: it may never be empty where frames keep
+/// arriving.
+const LAST_ROUNDS: usize = 64;
+
+/// Opening and closing one mostly waits for other processors (`synchronize_net` in the kernel's
+/// af_packet.c): several at once wait together.
+const AT_ONCE: usize = 32;
 
 /// Why an interface is not captured on.
 #[derive(Debug, thiserror::Error)]
@@ -151,11 +156,8 @@ impl Captures {
             .iter()
             .filter(|link| link.up && !self.is_open((namespace.id(), link.index)))
             .collect();
-        let buffer = if self.open.len() + wanted.len() > MANY {
-            BUFFER_OF_MANY
-        } else {
-            BUFFER
-        };
+        let share = BUFFERS / (self.open.len() + wanted.len()).max(1);
+        let buffer = share.clamp(*BUFFER.start(), *BUFFER.end());
         let opened = match namespace.within(|| open_all(&wanted, &self.settings, buffer)) {
             Ok(opened) => opened,
             Err(error) => {
@@ -235,11 +237,15 @@ impl Captures {
         self.yield_round(sink);
         let mut closed = Vec::new();
         for (place, error) in failed.into_iter().rev() {
-            let seen = self.close(place, sink);
+            let one = self.open.remove(place);
+            let key = self.seen[one.place as usize].key;
+            let vantage = self.name(one.place);
+            self.close(vec![one], sink);
+            let error = CaptureError::Read { error };
             closed.push(Broken {
-                key: self.seen[seen as usize].key,
-                vantage: self.name(seen),
-                error: CaptureError::Read { error },
+                key,
+                vantage,
+                error,
             });
         }
         (more, closed)
@@ -286,34 +292,40 @@ impl Captures {
     /// Reads what is left of the interfaces that `gone` names, and captures there no more. Their
     /// vantages.
     pub(super) fn remove(&mut self, sink: Sink<'_>, gone: impl Fn(Key) -> bool) -> Vec<String> {
-        let mut places = Vec::new();
-        for (place, one) in self.open.iter_mut().enumerate() {
-            if gone(self.seen[one.place as usize].key) {
-                // An error ends the reading just as well.
-                while one.read(&mut self.round).is_ok_and(|count| count > 0) {}
-                places.push(place);
+        let mut closed = Vec::new();
+        let mut place = 0;
+        while place < self.open.len() {
+            if !gone(self.seen[self.open[place].place as usize].key) {
+                place += 1;
+                continue;
             }
+            let mut one = self.open.remove(place);
+            // An error ends the reading just as well. What arrives meanwhile must not.
+            let mut rounds = LAST_ROUNDS;
+            while rounds > 0 && one.read(&mut self.round).is_ok_and(|count| count >= ROUND) {
+                rounds -= 1;
+            }
+            closed.push(one);
         }
         self.yield_round(sink);
-        let mut names = Vec::new();
-        for place in places.into_iter().rev() {
-            let one = self.close(place, sink);
-            names.push(self.name(one));
-        }
-        names
+        self.close(closed, sink)
     }
 
-    fn close(&mut self, place: usize, sink: Sink<'_>) -> u32 {
-        let mut one = self.open.remove(place);
-        one.count();
-        let seen = &mut self.seen[one.place as usize];
-        seen.dropped_before += one.dropped_total;
-        sink(Item::Counted {
-            interface: one.place,
-            dropped: seen.dropped_before,
-            other: 0,
-        });
-        one.place
+    /// Closes captures that were read to their end. Their vantages.
+    fn close(&mut self, mut closed: Vec<One>, sink: Sink<'_>) -> Vec<String> {
+        for one in &mut closed {
+            one.count();
+            let seen = &mut self.seen[one.place as usize];
+            seen.dropped_before += one.dropped_total;
+            sink(Item::Counted {
+                interface: one.place,
+                dropped: seen.dropped_before,
+                other: 0,
+            });
+        }
+        let names = closed.iter().map(|one| self.name(one.place)).collect();
+        at_once(closed, drop);
+        names
     }
 
     fn name(&self, place: u32) -> String {
@@ -361,33 +373,40 @@ type Opened = (Capture<Active>, LinkType);
 fn open_all(
     links: &[&Link],
     settings: &Settings,
-    buffer: i32,
+    buffer: usize,
 ) -> Vec<Result<Opened, CaptureError>> {
-    let mut opened = Vec::with_capacity(links.len());
-    for links in links.chunks(OPENED_AT_ONCE) {
-        // A thread begins in the namespace of the one that starts it.
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = links
-                .iter()
-                .map(|link| scope.spawn(|| open(link, settings, buffer)))
+    // A thread begins in the namespace of the one that starts it.
+    at_once(links.to_vec(), |link| open(link, settings, buffer))
+}
+
+/// Does `work` for all of them, many at the same time; results in order.
+fn at_once<T: Send, R: Send>(mut all: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let work = &work;
+    let mut results = Vec::with_capacity(all.len());
+    while !all.is_empty() {
+        let some: Vec<T> = all.drain(..all.len().min(AT_ONCE)).collect();
+        thread::scope(|scope| {
+            let threads: Vec<_> = some
+                .into_iter()
+                .map(|one| scope.spawn(move || work(one)))
                 .collect();
-            opened.extend(threads.into_iter().map(|thread| {
+            results.extend(threads.into_iter().map(|thread| {
                 thread
                     .join()
                     .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             }));
         });
     }
-    opened
+    results
 }
 
-fn open(link: &Link, settings: &Settings, buffer: i32) -> Result<Opened, CaptureError> {
+fn open(link: &Link, settings: &Settings, buffer: usize) -> Result<Opened, CaptureError> {
     let opened = |error| CaptureError::Open { error };
     let mut capture = Capture::from_device(link.name.as_str())
         .map_err(opened)?
         .immediate_mode(true)
         .precision(Precision::Nano)
-        .buffer_size(buffer)
+        .buffer_size(i32::try_from(buffer).unwrap_or(i32::MAX))
         .snaplen(SNAPLEN.cast_signed())
         .open()
         .map_err(opened)?;
