@@ -15,6 +15,7 @@ pub mod flow;
 pub mod live;
 pub mod netns;
 pub mod note;
+pub mod probe;
 mod processes;
 pub mod report;
 pub mod segment;

@@ -1,11 +1,15 @@
 //! Sockets as the kernel holds them: their state, owner, timer and the options really in effect.
 
+mod defaults;
+mod fields;
 mod options;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::defaults::Defaults;
+pub(crate) use self::fields::{Reader, hz};
 pub use self::options::{Options, Origin, Reading};
 use crate::segment::Endpoint;
 
