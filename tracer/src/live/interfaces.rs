@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use netlink_packet_core::{NetlinkBuffer, NlasIterator};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
+use crate::decode::LinkType;
 use crate::netns::{Namespace, NamespaceError};
 
 /// Group of messages about interfaces (`RTNLGRP_LINK`, include/uapi/linux/rtnetlink.h).
@@ -23,6 +24,7 @@ const NLMSG_DONE: u16 = 3;
 const REQUEST_ALL: u16 = 0x301;
 const IFLA_IFNAME: u16 = 3;
 const IFF_UP: u32 = 1;
+const IFF_LOOPBACK: u32 = 8;
 /// `struct ifinfomsg`, before the attributes.
 const LINK_HEAD: usize = 16;
 /// More than the kernel puts into one message (`NLMSG_GOODSIZE`, net/core/rtnetlink.c).
@@ -37,6 +39,26 @@ pub struct Link {
     pub name: String,
     /// Whether it is up: only then can it be captured on.
     pub up: bool,
+    /// Whether it is the namespace's loopback.
+    pub loopback: bool,
+    /// `ARPHRD_` number of its hardware (include/uapi/linux/if_arp.h).
+    pub hardware: u16,
+}
+
+impl Link {
+    /// What its frames begin with where the kernel handles them; `None` where that is not known to
+    /// be decoded.
+    #[must_use]
+    pub const fn link_type(&self) -> Option<LinkType> {
+        match self.hardware {
+            // Ethernet, and the loopback, which looks like it.
+            1 | 772 => Some(LinkType::Ethernet),
+            // PPP, raw IP, tunnels of IP in IP (tunnel, tunnel6, sit, ipgre, ip6gre), tun and
+            // WireGuard (none).
+            512 | 519 | 768 | 769 | 776 | 778 | 823 | 0xfffe => Some(LinkType::Raw),
+            _ => None,
+        }
+    }
 }
 
 /// What happened to an interface.
@@ -282,5 +304,7 @@ fn link(payload: &[u8]) -> Option<Link> {
         index,
         name: String::from_utf8_lossy(name).into_owned(),
         up: flags & IFF_UP != 0,
+        loopback: flags & IFF_LOOPBACK != 0,
+        hardware: u16::from_ne_bytes([head[2], head[3]]),
     })
 }

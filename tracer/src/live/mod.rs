@@ -4,14 +4,21 @@
 //! backend, and yields [`Item`]s. There is no async runtime: everything that can be waited for is a
 //! file descriptor or comes due, and one `poll` waits for all of it.
 
+mod backend;
+mod capture;
 mod holder;
 mod interfaces;
 mod pcap;
+mod place;
+mod probed;
 mod remark;
+mod roster;
 mod session;
 
+pub use self::backend::BackendError;
+pub use self::capture::CaptureError;
 pub use self::interfaces::{Change, Interfaces, InterfacesError, Link};
-pub use self::pcap::CaptureError;
+
 pub use self::remark::Remark;
 pub use self::session::{Session, SessionError, Wanted};
 

@@ -30,6 +30,8 @@ pub enum Remark {
         /// Its name.
         namespace: String,
     },
+    /// What the backend cannot do here, or had no room for.
+    Lacking(String),
     /// No interface of a namespace is up: there is nothing to see there yet.
     NothingUp {
         /// Its name.
@@ -60,6 +62,7 @@ impl fmt::Display for Remark {
                  what was seen is kept",
                 called(namespace)
             ),
+            Self::Lacking(what) => f.write_str(what),
             Self::NothingUp { namespace } => write!(
                 f,
                 "{}: no interface is up yet; each is watched as soon as it is",

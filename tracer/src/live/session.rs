@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 
-use super::holder::Holder;
-use super::interfaces::{Change, Interfaces, InterfacesError, Link};
-use super::pcap::{Broken, CaptureError, Captures};
+use super::backend::{Backend, BackendError, Broken, Refused};
+use super::interfaces::{Change, InterfacesError};
+use super::pcap::Captures;
+use super::place::Place;
+use super::probed::Probed;
 use super::{Remark, Settings, Sink, vantage};
 use crate::netns::Namespace;
+use crate::source::{Filter, FilterError};
 
 /// Reading more often than this costs more than it tells: where much arrives, a packet wakes the
 /// reader that finds nothing but this one.
@@ -36,18 +39,24 @@ pub enum Wanted {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
+    /// The filter cannot be compiled.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// The interfaces of a namespace cannot be had.
     #[error(transparent)]
     Interfaces(#[from] InterfacesError),
-    /// libpcap captures on none of the interfaces.
+    /// None of the interfaces can be watched.
     #[error("cannot watch {vantage}: {error}")]
-    Capture {
+    Refused {
         /// The first of them.
         vantage: String,
-        /// Why it is not captured on.
-        error: CaptureError,
+        /// Why.
+        error: BackendError,
     },
-    /// Waiting for frames failed.
+    /// The probe cannot be loaded.
+    #[error(transparent)]
+    Probe(#[from] crate::probe::ProbeError),
+    /// Waiting failed.
     #[error("cannot wait for frames (poll): {0}")]
     Wait(io::Error),
 }
@@ -58,27 +67,12 @@ pub struct Session {
     backend: Backend,
     why: String,
     remarks: Vec<Remark>,
-    /// Captures that broke since the last look: what became of their interfaces is told later than
-    /// that they broke.
+    /// What broke since the last look: what became of an interface is told later than that.
     broken: Vec<Broken>,
     /// There was more to read the last time.
     more: bool,
     read_at: Instant,
     looked_at: Instant,
-}
-
-enum Backend {
-    Pcap(Captures),
-}
-
-/// A namespace that is watched.
-struct Place {
-    namespace: Namespace,
-    /// `None` where changes could not be read any more.
-    interfaces: Option<Interfaces>,
-    holder: Option<Holder>,
-    /// Nothing held it the last time.
-    abandoned: bool,
 }
 
 impl Session {
@@ -89,25 +83,46 @@ impl Session {
     /// Where nothing can be watched at all; what is missing besides is a remark.
     pub fn open(
         namespaces: Vec<Namespace>,
-        _wanted: Wanted,
+        wanted: Wanted,
         settings: &Settings,
     ) -> Result<Self, SessionError> {
-        let mut places = Vec::with_capacity(namespaces.len());
-        for namespace in namespaces {
-            places.push(Place {
-                interfaces: Some(Interfaces::of(&namespace)?),
-                holder: Holder::of(&namespace),
-                namespace,
-                abandoned: false,
-            });
+        if let Some(expression) = &settings.filter {
+            Filter::new(expression)?;
         }
+        let probed = match wanted {
+            Wanted::Pcap => None,
+            Wanted::Ebpf | Wanted::Auto => Some(load_probe(&namespaces, settings)),
+        };
+        let places: Vec<Place> = namespaces
+            .into_iter()
+            .map(Place::new)
+            .collect::<Result<_, _>>()?;
         let mut remarks = Vec::new();
-        let captures = open_captures(&places, settings, &mut remarks)?;
+        let probed = probed.map(|probed| attach(probed?, &places, &mut remarks));
+        let (backend, why) = match probed {
+            Some(Ok(backend)) if wanted == Wanted::Auto => {
+                (backend, "the best that works".to_owned())
+            }
+            Some(Err(error)) if wanted == Wanted::Ebpf => return Err(error),
+            Some(Err(error)) => {
+                remarks.clear();
+                let captures = Backend::Pcap(Box::new(Captures::new(settings)));
+                (attach(captures, &places, &mut remarks)?, error.to_string())
+            }
+            Some(Ok(backend)) => (backend, "as asked".to_owned()),
+            None => {
+                let captures = Backend::Pcap(Box::new(Captures::new(settings)));
+                (
+                    attach(captures, &places, &mut remarks)?,
+                    "as asked".to_owned(),
+                )
+            }
+        };
         let now = Instant::now();
         Ok(Self {
             places,
-            backend: Backend::Pcap(captures),
-            why: "as asked".to_owned(),
+            backend,
+            why,
             remarks,
             broken: Vec::new(),
             more: false,
@@ -119,9 +134,7 @@ impl Session {
     /// What watches.
     #[must_use]
     pub fn backend(&self) -> &'static str {
-        match self.backend {
-            Backend::Pcap(_) => "libpcap",
-        }
+        self.backend.name()
     }
 
     /// Why that one.
@@ -145,7 +158,8 @@ impl Session {
 
     /// What has become known since the last call that whoever watches must know.
     pub fn take_remarks(&mut self) -> Vec<Remark> {
-        std::mem::take(&mut self.remarks)
+        let lacking = self.backend.remarks().into_iter().map(Remark::Lacking);
+        self.remarks.drain(..).chain(lacking).collect()
     }
 
     /// Waits until something arrives, for a signal, or at most for `timeout`, and yields it.
@@ -155,40 +169,42 @@ impl Session {
     /// Where waiting fails.
     pub fn poll(&mut self, timeout: Duration, sink: Sink<'_>) -> Result<(), SessionError> {
         let looked = self.looked_at.elapsed();
-        let timeout = if self.more {
-            Duration::ZERO
-        } else {
-            timeout.min(LOOK.saturating_sub(looked))
-        };
-        self.wait(timeout).map_err(SessionError::Wait)?;
-        self.read(sink);
+        let timeout = timeout
+            .min(LOOK.saturating_sub(looked))
+            .min(self.backend.patience());
+        if !self.more {
+            self.wait(timeout).map_err(SessionError::Wait)?;
+        }
+        self.read_at = Instant::now();
+        let drained = self.backend.drain(sink);
+        self.more = drained.more;
+        self.broken.extend(drained.broken);
         self.follow_interfaces(sink);
         if looked >= LOOK {
             self.looked_at = Instant::now();
             self.repair();
-            self.look_after_namespaces(sink);
-            let Backend::Pcap(captures) = &mut self.backend;
-            captures.count(sink);
+            self.let_go(sink);
+            self.backend.count(sink);
         }
         Ok(())
     }
 
-    /// Yields the rest, and watches no more.
+    /// Yields the rest, and watches no more. What became known in the end.
     pub fn finish(mut self, sink: Sink<'_>) -> Vec<Remark> {
-        let Backend::Pcap(captures) = &mut self.backend;
-        captures.remove(sink, |_| true);
+        let lacking = self.backend.finish(sink);
+        self.remarks
+            .extend(lacking.into_iter().map(Remark::Lacking));
         self.remarks
     }
 
     fn wait(&mut self, timeout: Duration) -> io::Result<()> {
-        let Backend::Pcap(captures) = &self.backend;
         let links = self
             .places
             .iter()
             .filter_map(|place| place.interfaces.as_ref());
         let mut fds: Vec<PollFd<'_>> = links
             .map(AsFd::as_fd)
-            .chain(captures.fds())
+            .chain(self.backend.fds())
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
         let timespec = timeout.try_into().ok();
@@ -201,64 +217,59 @@ impl Session {
         Ok(())
     }
 
-    fn read(&mut self, sink: Sink<'_>) {
-        self.read_at = Instant::now();
-        let Backend::Pcap(captures) = &mut self.backend;
-        let (more, failed) = captures.drain(sink);
-        self.more = more;
-        self.broken.extend(failed);
-    }
-
     /// Takes up interfaces that have come and lets go those that have gone.
     fn follow_interfaces(&mut self, sink: Sink<'_>) {
         for place in &mut self.places {
             let Some(interfaces) = &mut place.interfaces else {
                 continue;
             };
-            let changes = match interfaces.changes() {
-                Ok(changes) => changes,
-                Err(error) => {
-                    place.interfaces = None;
-                    self.remarks.push(Remark::NoChanges {
-                        namespace: place.namespace.name.clone(),
-                        why: error.to_string(),
-                    });
-                    continue;
-                }
-            };
-            let Backend::Pcap(captures) = &mut self.backend;
+            let changes = interfaces.changes().unwrap_or_else(|error| {
+                place.interfaces = None;
+                self.remarks.push(Remark::NoChanges {
+                    namespace: place.namespace.name.clone(),
+                    why: error.to_string(),
+                });
+                Vec::new()
+            });
             for change in changes {
-                if let Change::Vanished(link) = &change {
-                    let key = (place.namespace.id(), link.index);
-                    let broken = self.broken.extract_if(.., |broken| broken.key == key);
-                    self.remarks
-                        .extend(broken.map(|broken| Remark::InterfaceGone {
-                            vantage: broken.vantage,
-                        }));
-                }
-                follow(&place.namespace, change, captures, sink, &mut self.remarks);
+                let gone = match &change {
+                    Change::Vanished(link) => {
+                        let key = (place.namespace.id(), link.index);
+                        let broken = self.broken.extract_if(.., |broken| broken.key == key);
+                        let broken = broken.map(|broken| broken.vantage);
+                        let mut gone: Vec<String> = broken.collect();
+                        gone.extend(self.backend.remove(sink, |known| known == key));
+                        gone
+                    }
+                    _ => Vec::new(),
+                };
+                let gone = gone.into_iter();
+                self.remarks
+                    .extend(gone.map(|vantage| Remark::InterfaceGone { vantage }));
+                take_up(
+                    &place.namespace,
+                    change,
+                    &mut self.backend,
+                    &mut self.remarks,
+                );
             }
         }
     }
 
-    /// Captures again where a capture broke and the interface is still there and up; while it is
-    /// down there is nothing to see, and when it comes up it is taken up like a new one.
+    /// Watches again where reading broke and the interface is still there and up; while it is down
+    /// there is nothing to see, and when it comes up it is taken up like a new one.
     fn repair(&mut self) {
-        let Backend::Pcap(captures) = &mut self.backend;
         for broken in self.broken.drain(..) {
             let (namespace, index) = broken.key;
-            let place = self
-                .places
-                .iter()
-                .find(|place| place.namespace.id() == namespace);
+            let mut places = self.places.iter();
+            let place = places.find(|place| place.namespace.id() == namespace);
             let link =
                 place.and_then(|place| Some((place, place.interfaces.as_ref()?.get(index)?)));
-            let Some((place, link)) = link.filter(|(_, link)| link.up) else {
-                continue;
-            };
-            if !captures
-                .add(&place.namespace, std::slice::from_ref(link))
-                .is_empty()
+            if let Some((place, link)) = link.filter(|(_, link)| link.up)
+                && !self
+                    .backend
+                    .add(&place.namespace, std::slice::from_ref(link))
+                    .is_empty()
             {
                 self.remarks.push(Remark::NotWatched {
                     vantage: broken.vantage,
@@ -269,11 +280,10 @@ impl Session {
     }
 
     /// Lets go the namespaces that nothing but this process keeps alive.
-    fn look_after_namespaces(&mut self, sink: Sink<'_>) {
-        let Backend::Pcap(captures) = &mut self.backend;
+    fn let_go(&mut self, sink: Sink<'_>) {
         for place in self.places.extract_if(.., Place::is_abandoned) {
             let id = place.namespace.id();
-            captures.remove(sink, |(namespace, _)| namespace == id);
+            self.backend.remove(sink, |(namespace, _)| namespace == id);
             self.remarks.push(Remark::NamespaceGone {
                 namespace: place.namespace.name.clone(),
             });
@@ -281,97 +291,68 @@ impl Session {
     }
 }
 
-impl Place {
-    /// Whether it had a holder, and had none now and the last time: the last segments of sockets
-    /// whose process has ended are sent after that.
-    fn is_abandoned(&mut self) -> bool {
-        let Some(holder) = &self.holder else {
-            return false;
-        };
-        if holder.holds(&self.namespace) {
-            return false;
-        }
-        match Holder::of(&self.namespace) {
-            Some(other) => {
-                self.holder = Some(other);
-                self.abandoned = false;
-                false
-            }
-            None => std::mem::replace(&mut self.abandoned, true),
-        }
-    }
+fn load_probe(namespaces: &[Namespace], settings: &Settings) -> Result<Backend, SessionError> {
+    let filter = settings.filter.as_deref().map(Filter::new).transpose()?;
+    let probed = Probed::load(namespaces, settings, filter)?;
+    Ok(Backend::Probe(Box::new(probed)))
 }
 
-fn follow(
+/// Watches every interface that can be. Where none can, there is no point in going on.
+fn attach(
+    mut backend: Backend,
+    places: &[Place],
+    remarks: &mut Vec<Remark>,
+) -> Result<Backend, SessionError> {
+    let mut refused = Vec::new();
+    for place in places {
+        let links = place.links();
+        let name = &place.namespace.name;
+        for (link, error) in backend.add(&place.namespace, &links) {
+            refused.push((vantage(name, &link.name), error));
+        }
+        if links.iter().all(|link| !link.up) {
+            remarks.push(Remark::NothingUp {
+                namespace: name.clone(),
+            });
+        }
+    }
+    if backend.len() == 0 && !refused.is_empty() {
+        let (vantage, error) = refused.swap_remove(0);
+        return Err(SessionError::Refused { vantage, error });
+    }
+    remarks.extend(
+        refused
+            .into_iter()
+            .map(|(vantage, error)| Remark::NotWatched {
+                vantage,
+                why: error.to_string(),
+            }),
+    );
+    Ok(backend)
+}
+
+fn take_up(
     namespace: &Namespace,
     change: Change,
-    captures: &mut Captures,
-    sink: Sink<'_>,
+    backend: &mut Backend,
     remarks: &mut Vec<Remark>,
 ) {
-    match change {
-        Change::Appeared(link) => {
-            let failed = captures.add(namespace, &[link]);
-            remarks.extend(not_watched(namespace, failed));
-        }
+    let link = match change {
+        Change::Appeared(link) => link,
         Change::Changed { before, now } => {
-            if before.name != now.name && captures.knows((namespace.id(), now.index)) {
+            if before.name != now.name && backend.knows((namespace.id(), now.index)) {
                 remarks.push(Remark::Renamed {
                     vantage: vantage(&namespace.name, &before.name),
                     now: now.name.clone(),
                 });
             }
-            let failed = captures.add(namespace, &[now]);
-            remarks.extend(not_watched(namespace, failed));
+            now
         }
-        Change::Vanished(link) => {
-            let key = (namespace.id(), link.index);
-            let gone = captures.remove(sink, |known| known == key);
-            remarks.extend(
-                gone.into_iter()
-                    .map(|vantage| Remark::InterfaceGone { vantage }),
-            );
-        }
-    }
-}
-
-fn not_watched(
-    namespace: &Namespace,
-    failed: Vec<(Link, CaptureError)>,
-) -> impl Iterator<Item = Remark> {
-    failed.into_iter().map(|(link, error)| Remark::NotWatched {
+        Change::Vanished(_) => return,
+    };
+    let refused: Vec<Refused> = backend.add(namespace, &[link]);
+    remarks.extend(refused.into_iter().map(|(link, error)| Remark::NotWatched {
         vantage: vantage(&namespace.name, &link.name),
         why: error.to_string(),
-    })
-}
-
-/// Captures on every interface that is up. Where that succeeds on none of them, there is no point
-/// in going on.
-fn open_captures(
-    places: &[Place],
-    settings: &Settings,
-    remarks: &mut Vec<Remark>,
-) -> Result<Captures, SessionError> {
-    let mut captures = Captures::new(settings);
-    for place in places {
-        let links: Vec<Link> = place
-            .interfaces
-            .iter()
-            .flat_map(Interfaces::iter)
-            .cloned()
-            .collect();
-        let mut failed = captures.add(&place.namespace, &links);
-        if captures.len() == 0 && !failed.is_empty() {
-            let (link, error) = failed.swap_remove(0);
-            let vantage = vantage(&place.namespace.name, &link.name);
-            return Err(SessionError::Capture { vantage, error });
-        }
-        if links.iter().all(|link| !link.up) {
-            remarks.push(Remark::NothingUp {
-                namespace: place.namespace.name.clone(),
-            });
-        }
-        remarks.extend(not_watched(&place.namespace, failed));
-    }
-    Ok(captures)
+    }));
 }
