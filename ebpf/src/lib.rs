@@ -8,8 +8,9 @@
 mod flow;
 mod settings;
 mod socket;
+pub mod thin;
 
-pub use flow::{Counters, FLOWS, FlowKey, SILENCE_NS, Sent, side, state};
+pub use flow::{Counters, FLOWS, FlowKey, SILENCE_NS, Sent, mark, side, state};
 pub use settings::{Fields, MISSING, PORTS, Settings};
 pub use socket::{Endpoints, OptionFields, SocketRecord, moment};
 

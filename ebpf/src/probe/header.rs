@@ -7,6 +7,7 @@ use aya_ebpf::programs::TcContext;
 use core::mem::MaybeUninit;
 use hopscope_ebpf::FlowKey;
 use hopscope_ebpf::side::{HIGHER, LOWER};
+use hopscope_ebpf::thin::Seen;
 
 const ETHERNET: usize = 14;
 const VLAN_TAG: usize = 4;
@@ -15,11 +16,6 @@ const TCP: usize = 20;
 
 /// All headers that are read: Ethernet with two tags, IPv4 with options, TCP.
 const LONGEST: usize = ETHERNET + 2 * VLAN_TAG + 60 + TCP;
-
-pub(super) const FIN: u8 = 1;
-pub(super) const SYN: u8 = 2;
-pub(super) const RST: u8 = 4;
-pub(super) const ACK: u8 = 16;
 
 /// What a frame holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,15 +32,9 @@ pub(super) enum Content {
 /// A TCP segment.
 pub(super) struct Segment {
     pub(super) key: FlowKey,
-    /// The sender: LOWER or HIGHER.
-    pub(super) by: usize,
-    pub(super) seq: u32,
-    pub(super) ack: u32,
-    pub(super) len: u32,
+    pub(super) seen: Seen,
     /// Where the payload begins in the frame.
     pub(super) payload: u32,
-    pub(super) window: u16,
-    pub(super) flags: u8,
 }
 
 /// Addresses as two words each, in the frame's byte order.
@@ -200,12 +190,14 @@ fn tcp(
         } else {
             [destination_port, source_port]
         };
-        (*to).by = if lower { LOWER } else { HIGHER };
-        (*to).seq = u32::from_be(tcp[1]);
-        (*to).ack = u32::from_be(tcp[2]);
-        (*to).flags = (tcp[3] >> 8) as u8;
-        (*to).window = u16::from_be((tcp[3] >> 16) as u16);
-        (*to).len = length - header;
+        (*to).seen = Seen {
+            by: if lower { LOWER } else { HIGHER },
+            seq: u32::from_be(tcp[1]),
+            ack: u32::from_be(tcp[2]),
+            len: length - header,
+            window: u16::from_be((tcp[3] >> 16) as u16),
+            flags: (tcp[3] >> 8) as u8,
+        };
         (*to).payload = offset as u32 + header;
     }
     Some(Content::Segment)

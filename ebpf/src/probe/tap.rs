@@ -6,11 +6,12 @@ use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use core::mem::MaybeUninit;
 use core::ptr;
-use hopscope_ebpf::{Counters, Counts, FrameRecord, HEADERS, HEADERS_AND_TEXT, Settings, kind};
+use hopscope_ebpf::{
+    Counters, Counts, FrameRecord, HEADERS, HEADERS_AND_TEXT, Settings, kind, thin,
+};
 
 use super::header::{Content, Segment, read};
 use super::maps::{FLOW_COUNTERS, LOSSES, NEW, RECORDS, SCRATCH, ZERO, counts, settings};
-use super::thin;
 
 /// What comes in, where frames begin with an Ethernet header.
 #[classifier]
@@ -77,15 +78,16 @@ fn take(ctx: &TcContext, segment: &Segment, out: bool, counts: &mut Counts) {
     }
     // SAFETY: what another processor writes to the same flow at the same time can make a count one
     // too low; entries are not reused while a program runs.
-    let telling =
-        unsafe { flow.as_ref() }.is_none_or(|flow| thin::is_telling(flow, segment, now, counts));
+    let telling = unsafe { flow.as_ref() }
+        .is_none_or(|flow| thin::is_telling(flow, &segment.seen, now, counts));
     if telling {
         // SAFETY: likewise.
         let flow = unsafe { flow.as_ref() };
         tell(ctx, flow, Some(segment), out, now);
     }
     // SAFETY: likewise.
-    let done = unsafe { flow.as_mut() }.is_some_and(|flow| thin::take(flow, segment, now, telling));
+    let done =
+        unsafe { flow.as_mut() }.is_some_and(|flow| thin::take(flow, &segment.seen, now, telling));
     if done {
         let _ = FLOW_COUNTERS.remove(&segment.key);
     }
@@ -129,7 +131,7 @@ fn tell(ctx: &TcContext, flow: Option<&Counters>, segment: Option<&Segment>, out
         return;
     };
     let told = match segment {
-        Some(segment) if segment.len == 0 => {
+        Some(segment) if segment.seen.len == 0 => {
             record::<HEADERS>(ctx, flow, out, now, segment.payload)
         }
         _ => record::<HEADERS_AND_TEXT>(ctx, flow, out, now, HEADERS_AND_TEXT as u32),
