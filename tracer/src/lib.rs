@@ -12,9 +12,11 @@
 
 pub mod decode;
 pub mod flow;
+pub mod kernel;
 pub mod live;
 pub mod netns;
 pub mod note;
+pub mod recording;
 pub mod report;
 pub mod segment;
 pub mod seq;
