@@ -12,11 +12,13 @@
 
 pub mod decode;
 pub mod flow;
+pub mod kernel;
 pub mod live;
 pub mod netns;
 pub mod note;
 pub mod probe;
 mod processes;
+pub mod recording;
 pub mod report;
 pub mod segment;
 pub mod seq;

@@ -1,5 +1,6 @@
 //! Arguments of `watch`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -41,6 +42,10 @@ pub(crate) struct Watch {
     /// How long, with its unit: 500ms, 30s, 5m, 2h. Until Ctrl-C without it.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) duration: Option<Duration>,
+    /// Record everything to a pcapng file: Wireshark shows its frames, 'hopscope read' gives the
+    /// same report again. '-' is standard output, on which nothing else is printed then.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
     /// How to print events and report; json has no events.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: Format,

@@ -44,10 +44,10 @@ impl Events {
         }
     }
 
-    /// There is a vantage of that name.
-    pub(super) fn vantage(&mut self, name: String) {
-        self.vantages.push(name);
-        self.columns.several = self.vantages.len() > 1;
+    /// Vantages are called that from now on.
+    pub(super) fn name_vantages(&mut self, names: Vec<String>) {
+        self.columns.several = names.len() > 1;
+        self.vantages = names;
     }
 
     /// The kernel told something.
