@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Read(Read),
     /// Watch live, in any network namespace: events as they happen, then the report.
     Watch(Box<Watch>),
+    /// Say what works on this machine, what does not, and what to do about it.
+    Doctor,
     /// Print the JSON Schema of 'read --format json'.
     Schema,
 }

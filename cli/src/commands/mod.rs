@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod doctor;
 mod read;
 mod schema;
 mod watch;
@@ -27,6 +28,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Read(args) => read::run(&args),
         Command::Watch(args) => watch::run(&args),
+        Command::Doctor => doctor::run(),
         Command::Schema => schema::run(),
     };
     match outcome {

@@ -1,5 +1,6 @@
 //! Draws reports, one file each.
 
+mod doctor;
 mod flows;
 mod grid;
 mod json;
@@ -10,6 +11,7 @@ mod timeline;
 mod units;
 mod wording;
 
+pub(crate) use self::doctor::doctor;
 pub(crate) use self::json::{json, ndjson};
 pub(crate) use self::table::table;
 pub(crate) use self::timeline::timeline;

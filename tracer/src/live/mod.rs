@@ -19,6 +19,7 @@ pub use self::backend::BackendError;
 pub use self::capture::CaptureError;
 pub use self::interfaces::{Change, Interfaces, InterfacesError, Link};
 
+pub(crate) use self::pcap::try_capture;
 pub use self::remark::Remark;
 pub use self::session::{Session, SessionError, Wanted};
 

@@ -7,7 +7,7 @@ use std::thread;
 
 use super::backend::{Broken, Drained, Refused};
 use super::capture::{Capture, CaptureError, ROUND, Round, SNAPLEN};
-use super::interfaces::Link;
+use super::interfaces::{Interfaces, Link};
 use super::roster::{Key, Roster};
 use super::{Settings, Sink};
 use crate::netns::Namespace;
@@ -172,6 +172,24 @@ impl Captures {
         at_once(closed, drop);
         names
     }
+}
+
+/// Captures for a moment on an interface of the current namespace, the loopback where it is up. Its
+/// name.
+///
+/// # Errors
+///
+/// Where that cannot be done, or no interface is up.
+pub(crate) fn try_capture() -> Result<String, String> {
+    let told = |error: &dyn std::error::Error| error.to_string();
+    let here = Namespace::current().map_err(|error| told(&error))?;
+    let interfaces = Interfaces::of(&here).map_err(|error| told(&error))?;
+    let up = interfaces.iter().filter(|link| link.up);
+    let link = up.min_by_key(|link| !link.loopback);
+    let link = link.ok_or("no interface is up; 'ip link set lo up' brings up the loopback")?;
+    let capture = Capture::open(link, &Settings::default(), *BUFFER.start());
+    capture.map_err(|error| format!("{}: {error}", link.name))?;
+    Ok(link.name.clone())
 }
 
 fn open_all(
