@@ -3,13 +3,17 @@
 # What building needs, what the tests and the lab need besides, what the bench compares with.
 BUILD = libpcap-dev gcc libc6-dev
 TEST = curl g++ haproxy iproute2 nftables procps python3-venv tcpdump wireshark-common conntrack
+PROBE = rustc-web libstd-rust-web-dev-bpf binutils-bpf
 BENCH = time tcpdump tcptrace tshark wireshark-common
 
-.PHONY: help demo test lint fuzz record schema bench deny build-needs test-needs
+BPF_LINKER = 0.10.4
+
+.PHONY: help demo test lint fuzz probe record schema bench deny build-needs test-needs probe-needs
 
 help:
 	@echo "make demo     build hopscope and run it on bundled recordings"
 	@echo "make test     everything that must pass: lints, tests, the live lab, fuzzing"
+	@echo "make probe    compile the kernel probe in ebpf/ anew"
 	@echo "make record   record pcaps/ anew in network namespaces (root)"
 	@echo "make bench    speed and memory beside tcpdump, capinfos, tcptrace and tshark"
 	@echo "make schema   renew schema/ from the types"
@@ -21,6 +25,15 @@ build-needs:
 test-needs: build-needs
 	@scripts/packages $(TEST)
 	@scripts/envoy target/venv
+
+# Debian 12 and later have them; elsewhere a nightly toolchain with rust-src does.
+probe-needs:
+	@scripts/packages $(PROBE)
+	@bpf-linker --version 2>/dev/null | grep -q ' $(BPF_LINKER)$$' \
+		|| cargo install --quiet --locked bpf-linker --version $(BPF_LINKER)
+
+probe: probe-needs
+	scripts/probe
 
 demo: build-needs
 	@cargo build --quiet --release --locked

@@ -1,3 +1,91 @@
-//! Records that the kernel probe and user space share. The probe itself comes with `hopscope watch`;
-//! this crate holds its place in the workspace.
+//! What the kernel probe and user space share: records, map keys and values, settings.
+//!
+//! Everything here is plain data with a layout that does not depend on the machine it was compiled
+//! for: `#[repr(C)]`, no padding between fields, little endian. Times are nanoseconds of
+//! CLOCK_MONOTONIC (`bpf_ktime_get_ns`); zero stands for "never".
 #![no_std]
+
+mod flow;
+mod settings;
+mod socket;
+
+pub use flow::{Counters, FLOWS, FlowKey, SILENCE_NS, Sent, side, state};
+pub use settings::{Fields, MISSING, PORTS, Settings};
+pub use socket::{Endpoints, OptionFields, SocketRecord, moment};
+
+/// Kinds of records in the ring: the first field of each.
+pub mod kind {
+    /// A [`super::FrameRecord`].
+    pub const FRAME: u32 = 1;
+    /// A [`super::SocketRecord`].
+    pub const SOCKET: u32 = 2;
+}
+
+/// Bytes of a frame without payload: Ethernet with two VLAN tags, IPv6, TCP with options fit.
+pub const HEADERS: usize = 128;
+
+/// Bytes of a frame with payload: its headers and the first lines of a request.
+pub const HEADERS_AND_TEXT: usize = 384;
+
+/// The beginning of every record.
+pub type Kind = u32;
+
+/// A frame that is told, with what its flow had counted before it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct FrameRecord<const BYTES: usize> {
+    /// What does not depend on how many bytes there are.
+    pub head: FrameHead,
+    /// The frame's beginning.
+    pub bytes: [u8; BYTES],
+}
+
+/// What is told of a frame besides its bytes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(not(target_arch = "bpf"), derive(zerocopy::FromBytes))]
+pub struct FrameHead {
+    /// [`kind::FRAME`].
+    pub kind: u32,
+    /// The interface, by its index in its namespace.
+    pub interface: u32,
+    /// When.
+    pub at: u64,
+    /// The socket that sent it; zero where the frame came in or the kernel sent it for none.
+    pub cookie: u64,
+    /// Length of the frame.
+    pub wire_len: u32,
+    /// How many bytes of it follow.
+    pub captured: u32,
+    /// The flow's counters before this frame; all zero where it is not thinned.
+    pub counters: Counters,
+}
+
+/// What each processor counts.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+#[cfg_attr(not(target_arch = "bpf"), derive(zerocopy::FromBytes))]
+pub struct Counts {
+    /// TCP segments, told or not.
+    pub segments: u64,
+    /// Records about sockets that found no room in the ring.
+    pub lost: u64,
+    /// Segments told because their flow found no room among those counted.
+    pub untracked: u64,
+    /// Turns of a conversation that were only counted, because many were told already.
+    pub turns_not_told: u64,
+    /// Beginning of the current stretch of time, for the budget of turns told.
+    pub stretch: u64,
+    /// Turns told in it.
+    pub told: u64,
+}
+
+/// Turns of a conversation told in a stretch of time, per processor; more are only counted.
+pub const TURNS_TOLD: u64 = 32;
+
+/// That stretch of time.
+pub const STRETCH_NS: u64 = 10_000_000;
+
+/// The compiled probe, as it lies in the repository: built from these sources by `make probe`.
+#[cfg(not(target_arch = "bpf"))]
+pub static OBJECT: &[u8] = include_bytes!("../object/hopscope-probe");

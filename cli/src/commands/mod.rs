@@ -2,6 +2,7 @@
 
 mod read;
 mod schema;
+mod sockets;
 
 use std::io;
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     }
     let outcome = match cli.command {
         Command::Read(args) => read::run(&args),
+        Command::Sockets(args) => sockets::run(&args),
         Command::Schema => schema::run(),
     };
     match outcome {

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
-use tracer::report::{FlowReport, Report, VantageReport};
+use tracer::report::{FlowReport, Report, SocketReport, VantageReport};
 
 /// One indented document.
 pub(crate) fn json(report: &Report) -> anyhow::Result<()> {
@@ -20,6 +20,7 @@ enum Line<'a> {
     Report { schema: &'static str },
     Vantage(&'a VantageReport),
     Flow(&'a FlowReport),
+    Socket(&'a SocketReport),
 }
 
 /// One object a line.
@@ -29,7 +30,8 @@ pub(crate) fn ndjson(report: &Report) -> anyhow::Result<()> {
         schema: report.schema,
     })
     .chain(report.vantages.iter().map(Line::Vantage))
-    .chain(report.flows.iter().map(Line::Flow));
+    .chain(report.flows.iter().map(Line::Flow))
+    .chain(report.sockets.iter().map(Line::Socket));
     for line in lines {
         serde_json::to_writer(&mut out, &line)?;
         writeln!(out)?;

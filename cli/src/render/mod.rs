@@ -3,12 +3,14 @@
 mod flows;
 mod grid;
 mod json;
+mod sockets;
 mod table;
 mod telling;
 mod timeline;
 mod units;
 
 pub(crate) use self::json::{json, ndjson};
+pub(crate) use self::sockets::sockets;
 pub(crate) use self::table::table;
 pub(crate) use self::timeline::timeline;
 

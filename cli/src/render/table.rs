@@ -11,8 +11,8 @@ use super::units::{count, seconds};
 use super::{columns, flows, harmless, telling};
 
 const SHOWN: usize = 20;
-const HEADING: Style = Style::new().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default();
+pub(super) const HEADING: Style = Style::new().bold();
+pub(super) const WARNING: Style = AnsiColor::Yellow.on_default();
 
 /// One line a flow, the most telling first, then the vantages and what they missed.
 pub(crate) fn table(report: &Report, all: bool) -> anyhow::Result<()> {

@@ -1,11 +1,15 @@
 //! Sockets as the kernel holds them: their state, owner, timer and the options really in effect.
 
+mod defaults;
+mod fields;
 mod options;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::defaults::Defaults;
+pub(crate) use self::fields::{Reader, hz};
 pub use self::options::{Options, Origin, Reading};
 use crate::segment::Endpoint;
 
@@ -101,7 +105,7 @@ pub enum TimerKind {
     Retransmit,
     /// Sends the next keepalive probe.
     Keepalive,
-    /// Ends TIME-WAIT.
+    /// Ends TIME-WAIT, or FIN-WAIT-2 of a socket that no process holds any more.
     TimeWait,
     /// Probes a window of zero.
     ZeroWindowProbe,

@@ -1,9 +1,15 @@
 //! The command line.
 
+mod sockets;
+mod targets;
+
 use std::ffi::OsString;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::sockets::Sockets;
+pub(crate) use self::targets::Targets;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -32,7 +38,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Read captures: who ended each connection, and when keepalive probes fired.
     Read(Read),
-    /// Print the JSON Schema of 'read --format json'.
+    /// Read live sockets: who holds them, and which options are really in effect.
+    Sockets(Sockets),
+    /// Print the JSON Schema of the reports that '--format json' prints.
     Schema,
 }
 
@@ -78,7 +86,7 @@ pub(crate) enum Format {
     Table,
     /// One document: schema hopscope.report.v1.
     Json,
-    /// One object a line: vantages, then flows, each with its "type".
+    /// One object a line: vantages, then flows and sockets, each with its "type".
     Ndjson,
 }
 

@@ -1,0 +1,72 @@
+//! Maps and settings.
+
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{HashMap, PerCpuArray, PerCpuHashMap, RingBuf};
+use hopscope_ebpf::{Counters, Counts, FLOWS, Fields, FlowKey, Settings};
+
+/// Flows under way. Not preallocated: memory is used by live flows only, and an entry that another
+/// processor removes stays readable until the program ends.
+#[map]
+pub(super) static FLOW_COUNTERS: HashMap<FlowKey, Counters> =
+    HashMap::with_max_entries(FLOWS, BPF_F_NO_PREALLOC);
+
+/// Counters that are too large for the stack of a program.
+#[map]
+pub(super) static SCRATCH: PerCpuArray<Counters> = PerCpuArray::with_max_entries(2, 0);
+
+/// What a new flow begins with: only its times are ever written.
+pub(super) const NEW: u32 = 0;
+
+/// Never written.
+pub(super) const ZERO: u32 = 1;
+
+/// What was counted, by processor.
+#[map]
+pub(super) static COUNTS: PerCpuArray<Counts> = PerCpuArray::with_max_entries(1, 0);
+
+/// Frames that found no room in the ring, by interface and processor.
+#[map]
+pub(super) static LOSSES: PerCpuHashMap<u32, u64> =
+    PerCpuHashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
+
+/// What is told to user space.
+#[map]
+pub(super) static RECORDS: RingBuf = RingBuf::with_byte_size(16 << 20, 0);
+
+/// The namespaces whose sockets are watched, by inode.
+#[map]
+pub(super) static NAMESPACES: HashMap<u32, u32> = HashMap::with_max_entries(1024, 0);
+
+#[unsafe(no_mangle)]
+static SETTINGS: Settings = Settings {
+    ports: [0; hopscope_ebpf::PORTS],
+    port_count: 0,
+    all_segments: 0,
+};
+
+#[unsafe(no_mangle)]
+static FIELDS: Fields = Fields::UNKNOWN;
+
+/// The settings: user space writes them before the program is loaded, so the compiler must not
+/// believe what stands above.
+#[inline(always)]
+pub(super) fn settings() -> &'static Settings {
+    // SAFETY: points to the static.
+    unsafe { &*core::hint::black_box(&raw const SETTINGS) }
+}
+
+/// The fields of this kernel, likewise.
+#[inline(always)]
+pub(super) fn fields() -> &'static Fields {
+    // SAFETY: points to the static.
+    unsafe { &*core::hint::black_box(&raw const FIELDS) }
+}
+
+/// This processor's counts.
+#[inline(always)]
+pub(super) fn counts() -> Option<&'static mut Counts> {
+    // SAFETY: only this processor writes them, and programs do not interrupt each other at the
+    // places where they do.
+    COUNTS.get_ptr_mut(0).map(|counts| unsafe { &mut *counts })
+}

@@ -1,0 +1,254 @@
+//! The tracing programs: what becomes of sockets, of the namespaces that are watched.
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
+use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_ktime_get_ns, generated};
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+use core::ptr;
+use hopscope_ebpf::{Endpoints, Fields, SocketRecord, kind, moment};
+
+use super::maps::{NAMESPACES, RECORDS, counts, fields};
+use super::socket::{copy, endpoints, field, namespace, options, v4};
+
+const IPPROTO_TCP: u16 = 6;
+
+/// States as the kernel numbers them (include/net/tcp_states.h).
+mod tcp {
+    pub(super) const ESTABLISHED: u32 = 1;
+    pub(super) const SYN_SENT: u32 = 2;
+    pub(super) const FIN_WAIT1: u32 = 4;
+    pub(super) const CLOSE: u32 = 7;
+    pub(super) const CLOSE_WAIT: u32 = 8;
+    pub(super) const LAST_ACK: u32 = 9;
+}
+
+/// `sock:inet_sock_set_state`, since Linux 4.16.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub(super) fn state_changed(ctx: BtfTracePointContext) -> i32 {
+    let sock: *const u8 = ctx.arg(0);
+    let old = ctx.arg::<i32>(1) as u32;
+    let new = ctx.arg::<i32>(2) as u32;
+    let moment = match (old, new) {
+        (_, tcp::SYN_SENT) => moment::CONNECTING,
+        (_, tcp::ESTABLISHED) => moment::ESTABLISHED,
+        (tcp::ESTABLISHED | tcp::CLOSE_WAIT, tcp::FIN_WAIT1 | tcp::LAST_ACK | tcp::CLOSE) => {
+            moment::CLOSING
+        }
+        _ => return 0,
+    };
+    let event = Event {
+        moment,
+        old,
+        new,
+        code: None,
+    };
+    tell(&ctx, sock, event);
+    0
+}
+
+/// `tcp:tcp_receive_reset`, since Linux 4.16.
+#[btf_tracepoint(function = "tcp_receive_reset")]
+pub(super) fn reset_received(ctx: BtfTracePointContext) -> i32 {
+    tell(&ctx, ctx.arg(0), Event::of(moment::RESET_RECEIVED));
+    0
+}
+
+/// `tcp:tcp_retransmit_skb`, since Linux 4.15.
+#[btf_tracepoint(function = "tcp_retransmit_skb")]
+pub(super) fn retransmitted(ctx: BtfTracePointContext) -> i32 {
+    tell(&ctx, ctx.arg(0), Event::of(moment::RETRANSMITTED));
+    0
+}
+
+/// `sock:inet_sk_error_report`, since Linux 5.15.
+#[btf_tracepoint(function = "inet_sk_error_report")]
+pub(super) fn error(ctx: BtfTracePointContext) -> i32 {
+    tell(&ctx, ctx.arg(0), Event::of(moment::ERROR));
+    0
+}
+
+/// `tcp:tcp_send_reset`, since Linux 4.16; with a reason since 6.10.
+#[btf_tracepoint(function = "tcp_send_reset")]
+pub(super) fn reset_sent(ctx: BtfTracePointContext) -> i32 {
+    tell_reset(&ctx, 0);
+    0
+}
+
+/// The same where the kernel gives a reason.
+#[btf_tracepoint(function = "tcp_send_reset")]
+pub(super) fn reset_sent_with_reason(ctx: BtfTracePointContext) -> i32 {
+    tell_reset(&ctx, ctx.arg::<i32>(2) as u32);
+    0
+}
+
+/// Something that happened to a socket.
+struct Event {
+    moment: u32,
+    old: u32,
+    new: u32,
+    /// `sk_err` where there is none.
+    code: Option<u32>,
+}
+
+impl Event {
+    const fn of(moment: u32) -> Self {
+        Self {
+            moment,
+            old: 0,
+            new: 0,
+            code: None,
+        }
+    }
+}
+
+#[inline(always)]
+fn tell_reset(ctx: &BtfTracePointContext, reason: u32) {
+    let sock: *const u8 = ctx.arg(0);
+    if sock.is_null() {
+        reset_without_socket(ctx, ctx.arg(1), reason);
+        return;
+    }
+    let event = Event {
+        code: Some(reason),
+        ..Event::of(moment::RESET_SENT)
+    };
+    tell(ctx, sock, event);
+}
+
+#[inline(always)]
+fn tell(ctx: &BtfTracePointContext, sock: *const u8, event: Event) {
+    let fields = fields();
+    let Some(namespace) = watched(namespace(sock, fields)) else {
+        return;
+    };
+    // Other protocols share these tracepoints.
+    if field::<u16>(sock, fields.protocol).is_some_and(|protocol| protocol != IPPROTO_TCP) {
+        return;
+    }
+    // SAFETY: a socket, as the kernel's own argument.
+    let cookie = unsafe { bpf_get_socket_cookie(sock.cast_mut().cast()) };
+    let code = event
+        .code
+        .or_else(|| field(sock, fields.error))
+        .unwrap_or_default();
+    record(ctx, &event, code, cookie, namespace, |record| {
+        // SAFETY: within the record.
+        unsafe {
+            if matches!(event.moment, moment::ESTABLISHED | moment::CLOSING) {
+                options(&raw mut (*record).options, sock, fields);
+            }
+            endpoints(&raw mut (*record).endpoints, sock, fields)
+        }
+    });
+}
+
+/// The inode of a namespace, where it is watched.
+#[inline(always)]
+fn watched(namespace: Option<u32>) -> Option<u32> {
+    let namespace = namespace?;
+    NAMESPACES.get_ptr(&namespace).map(|_| namespace)
+}
+
+/// A segment that belongs to no socket was answered: the ends are those of that segment, the other
+/// way round.
+#[inline(always)]
+fn reset_without_socket(ctx: &BtfTracePointContext, skb: *const u8, reason: u32) {
+    if skb.is_null() {
+        return;
+    }
+    let fields = fields();
+    let Some(namespace) = watched(namespace_of(skb, fields)) else {
+        return;
+    };
+    let event = Event::of(moment::RESET_SENT);
+    record(ctx, &event, reason, 0, namespace, |record| {
+        // SAFETY: within the record.
+        unsafe { answered(&raw mut (*record).endpoints, skb, fields) }
+    });
+}
+
+#[inline(always)]
+fn namespace_of(skb: *const u8, fields: &Fields) -> Option<u32> {
+    let device: *const u8 = field(skb, fields.skb_dev)?;
+    let net: *const u8 = field(device, fields.dev_net)?;
+    field(net, fields.net_inode)
+}
+
+/// The ends of the answer to a segment.
+///
+/// # Safety
+///
+/// `to` can be written.
+#[inline(always)]
+unsafe fn answered(to: *mut Endpoints, skb: *const u8, fields: &Fields) -> bool {
+    let (Some(head), Some(network), Some(transport)) = (
+        field::<*const u8>(skb, fields.skb_head),
+        field::<u16>(skb, fields.skb_network).map(u32::from),
+        field::<u16>(skb, fields.skb_transport).map(u32::from),
+    ) else {
+        return false;
+    };
+    let (Some(version), Some(ports)) = (
+        field::<u8>(head, network),
+        field::<[u16; 2]>(head, transport),
+    ) else {
+        return false;
+    };
+    // SAFETY: by the caller.
+    unsafe {
+        ptr::write_bytes(to, 0, 1);
+        (*to).local_port = u16::from_be(ports[1]);
+        (*to).peer_port = u16::from_be(ports[0]);
+        match version >> 4 {
+            4 => {
+                v4(&raw mut (*to).peer, head, network + 12);
+                v4(&raw mut (*to).local, head, network + 16);
+            }
+            6 => {
+                copy(&raw mut (*to).peer, head, network + 8);
+                copy(&raw mut (*to).local, head, network + 24);
+            }
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// Puts a record into the ring, unless `fill` cannot complete it.
+#[inline(always)]
+fn record(
+    ctx: &BtfTracePointContext,
+    event: &Event,
+    code: u32,
+    cookie: u64,
+    namespace: u32,
+    fill: impl FnOnce(*mut SocketRecord) -> bool,
+) {
+    let Some(mut entry) = RECORDS.reserve::<SocketRecord>(0) else {
+        if let Some(counts) = counts() {
+            counts.lost += 1;
+        }
+        return;
+    };
+    let record = entry.as_mut_ptr();
+    // SAFETY: within the record, every field of which is written.
+    unsafe {
+        ptr::write_bytes(record, 0, 1);
+        (*record).kind = kind::SOCKET;
+        (*record).moment = event.moment;
+        (*record).at = bpf_ktime_get_ns();
+        (*record).cookie = cookie;
+        (*record).namespace = namespace;
+        (*record).old_state = event.old;
+        (*record).new_state = event.new;
+        (*record).code = code;
+        (*record).pid = ctx.tgid();
+        generated::bpf_get_current_comm((&raw mut (*record).comm).cast(), 16);
+    }
+    if fill(record) {
+        entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+    } else {
+        entry.discard(u64::from(BPF_RB_NO_WAKEUP));
+    }
+}

@@ -1,0 +1,118 @@
+//! What user space tells the probe before it is loaded.
+
+/// Ports that can be asked for at once.
+pub const PORTS: usize = 16;
+
+/// A field that this kernel does not have.
+pub const MISSING: u32 = u32::MAX;
+
+/// What to tell.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(
+    not(target_arch = "bpf"),
+    derive(zerocopy::IntoBytes, zerocopy::Immutable)
+)]
+pub struct Settings {
+    /// Only segments from or to one of these.
+    pub ports: [u16; PORTS],
+    /// How many `ports` there are; zero for all.
+    pub port_count: u32,
+    /// Not zero: every segment is told.
+    pub all_segments: u32,
+}
+
+/// Offsets of fields in the kernel's structures, in bytes, from its own description of them (BTF);
+/// [`MISSING`] where it has no such field.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(target_arch = "bpf"),
+    derive(zerocopy::IntoBytes, zerocopy::Immutable)
+)]
+pub struct Fields {
+    /// `sock.__sk_common.skc_family`.
+    pub family: u32,
+    /// `sock.__sk_common.skc_num`: the local port.
+    pub local_port: u32,
+    /// `sock.__sk_common.skc_dport`: the peer's port, in network order.
+    pub peer_port: u32,
+    /// `sock.__sk_common.skc_rcv_saddr`.
+    pub local_v4: u32,
+    /// `sock.__sk_common.skc_daddr`.
+    pub peer_v4: u32,
+    /// `sock.__sk_common.skc_v6_rcv_saddr`.
+    pub local_v6: u32,
+    /// `sock.__sk_common.skc_v6_daddr`.
+    pub peer_v6: u32,
+    /// `sock.__sk_common.skc_net`.
+    pub net: u32,
+    /// `net.ns.inum`.
+    pub net_inode: u32,
+    /// `sock.sk_protocol`.
+    pub protocol: u32,
+    /// `sock.sk_err`.
+    pub error: u32,
+    /// `sock.__sk_common.skc_flags`.
+    pub flags: u32,
+    /// `sock.sk_lingertime`.
+    pub linger_time: u32,
+    /// `tcp_sock.keepalive_time`.
+    pub keepidle: u32,
+    /// `tcp_sock.keepalive_intvl`.
+    pub keepintvl: u32,
+    /// `tcp_sock.keepalive_probes`.
+    pub keepcnt: u32,
+    /// `inet_connection_sock.icsk_user_timeout`.
+    pub user_timeout: u32,
+    /// `tcp_sock.nonagle`: the byte that holds it.
+    pub nonagle: u32,
+    /// `inet_connection_sock.icsk_accept_queue.rskq_defer_accept`.
+    pub defer_accept: u32,
+    /// `inet_connection_sock.icsk_ca_ops`.
+    pub congestion: u32,
+    /// `tcp_congestion_ops.name`.
+    pub congestion_name: u32,
+    /// `sk_buff.head`.
+    pub skb_head: u32,
+    /// `sk_buff.network_header`.
+    pub skb_network: u32,
+    /// `sk_buff.transport_header`.
+    pub skb_transport: u32,
+    /// `sk_buff.dev`.
+    pub skb_dev: u32,
+    /// `net_device.nd_net`.
+    pub dev_net: u32,
+}
+
+impl Fields {
+    /// Nothing is known of the kernel.
+    pub const UNKNOWN: Self = Self {
+        family: MISSING,
+        local_port: MISSING,
+        peer_port: MISSING,
+        local_v4: MISSING,
+        peer_v4: MISSING,
+        local_v6: MISSING,
+        peer_v6: MISSING,
+        net: MISSING,
+        net_inode: MISSING,
+        protocol: MISSING,
+        error: MISSING,
+        flags: MISSING,
+        linger_time: MISSING,
+        keepidle: MISSING,
+        keepintvl: MISSING,
+        keepcnt: MISSING,
+        user_timeout: MISSING,
+        nonagle: MISSING,
+        defer_accept: MISSING,
+        congestion: MISSING,
+        congestion_name: MISSING,
+        skb_head: MISSING,
+        skb_network: MISSING,
+        skb_transport: MISSING,
+        skb_dev: MISSING,
+        dev_net: MISSING,
+    };
+}

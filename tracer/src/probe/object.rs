@@ -1,0 +1,74 @@
+//! The compiled probe, and loading it.
+
+use std::borrow::Cow;
+use std::{env, error, fs};
+
+use aya::{Ebpf, EbpfLoader};
+use hopscope_ebpf::{Fields, OBJECT};
+use zerocopy::IntoBytes;
+
+use super::ProbeError;
+
+/// Names another object than the one inside this program: for those who work on the probe.
+pub(super) const VARIABLE: &str = "HOPSCOPE_PROBE";
+
+/// What to do where the kernel refuses to load.
+pub(super) const REMEDY: &str = "needs Linux 5.8, CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON: run as root ('hopscope doctor' tells \
+     more), or use --backend pcap";
+
+/// The object to load.
+fn object() -> Result<Cow<'static, [u8]>, ProbeError> {
+    match env::var_os(VARIABLE) {
+        None => Ok(OBJECT.into()),
+        Some(path) => fs::read(&path)
+            .map(Cow::from)
+            .map_err(|error| ProbeError::Load {
+                what: "object",
+                why: format!("{}: {error}", path.to_string_lossy()),
+                remedy: "HOPSCOPE_PROBE names it",
+            }),
+    }
+}
+
+/// How much room the probe may take.
+pub(super) struct Room {
+    pub(super) flows: u32,
+    /// Bytes of the ring: a power of two.
+    pub(super) ring: u32,
+}
+
+/// Loads maps and settings; programs are loaded one by one afterwards.
+pub(super) fn load(
+    room: &Room,
+    settings: &hopscope_ebpf::Settings,
+    fields: &Fields,
+) -> Result<Ebpf, ProbeError> {
+    let object = object()?;
+    EbpfLoader::new()
+        .map_max_entries("FLOW_COUNTERS", room.flows)
+        .map_max_entries("RECORDS", room.ring)
+        .override_global("SETTINGS", settings.as_bytes(), true)
+        .override_global("FIELDS", fields.as_bytes(), true)
+        .load(&object)
+        .map_err(|error| ProbeError::Load {
+            what: "maps",
+            why: chain(&error),
+            remedy: REMEDY,
+        })
+}
+
+/// An error with what caused it, on one line: the verifier's log is left out.
+pub(super) fn chain(error: &dyn error::Error) -> String {
+    let mut told = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default().to_owned();
+        // Errors that quote their cause say it once.
+        if !told.iter().any(|known: &String| known.contains(&line)) {
+            told.push(line);
+        }
+        next = error.source();
+    }
+    told.join(": ")
+}

@@ -1,0 +1,88 @@
+//! From the probe's records to what the rest of the program understands.
+
+use std::net::IpAddr;
+
+use hopscope_ebpf::{Counters, Endpoints, FlowKey, FrameHead, Sent, SocketRecord, kind};
+use zerocopy::FromBytes;
+
+use super::clock::Clock;
+use crate::decode::LinkType;
+use crate::live::Item;
+use crate::segment::Endpoint;
+use crate::seq::Seq;
+use crate::source::Frame;
+use crate::tally::{self, Tally};
+
+/// A frame and its bytes; `None` where the record is of another kind.
+pub(super) fn read_frame(bytes: &[u8]) -> Option<(FrameHead, &[u8])> {
+    let (head, rest) = FrameHead::read_from_prefix(bytes).ok()?;
+    let captured = rest.get(..head.captured as usize)?;
+    (head.kind == kind::FRAME).then_some((head, captured))
+}
+
+/// Something about a socket; `None` where the record is of another kind.
+pub(super) fn read_socket(bytes: &[u8]) -> Option<SocketRecord> {
+    let (record, _) = SocketRecord::read_from_prefix(bytes).ok()?;
+    (record.kind == kind::SOCKET).then_some(record)
+}
+
+/// Passes a frame on.
+pub(super) fn frame(
+    interface: u32,
+    link: LinkType,
+    number: u64,
+    head: &FrameHead,
+    data: &[u8],
+    clock: &Clock,
+    sink: &mut dyn FnMut(Item<'_>),
+) {
+    let frame = Frame {
+        interface,
+        link,
+        number,
+        at: clock.at(head.at),
+        data,
+        wire_len: head.wire_len,
+    };
+    let thinned = head.counters.since != 0;
+    let tally = thinned.then(|| tally(&head.counters, clock));
+    sink(Item::Frame {
+        frame,
+        tally: tally.as_ref(),
+        sender: (head.cookie != 0).then_some(head.cookie),
+    });
+}
+
+pub(super) fn tally(counters: &Counters, clock: &Clock) -> Tally {
+    let sent = |sent: &Sent| tally::Sent {
+        segments: sent.segments,
+        bytes: sent.bytes,
+        turns: sent.turns,
+        next: Seq(sent.next),
+        acknowledged: Seq(sent.acknowledged),
+        window: sent.window,
+        first_at: clock.time(sent.first_at),
+        last_at: clock.time(sent.last_at),
+        data_at: clock.time(sent.data_at),
+    };
+    Tally {
+        since: clock.at(counters.since),
+        sent: [sent(&counters.sent[0]), sent(&counters.sent[1])],
+        longest_silence_ns: counters.longest_silence,
+        longest_payload_gap_ns: counters.longest_payload_gap,
+        turn: counters.turn.checked_sub(1).map(|side| side as u8 & 1),
+    }
+}
+
+pub(super) fn endpoints(key: &FlowKey) -> [Endpoint; 2] {
+    [
+        Endpoint::v6(key.addresses[0], key.ports[0]),
+        Endpoint::v6(key.addresses[1], key.ports[1]),
+    ]
+}
+
+/// A socket's own end and its peer's.
+pub(super) fn ends(of: &Endpoints) -> (Endpoint, Endpoint) {
+    let end = |address: [u8; 16], port| Endpoint::new(IpAddr::from(address), port);
+    (end(of.local, of.local_port), end(of.peer, of.peer_port))
+}

@@ -1,0 +1,296 @@
+//! What becomes of sockets, from the kernel's tracepoints.
+
+use std::collections::HashMap;
+
+use aya::maps::{HashMap as BpfMap, MapData, PerCpuArray, RingBuf};
+use aya::programs::BtfTracePoint;
+use aya::{Btf, Ebpf};
+use hopscope_ebpf::{Counts, OptionFields, SocketRecord, moment};
+use zerocopy::FromBytes;
+
+use super::btf::Types;
+use super::clock::Clock;
+use super::object::{self, Room, chain};
+use super::record;
+use super::{Owners, fields};
+use crate::live::Item;
+use crate::netns::Namespace;
+use crate::note::{Moment, Note, SocketId, What};
+use crate::socket::{Defaults, Process, Reader, Socket, State, hz};
+
+const RING: u32 = 8 << 20;
+
+/// Owners remembered of sockets that are being connected.
+const OWNERS: usize = 65_536;
+
+/// A program, the tracepoint that it looks at, and what is missing without it.
+const PROGRAMS: [(&str, &str, &str); 4] = [
+    (
+        "state_changed",
+        "inet_sock_set_state",
+        "options of sockets when opened and closed, and who closed them",
+    ),
+    ("reset_received", "tcp_receive_reset", "resets received"),
+    ("retransmitted", "tcp_retransmit_skb", "retransmissions"),
+    ("error", "inet_sk_error_report", "errors of sockets"),
+];
+
+/// What the kernel's `TRACE_EVENT(tcp_send_reset)` calls the type of its third argument, from 6.10.
+const REASONS: &str = "sk_rst_reason";
+
+/// The tracing programs, for the sockets of all namespaces watched.
+pub(super) struct Tracing {
+    /// Keeps the programs loaded.
+    _ebpf: Ebpf,
+    ring: RingBuf<MapData>,
+    counts: PerCpuArray<MapData, [u8; size_of::<Counts>()]>,
+    /// By inode.
+    namespaces: HashMap<u32, Watched>,
+    reasons: HashMap<i64, String>,
+    reader: Reader,
+    connecting: Owners,
+}
+
+/// A namespace, as notes name it.
+struct Watched {
+    name: String,
+    defaults: Result<Defaults, String>,
+}
+
+impl Tracing {
+    /// Loads and attaches; what this kernel lacks becomes a remark.
+    pub(super) fn load(
+        namespaces: &[Namespace],
+        remarks: &mut Vec<String>,
+    ) -> Result<Self, String> {
+        let types = Types::of_kernel().map_err(|error| error.to_string())?;
+        let fields = fields::of(&types);
+        if !fields::names_sockets(&fields) {
+            return Err("the kernel's BTF does not describe its sockets".to_owned());
+        }
+        let room = Room {
+            flows: 1,
+            ring: RING,
+        };
+        let mut ebpf = object::load(&room, &hopscope_ebpf::Settings::default(), &fields)
+            .map_err(|error| error.to_string())?;
+        let mut map = |name: &str| ebpf.take_map(name).ok_or(format!("no map {name}"));
+        let ring = RingBuf::try_from(map("RECORDS")?).map_err(|error| chain(&error))?;
+        let counts = PerCpuArray::try_from(map("COUNTS")?).map_err(|error| chain(&error))?;
+        let mut watched: BpfMap<MapData, u32, u32> = map("NAMESPACES")?
+            .try_into()
+            .map_err(|error: aya::maps::MapError| chain(&error))?;
+        let mut known = HashMap::new();
+        for namespace in namespaces {
+            let inode = u32::try_from(namespace.inode()).unwrap_or(0);
+            watched.insert(inode, 1, 0).map_err(|error| chain(&error))?;
+            known.insert(inode, Watched::new(namespace));
+        }
+        let btf = Btf::from_sys_fs().map_err(|error| chain(&error))?;
+        let reasons = types.values(REASONS);
+        let reset = if reasons.is_empty() {
+            "reset_sent"
+        } else {
+            "reset_sent_with_reason"
+        };
+        let all = PROGRAMS
+            .into_iter()
+            .chain([(reset, "tcp_send_reset", "resets sent")]);
+        let mut attached = 0;
+        let mut refused = Vec::new();
+        for (program, tracepoint, missing) in all {
+            match attach(&mut ebpf, program, tracepoint, &btf) {
+                Ok(()) => attached += 1,
+                Err(why) => refused.push(format!("not told: {missing} ({tracepoint}: {why})")),
+            }
+        }
+        if attached == 0 {
+            return Err(refused.join("; "));
+        }
+        remarks.extend(refused);
+        let flags = types.values("sock_flags");
+        let bit = |name: &str| {
+            let number = flags.iter().find(|(_, known)| *known == name)?.0;
+            u32::try_from(*number).ok()
+        };
+        Ok(Self {
+            ring,
+            counts,
+            namespaces: known,
+            reasons,
+            reader: Reader {
+                fields,
+                keepopen: bit("SOCK_KEEPOPEN"),
+                linger: bit("SOCK_LINGER"),
+                hz: hz(),
+            },
+            connecting: Owners::new(),
+            _ebpf: ebpf,
+        })
+    }
+
+    /// Passes on what has come.
+    pub(super) fn drain(&mut self, clock: &Clock, sink: &mut dyn FnMut(Item<'_>)) {
+        while let Some(bytes) = self.ring.next() {
+            let Some(record) = record::read_socket(&bytes) else {
+                continue;
+            };
+            let Some(watched) = self.namespaces.get(&record.namespace) else {
+                continue;
+            };
+            let at = clock.at(record.at);
+            let mut tell = |what| {
+                sink(Item::Note(&Note {
+                    at,
+                    namespace: watched.name.clone(),
+                    what,
+                }));
+            };
+            match record.moment {
+                moment::CONNECTING => {
+                    if self.connecting.len() >= OWNERS {
+                        self.connecting.clear();
+                    }
+                    self.connecting.insert(record.cookie, process(&record));
+                }
+                moment::ESTABLISHED => {
+                    let owner = self.connecting.remove(&record.cookie);
+                    let socket = socket(&self.reader, watched, &record, owner);
+                    tell(What::Socket {
+                        moment: Moment::Established,
+                        socket: Box::new(socket),
+                    });
+                }
+                moment::CLOSING => {
+                    let closer = closed_by(&record);
+                    let socket = socket(&self.reader, watched, &record, closer.clone());
+                    tell(What::Socket {
+                        moment: Moment::Closing,
+                        socket: Box::new(socket),
+                    });
+                    if let Some(by) = closer {
+                        tell(What::Closed {
+                            socket: id(&record),
+                            by,
+                        });
+                    }
+                }
+                moment::RESET_SENT => tell(What::ResetSent {
+                    socket: id(&record),
+                    reason: reason(&self.reasons, record.code),
+                }),
+                moment::RESET_RECEIVED => tell(What::ResetReceived {
+                    socket: id(&record),
+                }),
+                moment::RETRANSMITTED => tell(What::Retransmitted {
+                    socket: id(&record),
+                }),
+                moment::ERROR if record.code != 0 => tell(What::Error {
+                    socket: id(&record),
+                    errno: record.code.cast_signed(),
+                }),
+                _ => {}
+            }
+        }
+    }
+
+    /// Records that found no room.
+    pub(super) fn lost(&self) -> u64 {
+        let each = self.counts.get(&0, 0).ok();
+        let each = each.iter().flat_map(|values| values.iter());
+        each.filter_map(|counts| Counts::read_from_bytes(counts).ok())
+            .map(|counts| counts.lost)
+            .sum()
+    }
+}
+
+/// The kernel's own word for the reason of a reset, without its prefix.
+fn reason(reasons: &HashMap<i64, String>, code: u32) -> Option<String> {
+    let name = reasons.get(&i64::from(code))?;
+    let short = name.strip_prefix("SK_RST_REASON_").unwrap_or(name);
+    Some(short.to_owned())
+}
+
+impl Watched {
+    fn new(namespace: &Namespace) -> Self {
+        let defaults = match Defaults::of(namespace) {
+            Ok(Ok(defaults)) => Ok(defaults),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        Self {
+            name: namespace.name.clone(),
+            defaults,
+        }
+    }
+}
+
+fn attach(ebpf: &mut Ebpf, program: &str, tracepoint: &str, btf: &Btf) -> Result<(), String> {
+    let program: &mut BtfTracePoint = ebpf
+        .program_mut(program)
+        .ok_or("the object has no such program")?
+        .try_into()
+        .map_err(|error| chain(&error))?;
+    program
+        .load(tracepoint, btf)
+        .map_err(|error| chain(&error))?;
+    program.attach().map_err(|error| chain(&error))?;
+    Ok(())
+}
+
+fn process(record: &SocketRecord) -> Process {
+    let end = record.comm.iter().position(|byte| *byte == 0);
+    let comm = &record.comm[..end.unwrap_or(record.comm.len())];
+    Process {
+        pid: record.pid,
+        comm: String::from_utf8_lossy(comm).into_owned(),
+    }
+}
+
+/// The process that closed. Only its own system call moves a socket to FIN-WAIT-1 or LAST-ACK
+/// (`tcp_close_state`, net/ipv4/tcp.c); to CLOSE it moves there too with unread data or a linger
+/// time of zero, but otherwise for an error, which is set before (`tcp_done_with_error`).
+fn closed_by(record: &SocketRecord) -> Option<Process> {
+    let state = State::from_number(record.new_state);
+    let own = match state {
+        Some(State::FinWait1 | State::LastAck) => true,
+        Some(State::Closed) => record.code == 0,
+        _ => false,
+    };
+    (own && record.pid != 0).then(|| process(record))
+}
+
+fn id(record: &SocketRecord) -> SocketId {
+    let (local, peer) = record::ends(&record.endpoints);
+    SocketId {
+        cookie: (record.cookie != 0).then_some(record.cookie),
+        local,
+        peer,
+    }
+}
+
+fn socket(
+    reader: &Reader,
+    watched: &Watched,
+    record: &SocketRecord,
+    owner: Option<Process>,
+) -> Socket {
+    let SocketId {
+        cookie,
+        local,
+        peer,
+    } = id(record);
+    let defaults = watched.defaults.as_ref().map_err(String::as_str);
+    let raw: &OptionFields = &record.options;
+    Socket {
+        local,
+        peer: Some(peer),
+        state: State::from_number(record.new_state).unwrap_or(State::Closed),
+        cookie,
+        inode: None,
+        owner,
+        queues: None,
+        timer: None,
+        options: reader.options(raw, defaults),
+    }
+}
