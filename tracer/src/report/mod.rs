@@ -14,7 +14,7 @@ use serde::Serialize;
 pub use self::flow::{Closed, End, FlowReport, KeepaliveReport, ProbeReport, Roles};
 use self::join::{Joined, join};
 pub use self::kernel::{FactName, FactReport, KernelReport, UnjoinedReport};
-pub use self::socket::{OptionsReport, SocketReport, TimerReport};
+pub use self::socket::{ClosedByReport, OptionsReport, SeenReport, SocketReport, TimerReport};
 use crate::flow::FlowId;
 use crate::survey::Survey;
 use crate::time::Time;
@@ -41,7 +41,8 @@ pub struct Report {
     pub chains: Vec<Never>,
     /// Who ended it and why. Empty: this version says who, per flow, and gives no cause.
     pub verdicts: Vec<Never>,
-    /// Sockets and their options in effect. Empty where captures were read: they do not show them.
+    /// Sockets and their options in effect. Empty where captures of other programs were read: they do
+    /// not show them.
     pub sockets: Vec<SocketReport>,
     /// Sockets that are gone and left out of `sockets`, with what befell them: only the latest are
     /// kept.
@@ -134,6 +135,10 @@ impl Report {
         }
         let vantage = |vantage| VantageReport::new(vantage, gathered);
         self.vantages.extend(gathered.vantages.iter().map(vantage));
+        self.sockets
+            .extend(gathered.kernel.accounts().iter().filter_map(|account| {
+                SocketReport::watched(&gathered.namespace(&account.namespace), account)
+            }));
         self.sockets_left_out += gathered.kernel.forgotten();
         self.unjoined
             .extend(unjoined.into_iter().map(|(account, fact)| {
