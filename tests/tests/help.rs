@@ -45,6 +45,7 @@ fn help() -> Outcome {
 #[test]
 fn help_of_every_command() -> Outcome {
     golden("read-help.txt", &printed(&["read", "--help"])?)?;
+    golden("sockets-help.txt", &printed(&["sockets", "--help"])?)?;
     golden("schema-help.txt", &printed(&["schema", "--help"])?)
 }
 

@@ -25,6 +25,7 @@ pub mod segment;
 pub mod seq;
 pub mod socket;
 pub mod source;
+pub mod survey;
 pub mod tally;
 pub mod time;
 pub mod vantage;

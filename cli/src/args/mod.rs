@@ -1,5 +1,6 @@
 //! The command line.
 
+mod sockets;
 mod targets;
 mod watch;
 
@@ -8,6 +9,7 @@ use std::ffi::OsString;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::sockets::Sockets;
 pub(crate) use self::targets::Targets;
 pub(crate) use self::watch::Watch;
 
@@ -40,9 +42,11 @@ pub(crate) enum Command {
     Read(Read),
     /// Watch live, in any network namespace: events as they happen, then the report.
     Watch(Box<Watch>),
+    /// Read live sockets: who holds them, and which options are really in effect.
+    Sockets(Sockets),
     /// Say what works on this machine, what does not, and what to do about it.
     Doctor,
-    /// Print the JSON Schema of 'read --format json'.
+    /// Print the JSON Schema of the reports that '--format json' prints.
     Schema,
 }
 
@@ -88,7 +92,7 @@ pub(crate) enum Format {
     Table,
     /// One document: schema hopscope.report.v1.
     Json,
-    /// One object a line: vantages, then flows, each with its "type".
+    /// One object a line: vantages, then flows and sockets, each with its "type".
     Ndjson,
 }
 

@@ -6,21 +6,22 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser as NotEmpty;
 use tracer::netns::{Namespace, Target, TargetError, resolve};
 
+const HEADING: &str = "Targets (repeatable; none is the current network namespace)";
+
 /// Arguments that name network namespaces, the same for every command that looks at live ones.
 #[derive(Args)]
-#[command(next_help_heading = "Targets (repeatable, each namespace once; none is the current one)")]
 pub(crate) struct Targets {
     /// The network namespace of a process.
-    #[arg(long = "pid", value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(help_heading = HEADING, long = "pid", value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pids: Vec<u32>,
     /// A network namespace by its name ('ip netns list') or by a file such as /proc/PID/ns/net.
-    #[arg(long = "netns", value_name = "NAME|PATH")]
+    #[arg(help_heading = HEADING, long = "netns", value_name = "NAME|PATH")]
     netns: Vec<PathBuf>,
     /// The network namespaces of all processes of this name.
-    #[arg(long = "comm", value_name = "NAME", value_parser = NotEmpty::new())]
+    #[arg(help_heading = HEADING, long = "comm", value_name = "NAME", value_parser = NotEmpty::new())]
     comms: Vec<String>,
     /// The network namespace of a container, by the beginning of its id.
-    #[arg(long = "container", value_name = "ID", value_parser = NotEmpty::new())]
+    #[arg(help_heading = HEADING, long = "container", value_name = "ID", value_parser = NotEmpty::new())]
     containers: Vec<String>,
 }
 

@@ -3,6 +3,7 @@
 mod doctor;
 mod read;
 mod schema;
+mod sockets;
 mod watch;
 
 use std::io;
@@ -29,6 +30,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Read(args) => read::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Doctor => doctor::run(),
+        Command::Sockets(args) => sockets::run(&args),
         Command::Schema => schema::run(),
     };
     match outcome {

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
-use tracer::report::{FlowReport, Report, VantageReport};
+use tracer::report::{FlowReport, Report, SocketReport, UnjoinedReport, VantageReport};
 
 /// One indented document.
 pub(crate) fn json(report: &Report) -> anyhow::Result<()> {
@@ -20,6 +20,8 @@ enum Line<'a> {
     Report { schema: &'static str },
     Vantage(&'a VantageReport),
     Flow(&'a FlowReport),
+    Socket(&'a SocketReport),
+    Unjoined(&'a UnjoinedReport),
 }
 
 /// One object a line.
@@ -29,7 +31,9 @@ pub(crate) fn ndjson(report: &Report) -> anyhow::Result<()> {
         schema: report.schema,
     })
     .chain(report.vantages.iter().map(Line::Vantage))
-    .chain(report.flows.iter().map(Line::Flow));
+    .chain(report.flows.iter().map(Line::Flow))
+    .chain(report.sockets.iter().map(Line::Socket))
+    .chain(report.unjoined.iter().map(Line::Unjoined));
     for line in lines {
         serde_json::to_writer(&mut out, &line)?;
         writeln!(out)?;

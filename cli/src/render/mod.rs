@@ -5,6 +5,7 @@ mod flows;
 mod grid;
 mod json;
 pub(crate) mod live;
+mod sockets;
 mod table;
 mod telling;
 mod timeline;
@@ -13,6 +14,7 @@ mod wording;
 
 pub(crate) use self::doctor::doctor;
 pub(crate) use self::json::{json, ndjson};
+pub(crate) use self::sockets::sockets;
 pub(crate) use self::table::table;
 pub(crate) use self::timeline::timeline;
 

@@ -143,8 +143,8 @@ impl Probe {
         self.taps[place].attach(namespace, port)?;
         Ok(Interface {
             name: Some(port.name.to_owned()),
-            namespace: Some(namespace.name.clone()),
             snaplen: u32::try_from(hopscope_ebpf::HEADERS_AND_TEXT).unwrap_or(u32::MAX),
+            namespace: Some(namespace.name.clone()),
             thinned: self.thinned,
             ..Interface::new(port.link)
         })

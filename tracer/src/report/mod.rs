@@ -4,6 +4,7 @@
 mod flow;
 mod join;
 mod kernel;
+mod socket;
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,9 @@ use serde::Serialize;
 pub use self::flow::{Closed, End, FlowReport, KeepaliveReport, ProbeReport, Roles};
 use self::join::{Joined, join};
 pub use self::kernel::{FactName, FactReport, KernelReport, UnjoinedReport};
+pub use self::socket::{ClosedByReport, OptionsReport, SeenReport, SocketReport, TimerReport};
 use crate::flow::FlowId;
+use crate::survey::Survey;
 use crate::time::Time;
 use crate::vantage::{Gathered, Vantage};
 
@@ -38,8 +41,9 @@ pub struct Report {
     pub chains: Vec<Never>,
     /// Who ended it and why. Empty: this version says who, per flow, and gives no cause.
     pub verdicts: Vec<Never>,
-    /// Socket options in effect. Empty: captures do not show them.
-    pub sockets: Vec<Never>,
+    /// Sockets and their options in effect. Empty where captures of other programs were read: they do
+    /// not show them.
+    pub sockets: Vec<SocketReport>,
     /// Sockets that are gone and left out of `sockets`, with what befell them: only the latest are
     /// kept.
     pub sockets_left_out: u64,
@@ -51,12 +55,14 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub enum Never {}
 
-/// A place where segments were seen, and what it missed.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+/// A place where segments were seen, and what it missed; or a network namespace whose sockets were
+/// read, where no segments were looked for.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct VantageReport {
-    /// Its name.
+    /// Its name; empty for the network namespace that hopscope itself is in.
     pub name: String,
-    /// The file, or `-` for standard input; what watched, where it was watched live.
+    /// The file, or `-` for standard input; `net:[INODE]` for a network namespace; what watched, where
+    /// it was watched live.
     pub source: String,
     /// Interface of the capture, where it names one.
     pub interface: Option<String>,
@@ -90,6 +96,8 @@ pub struct VantageReport {
     pub clock_offset_s: Option<f64>,
     /// What ended the reading before the end of the capture.
     pub damage: Option<String>,
+    /// What was read in another way than the best one, and why.
+    pub remarks: Vec<String>,
     /// Segments were counted in the kernel, and some of these counts are missing, for the recording
     /// was cut or written anew by another program: counts of segments and bytes are lower bounds,
     /// times without segments upper bounds.
@@ -99,7 +107,7 @@ pub struct VantageReport {
 }
 
 /// Records of hopscope that could not be read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct UnreadReport {
     /// Those that make no sense.
     pub damaged: u64,
@@ -111,17 +119,7 @@ impl Report {
     /// The report on what came of these sources, one after the other.
     #[must_use]
     pub fn new(sources: &[Gathered]) -> Self {
-        let mut report = Self {
-            schema: SCHEMA,
-            vantages: Vec::new(),
-            flows: Vec::new(),
-            hops: Vec::new(),
-            chains: Vec::new(),
-            verdicts: Vec::new(),
-            sockets: Vec::new(),
-            sockets_left_out: 0,
-            unjoined: Vec::new(),
-        };
+        let mut report = Self::empty();
         for gathered in sources {
             report.add(gathered);
         }
@@ -137,15 +135,55 @@ impl Report {
         }
         let vantage = |vantage| VantageReport::new(vantage, gathered);
         self.vantages.extend(gathered.vantages.iter().map(vantage));
+        self.sockets
+            .extend(gathered.kernel.accounts().iter().filter_map(|account| {
+                SocketReport::watched(&gathered.namespace(&account.namespace), account)
+            }));
         self.sockets_left_out += gathered.kernel.forgotten();
         self.unjoined
             .extend(unjoined.into_iter().map(|(account, fact)| {
                 UnjoinedReport::new(gathered.namespace(&account.namespace), account, fact)
             }));
     }
+
+    /// The report on the sockets of these namespaces, each of which is a vantage without segments.
+    #[must_use]
+    pub fn of_sockets(surveys: &[Survey]) -> Self {
+        let mut report = Self::empty();
+        for survey in surveys {
+            report.vantages.push(VantageReport::of_namespace(survey));
+            let sockets = survey.sockets.iter();
+            let sockets = sockets.map(|socket| SocketReport::new(&survey.namespace, socket));
+            report.sockets.extend(sockets);
+        }
+        report
+    }
+
+    const fn empty() -> Self {
+        Self {
+            schema: SCHEMA,
+            vantages: Vec::new(),
+            flows: Vec::new(),
+            hops: Vec::new(),
+            chains: Vec::new(),
+            verdicts: Vec::new(),
+            sockets: Vec::new(),
+            sockets_left_out: 0,
+            unjoined: Vec::new(),
+        }
+    }
 }
 
 impl VantageReport {
+    fn of_namespace(survey: &Survey) -> Self {
+        Self {
+            name: survey.namespace.clone(),
+            source: format!("net:[{}]", survey.inode),
+            remarks: survey.remarks.clone(),
+            ..Self::default()
+        }
+    }
+
     fn new(vantage: &Vantage, gathered: &Gathered) -> Self {
         let namespace = vantage.namespace.as_deref();
         Self {
@@ -170,6 +208,7 @@ impl VantageReport {
             last: vantage.last,
             clock_offset_s: None,
             damage: vantage.damage.as_ref().map(ToString::to_string),
+            remarks: Vec::new(),
             lower_bounds: vantage.lower_bounds,
             unread: UnreadReport {
                 damaged: vantage.unread.damaged,

@@ -105,7 +105,7 @@ pub enum TimerKind {
     Retransmit,
     /// Sends the next keepalive probe.
     Keepalive,
-    /// Ends TIME-WAIT.
+    /// Ends TIME-WAIT, or FIN-WAIT-2 of a socket that no process holds any more.
     TimeWait,
     /// Probes a window of zero.
     ZeroWindowProbe,

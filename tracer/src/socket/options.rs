@@ -28,10 +28,13 @@ pub enum Reading<T> {
 pub enum Origin {
     /// It was set on the socket, or on the listener that it was accepted from.
     Socket,
-    /// It was not set: the namespace's sysctl decides, or what the kernel begins with.
+    /// The socket holds nothing of its own: the namespace's sysctl decides, or what the kernel begins
+    /// with. (A switch that is off is off, whether somebody has turned it off or nobody on.)
     Default,
     /// It equals the default, and what was read does not tell whether it was set to it.
     EqualsDefault,
+    /// What was read does not tell.
+    Unknown,
 }
 
 /// The options of a TCP socket (`man 7 socket`, `man 7 tcp`).
@@ -55,4 +58,90 @@ pub struct Options {
     pub defer_accept: Reading<Duration>,
     /// TCP_CONGESTION: the congestion control algorithm.
     pub congestion: Reading<String>,
+}
+
+impl Options {
+    /// None of them could be read, for this reason.
+    #[must_use]
+    pub fn not_read(reason: &str) -> Self {
+        Self {
+            keepalive: Reading::not_read(reason),
+            keepidle: Reading::not_read(reason),
+            keepintvl: Reading::not_read(reason),
+            keepcnt: Reading::not_read(reason),
+            user_timeout: Reading::not_read(reason),
+            linger: Reading::not_read(reason),
+            nodelay: Reading::not_read(reason),
+            defer_accept: Reading::not_read(reason),
+            congestion: Reading::not_read(reason),
+        }
+    }
+
+    /// Takes from `earlier` what could not be read now.
+    pub fn complete(&mut self, earlier: &Self) {
+        self.keepalive.complete(&earlier.keepalive);
+        self.keepidle.complete(&earlier.keepidle);
+        self.keepintvl.complete(&earlier.keepintvl);
+        self.keepcnt.complete(&earlier.keepcnt);
+        self.user_timeout.complete(&earlier.user_timeout);
+        self.linger.complete(&earlier.linger);
+        self.nodelay.complete(&earlier.nodelay);
+        self.defer_accept.complete(&earlier.defer_accept);
+        self.congestion.complete(&earlier.congestion);
+    }
+}
+
+impl<T: Clone> Reading<T> {
+    fn complete(&mut self, earlier: &Self) {
+        if matches!((&*self, earlier), (Self::NotRead { .. }, Self::Read { .. })) {
+            self.clone_from(earlier);
+        }
+    }
+}
+
+impl<T> Reading<T> {
+    /// Could not be read, for this reason.
+    #[must_use]
+    pub fn not_read(reason: &str) -> Self {
+        let reason = reason.to_owned();
+        Self::NotRead { reason }
+    }
+
+    /// Why it could not be read; `None` where it was.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Read { .. } => None,
+            Self::NotRead { reason } => Some(reason),
+        }
+    }
+}
+
+impl Origin {
+    /// Of an option that is off unless something sets it.
+    #[must_use]
+    pub const fn of_switch(is_set: bool) -> Self {
+        if is_set { Self::Socket } else { Self::Default }
+    }
+
+    /// Of a value in effect that a sysctl decides at every use where the socket holds none: a value
+    /// unlike the sysctl's is the socket's.
+    #[must_use]
+    pub fn of_value<T: PartialEq>(value: &T, default: Option<&T>) -> Self {
+        match default {
+            Some(default) if value == default => Self::EqualsDefault,
+            Some(_) => Self::Socket,
+            None => Self::Unknown,
+        }
+    }
+
+    /// Of a value that a sysctl gives to new sockets: unlike the sysctl's now, it may be what the
+    /// sysctl was then.
+    #[must_use]
+    pub fn of_initial<T: PartialEq>(value: &T, default: Option<&T>) -> Self {
+        match default {
+            Some(default) if value == default => Self::EqualsDefault,
+            _ => Self::Unknown,
+        }
+    }
 }
