@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod flow;
 pub mod kernel;
 pub mod live;
+mod netlink;
 pub mod netns;
 pub mod note;
 pub mod probe;

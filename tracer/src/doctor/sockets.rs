@@ -5,9 +5,28 @@ use std::os::fd::{AsFd, AsRawFd};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use super::{Check, Verdict};
+use crate::netns::Namespace;
+use crate::survey::survey;
 
 pub(super) fn checks() -> Vec<Check> {
-    vec![pidfd()]
+    vec![sock_diag(), pidfd()]
+}
+
+/// Lists the TCP sockets of this namespace.
+fn sock_diag() -> Check {
+    const NAME: &str = "sock_diag";
+    let listed = Namespace::current().map(|here| survey(&[here]));
+    match listed {
+        Ok(Ok(surveys)) => {
+            let count: usize = surveys.iter().map(|survey| survey.sockets.len()).sum();
+            Check::works(
+                NAME,
+                format!("lists the TCP sockets of this namespace: {count}"),
+            )
+        }
+        Ok(Err(error)) => Check::not(Verdict::Missing, NAME, "not to be had", error.to_string()),
+        Err(error) => Check::not(Verdict::Unknown, NAME, "not tried", error.to_string()),
+    }
 }
 
 /// Takes a descriptor of this very process, as `sockets` does with those of others.

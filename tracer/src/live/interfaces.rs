@@ -7,28 +7,22 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use netlink_packet_core::{NetlinkBuffer, NlasIterator};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use rustix::io::Errno;
 
 use crate::decode::LinkType;
+use crate::netlink::{self, Netlink};
 use crate::netns::{Namespace, NamespaceError};
 
-/// Group of messages about interfaces (`RTNLGRP_LINK`, include/uapi/linux/rtnetlink.h).
+/// `RTMGRP_LINK` (include/uapi/linux/rtnetlink.h): messages about interfaces.
 const GROUP_LINK: u32 = 1;
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-/// `NLM_F_REQUEST | NLM_F_DUMP`.
-const REQUEST_ALL: u16 = 0x301;
 const IFLA_IFNAME: u16 = 3;
 const IFF_UP: u32 = 1;
 const IFF_LOOPBACK: u32 = 8;
 /// `struct ifinfomsg`, before the attributes.
 const LINK_HEAD: usize = 16;
-/// More than the kernel puts into one message (`NLMSG_GOODSIZE`, net/core/rtnetlink.c).
-const BUFFER: usize = 64 << 10;
 
 /// An interface of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,9 +100,8 @@ fn of(namespace: &str) -> String {
 #[derive(Debug)]
 pub struct Interfaces {
     namespace: String,
-    socket: Socket,
+    netlink: Netlink,
     known: BTreeMap<u32, Link>,
-    buffer: Vec<u8>,
 }
 
 impl Interfaces {
@@ -124,9 +117,11 @@ impl Interfaces {
         };
         let mut interfaces = Self {
             namespace: namespace.name.clone(),
-            socket: namespace.within(open)?.map_err(failed)?,
+            // Protocol 0 is NETLINK_ROUTE. A member of the group before the list is asked for: nothing falls between.
+            netlink: namespace
+                .within(|| Netlink::open(None, GROUP_LINK))?
+                .map_err(failed)?,
             known: BTreeMap::new(),
-            buffer: Vec::with_capacity(BUFFER),
         };
         interfaces.list_anew().map_err(failed)?;
         Ok(interfaces)
@@ -160,7 +155,7 @@ impl Interfaces {
 
     fn read_changes(&mut self, changes: &mut Vec<Change>) -> io::Result<()> {
         loop {
-            match self.receive() {
+            match self.receive(false) {
                 Ok(messages) => changes.extend(
                     messages
                         .into_iter()
@@ -169,9 +164,7 @@ impl Interfaces {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 // There were more changes than the socket holds: what they were is lost, what
                 // they came to is not.
-                Err(error)
-                    if error.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error()) =>
-                {
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::NOBUFS) => {
                     changes.extend(self.list_anew()?);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -182,13 +175,13 @@ impl Interfaces {
 
     /// Asks for all interfaces; what is different from what was known.
     fn list_anew(&mut self) -> io::Result<Vec<Change>> {
-        self.socket.set_non_blocking(false)?;
-        self.socket.send(&request(), 0)?;
+        self.netlink
+            .send(&netlink::request_all(RTM_GETLINK, &[0; LINK_HEAD]))?;
         let mut changes = Vec::new();
         let mut listed = Vec::new();
         let mut done = false;
         while !done {
-            for message in self.receive()? {
+            for message in self.receive(true)? {
                 match &message {
                     Message::Done => done = true,
                     Message::There(link) => listed.push(link.index),
@@ -197,7 +190,6 @@ impl Interfaces {
                 changes.extend(self.learn(message));
             }
         }
-        self.socket.set_non_blocking(true)?;
         let gone: Vec<u32> = self
             .known
             .keys()
@@ -223,37 +215,28 @@ impl Interfaces {
         }
     }
 
-    fn receive(&mut self) -> io::Result<Vec<Message>> {
-        self.buffer.clear();
-        self.socket.recv(&mut self.buffer, 0)?;
-        messages(&self.buffer)
+    /// What the kernel says next. Of the hundred attributes of an interface only its name is looked
+    /// at: netlink-packet-route, which reads them all, refuses a message for one that it does not
+    /// know in the size that a newer kernel gives it.
+    fn receive(&mut self, waits: bool) -> io::Result<Vec<Message>> {
+        let messages = self.netlink.receive(waits)?;
+        let known = messages.into_iter().filter_map(|message| match message {
+            netlink::Message::Of(RTM_NEWLINK, payload) => link(payload).map(Message::There),
+            netlink::Message::Of(RTM_DELLINK, payload) => {
+                link(payload).map(|link| Message::Gone(link.index))
+            }
+            netlink::Message::Of(..) => None,
+            netlink::Message::Done => Some(Message::Done),
+        });
+        Ok(known.collect())
     }
 }
 
 /// Readable when something may have changed.
 impl AsFd for Interfaces {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.netlink.as_fd()
     }
-}
-
-fn open() -> io::Result<Socket> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    // Before the list is asked for, so that nothing falls between.
-    socket.add_membership(GROUP_LINK)?;
-    Ok(socket)
-}
-
-/// `struct nlmsghdr` and an empty `struct ifinfomsg`.
-fn request() -> [u8; 32] {
-    let mut request = [0; 32];
-    let mut header = NetlinkBuffer::new(&mut request[..]);
-    header.set_length(32);
-    header.set_message_type(RTM_GETLINK);
-    header.set_flags(REQUEST_ALL);
-    request
 }
 
 /// What the kernel says of interfaces.
@@ -263,43 +246,14 @@ enum Message {
     Done,
 }
 
-/// The messages of a datagram. Of the hundred attributes of an interface only its name is looked
-/// at: netlink-packet-route, which reads them all, refuses a message for one that it does not know
-/// in the size that a newer kernel gives it.
-fn messages(mut datagram: &[u8]) -> io::Result<Vec<Message>> {
-    let mut messages = Vec::new();
-    while !datagram.is_empty() {
-        let message = NetlinkBuffer::new_checked(&datagram).map_err(io::Error::other)?;
-        let payload = message.payload();
-        match message.message_type() {
-            RTM_NEWLINK => messages.extend(link(payload).map(Message::There)),
-            RTM_DELLINK => messages.extend(link(payload).map(|link| Message::Gone(link.index))),
-            NLMSG_DONE => messages.push(Message::Done),
-            NLMSG_ERROR => {
-                let errno = payload
-                    .first_chunk()
-                    .map_or(0, |errno| i32::from_ne_bytes(*errno));
-                return Err(io::Error::from_raw_os_error(-errno));
-            }
-            _ => {}
-        }
-        // Each begins at a multiple of four.
-        let length = (message.length() as usize).next_multiple_of(4);
-        datagram = datagram.get(length..).unwrap_or_default();
-    }
-    Ok(messages)
-}
-
 /// An interface; `None` for what is no whole description of one, as bridges send of their ports in
 /// the same group (family `AF_BRIDGE`).
 fn link(payload: &[u8]) -> Option<Link> {
     let head: &[u8; LINK_HEAD] = payload.first_chunk()?;
     let word = |at: usize| u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let (family, index, flags) = (head[0], word(4), word(8));
-    let name = NlasIterator::new(&payload[LINK_HEAD..])
-        .map_while(Result::ok)
-        .find(|attribute| attribute.kind() == IFLA_IFNAME)?;
-    let name = name.value().split(|byte| *byte == 0).next()?;
+    let name = netlink::attribute(&payload[LINK_HEAD..], IFLA_IFNAME)?;
+    let name = name.split(|byte| *byte == 0).next()?;
     (family == 0).then(|| Link {
         index,
         name: String::from_utf8_lossy(name).into_owned(),
@@ -307,4 +261,55 @@ fn link(payload: &[u8]) -> Option<Link> {
         loopback: flags & IFF_LOOPBACK != 0,
         hardware: u16::from_ne_bytes([head[2], head[3]]),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn description(family: u8, flags: u32, attributes: &[u8]) -> Vec<u8> {
+        let mut payload = vec![family, 0];
+        payload.extend(772_u16.to_ne_bytes());
+        payload.extend(7_u32.to_ne_bytes());
+        payload.extend(flags.to_ne_bytes());
+        payload.extend([0; 4]);
+        payload.extend(attributes);
+        payload
+    }
+
+    const NAME: [u8; 8] = [7, 0, 3, 0, b'l', b'o', 0, 0];
+
+    #[test]
+    fn an_interface_is_described() {
+        let expected = Link {
+            index: 7,
+            name: "lo".to_owned(),
+            up: true,
+            loopback: true,
+            hardware: 772,
+        };
+        assert_eq!(link(&description(0, 0x9, &NAME)), Some(expected));
+        let down = link(&description(0, 0x8, &NAME)).map(|link| link.up);
+        assert_eq!(down, Some(false));
+    }
+
+    #[test]
+    fn what_is_no_interface_is_none() {
+        const AF_BRIDGE: u8 = 7;
+        assert_eq!(link(&description(AF_BRIDGE, 1, &NAME)), None);
+        assert_eq!(link(&description(0, 1, &[])), None);
+        assert_eq!(link(&[0; 15]), None);
+    }
+
+    #[test]
+    fn the_interfaces_of_this_namespace_are_listed() -> Result<(), InterfacesError> {
+        let interfaces = Interfaces::of(&Namespace::current()?)?;
+        let loopbacks: Vec<&str> = interfaces
+            .iter()
+            .filter(|link| link.loopback)
+            .map(|link| link.name.as_str())
+            .collect();
+        assert_eq!(loopbacks, ["lo"]);
+        Ok(())
+    }
 }
