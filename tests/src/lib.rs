@@ -6,3 +6,4 @@ pub mod judge;
 pub mod lab;
 pub mod script;
 pub mod thinning;
+pub mod watching;
