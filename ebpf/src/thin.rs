@@ -32,6 +32,28 @@ pub struct Seen {
     pub flags: u8,
 }
 
+impl Seen {
+    /// A SYN that accepts nothing: a connection begins, or is begun once more.
+    #[inline(always)]
+    #[must_use]
+    pub const fn opens(&self) -> bool {
+        self.flags & (SYN | ACK) == SYN
+    }
+
+    /// Nothing of its sender was seen before.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_first(&self, flow: &Counters) -> bool {
+        let [lower, higher] = &flow.sent;
+        let me = if self.by == side::LOWER {
+            lower
+        } else {
+            higher
+        };
+        me.state & state::KNOWN == 0
+    }
+}
+
 impl Counters {
     /// A flow that begins now.
     #[must_use]
@@ -43,7 +65,7 @@ impl Counters {
 
     /// Counts from zero, from now on.
     #[inline(always)]
-    fn begin(&mut self, now: u64) {
+    pub fn begin(&mut self, now: u64) {
         for sent in &mut self.sent {
             sent.segments = 0;
             sent.bytes = 0;
@@ -107,7 +129,7 @@ fn is_affordable(counts: &mut Counts, now: u64) -> bool {
 #[inline(always)]
 #[must_use]
 pub fn take(flow: &mut Counters, segment: &Seen, now: u64, told: bool) -> bool {
-    if segment.flags & (SYN | ACK) == SYN {
+    if segment.opens() {
         // Another connection, or this one's SYN again: nothing was counted since.
         flow.begin(now);
     }

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use self::sockets::Sockets;
+pub(crate) use self::sockets::{SocketMethod, Sockets};
 pub(crate) use self::targets::Targets;
 pub(crate) use self::watch::Watch;
 

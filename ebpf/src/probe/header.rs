@@ -15,7 +15,7 @@ const IPV6: usize = 40;
 const TCP: usize = 20;
 
 /// All headers that are read: Ethernet with two tags, IPv4 with options, TCP.
-const LONGEST: usize = ETHERNET + 2 * VLAN_TAG + 60 + TCP;
+const LONGEST: u32 = (ETHERNET + 2 * VLAN_TAG + 60 + TCP) as u32;
 
 /// What a frame holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,26 +46,37 @@ struct Addresses {
 /// Reads a frame; `ethernet` tells whether it begins with an Ethernet header.
 #[inline(always)]
 pub(super) fn read(ctx: &TcContext, ethernet: bool, to: &mut MaybeUninit<Segment>) -> Content {
-    // The headers may lie in another piece of the frame than the one that can be read.
-    let wanted = LONGEST.min(ctx.len() as usize);
-    if ctx.data() + wanted > ctx.data_end() && ctx.pull_data(wanted as u32).is_err() {
-        return Content::Other;
+    let mut pulled = false;
+    loop {
+        match parse(ctx, ethernet, to) {
+            Ok(content) => return content,
+            // The headers may lie in another piece of the frame than the one that can be read.
+            // Bringing them here is costly, and hardly ever needed.
+            Err(Short) if !pulled => pulled = true,
+            Err(Short) => return Content::Other,
+        }
+        let wanted = LONGEST.min(ctx.len());
+        if ctx.data() + wanted as usize <= ctx.data_end() || ctx.pull_data(wanted).is_err() {
+            return Content::Other;
+        }
     }
-    parse(ctx, ethernet, to).unwrap_or(Content::Other)
 }
 
+/// The piece of the frame that can be read ends too early.
+struct Short;
+
 #[inline(always)]
-fn at<T: Copy>(ctx: &TcContext, offset: usize) -> Option<T> {
+fn at<T: Copy>(ctx: &TcContext, offset: usize) -> Result<T, Short> {
     let start = ctx.data() + offset;
     if start + size_of::<T>() > ctx.data_end() {
-        return None;
+        return Err(Short);
     }
     // SAFETY: within the frame, as was just checked; any bytes are a value of the types read here.
-    Some(unsafe { (start as *const T).read_unaligned() })
+    Ok(unsafe { (start as *const T).read_unaligned() })
 }
 
 #[inline(always)]
-fn parse(ctx: &TcContext, ethernet: bool, to: &mut MaybeUninit<Segment>) -> Option<Content> {
+fn parse(ctx: &TcContext, ethernet: bool, to: &mut MaybeUninit<Segment>) -> Result<Content, Short> {
     let mut offset = 0;
     let version = if ethernet {
         let mut kind = u16::from_be(at(ctx, ETHERNET - 2)?);
@@ -81,7 +92,7 @@ fn parse(ctx: &TcContext, ethernet: bool, to: &mut MaybeUninit<Segment>) -> Opti
         match kind {
             0x0800 => 4,
             0x86dd => 6,
-            _ => return None,
+            _ => return Ok(Content::Other),
         }
     } else {
         // Two bytes: of one, the compiler makes a comparison of half pointers, which the verifier
@@ -104,8 +115,8 @@ fn parse(ctx: &TcContext, ethernet: bool, to: &mut MaybeUninit<Segment>) -> Opti
             match fragment & 0x3fff {
                 0 => {}
                 // The first of several.
-                0x2000 => return Some(Content::Hidden),
-                _ => return None,
+                0x2000 => return Ok(Content::Hidden),
+                _ => return Ok(Content::Other),
             }
             let length = u32::from(total).wrapping_sub(header as u32);
             let length = (total != 0).then_some(length);
@@ -122,16 +133,16 @@ fn parse(ctx: &TcContext, ethernet: bool, to: &mut MaybeUninit<Segment>) -> Opti
             let length = (length != 0).then_some(length);
             (protocol, addresses, offset + IPV6, length)
         }
-        _ => return None,
+        _ => return Ok(Content::Other),
     };
     match protocol {
         6 => {}
         // IP in IP, GRE; IPv6 extension headers but those of multicast listeners, which every
         // interface sends of itself: hop-by-hop options, then ICMPv6.
-        0 if at::<u16>(ctx, next)? as u8 == 58 => return None,
-        4 | 41 | 47 | 0 | 43 | 44 | 51 | 60 => return Some(Content::Hidden),
+        0 if at::<u16>(ctx, next)? as u8 == 58 => return Ok(Content::Other),
+        4 | 41 | 47 | 0 | 43 | 44 | 51 | 60 => return Ok(Content::Hidden),
         17 => return udp(ctx, next),
-        _ => return None,
+        _ => return Ok(Content::Other),
     }
     let length = match length {
         Some(length) => length,
@@ -148,10 +159,10 @@ const fn mapped(address: u32) -> [u64; 2] {
 
 /// VXLAN (4789, and 8472 where Linux began with it) and Geneve (6081) carry frames.
 #[inline(always)]
-fn udp(ctx: &TcContext, offset: usize) -> Option<Content> {
+fn udp(ctx: &TcContext, offset: usize) -> Result<Content, Short> {
     match u16::from_be(at(ctx, offset + 2)?) {
-        4789 | 8472 | 6081 => Some(Content::Hidden),
-        _ => None,
+        4789 | 8472 | 6081 => Ok(Content::Hidden),
+        _ => Ok(Content::Other),
     }
 }
 
@@ -163,12 +174,12 @@ fn tcp(
     addresses: &Addresses,
     length: u32,
     to: &mut MaybeUninit<Segment>,
-) -> Option<Content> {
+) -> Result<Content, Short> {
     let tcp: [u32; TCP / 4] = at(ctx, offset)?;
     let header = ((tcp[3] >> 4) & 0xf) * 4;
     if header < TCP as u32 || length < header {
         // Contradicts itself: user space says how.
-        return Some(Content::Hidden);
+        return Ok(Content::Hidden);
     }
     let source_port = u16::from_be(tcp[0] as u16);
     let destination_port = u16::from_be((tcp[0] >> 16) as u16);
@@ -200,7 +211,7 @@ fn tcp(
         };
         (*to).payload = offset as u32 + header;
     }
-    Some(Content::Segment)
+    Ok(Content::Segment)
 }
 
 /// Whether the source comes first in the order of endpoints: by address, then by port.

@@ -208,9 +208,10 @@ fn of_container(prefix: &str) -> Result<Vec<Namespace>, TargetError> {
     let digits = prefix.rsplit('/').next().unwrap_or(prefix).to_lowercase();
     let mut containers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for pid in processes::all().map_err(TargetError::Processes)? {
-        match processes::container(pid) {
-            Some(id) if id.starts_with(&digits) => containers.entry(id).or_default().push(pid),
-            _ => {}
+        for id in processes::containers(pid) {
+            if id.starts_with(&digits) {
+                containers.entry(id).or_default().push(pid);
+            }
         }
     }
     let prefix = prefix.to_owned();

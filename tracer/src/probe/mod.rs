@@ -10,12 +10,14 @@ mod clock;
 mod fields;
 mod object;
 mod record;
+mod sockets;
 mod tap;
 mod tracing;
 
 use std::collections::HashMap;
 
 use self::clock::Clock;
+pub(crate) use self::sockets::SocketIterator;
 use self::tap::Tap;
 use self::tracing::Tracing;
 use crate::decode::LinkType;
