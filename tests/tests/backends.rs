@@ -35,7 +35,7 @@ fn a_window_of_zero() -> Outcome {
 }
 
 /// What is sent once a scenario is over.
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Tail {
     /// Nothing: whoever looks longer sees no more.
     Quiet,
