@@ -5,3 +5,4 @@ pub mod craft;
 pub mod judge;
 pub mod lab;
 pub mod script;
+pub mod watched;
