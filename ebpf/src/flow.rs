@@ -48,8 +48,8 @@ pub struct Counters {
     pub sent: [Sent; 2],
     /// Whose data came last: a [`side`] plus one, zero before any.
     pub turn: u32,
-    /// A FIN was seen: from then on everything is told.
-    pub closing: u32,
+    /// Bits of [`mark`].
+    pub marks: u32,
 }
 
 /// What a side of a flow sent.
@@ -83,12 +83,23 @@ pub struct Sent {
     pub reserved: u32,
 }
 
+/// Bits of [`Counters::marks`].
+pub mod mark {
+    /// A FIN was seen: from then on everything is told.
+    pub const CLOSING: u32 = 1;
+    /// The last byte was sent again, or a garbage byte probed: `active_at` may be too early, and the
+    /// next data is told.
+    pub const DOUBT: u32 = 2;
+}
+
 /// Bits of [`Sent::state`].
 pub mod state {
     /// A segment was seen: `next` and `window` mean something.
     pub const KNOWN: u16 = 1;
-    /// The other side was probed: the next segment is its answer, and told.
+    /// The next segment is told: the other side sent a probe or opened its window.
     pub const ASKED: u16 = 2;
+    /// A segment with an acknowledgment number was seen.
+    pub const ACKNOWLEDGED: u16 = 16;
     /// A FIN was seen.
     pub const FIN: u16 = 4;
     /// The other side acknowledged it.

@@ -8,8 +8,9 @@
 mod flow;
 mod settings;
 mod socket;
+pub mod thin;
 
-pub use flow::{Counters, FLOWS, FlowKey, SILENCE_NS, Sent, side, state};
+pub use flow::{Counters, FLOWS, FlowKey, SILENCE_NS, Sent, mark, side, state};
 pub use settings::{Fields, MISSING, PORTS, Settings};
 pub use socket::{Endpoints, OptionFields, SocketRecord, moment};
 
@@ -81,7 +82,7 @@ pub struct Counts {
 }
 
 /// Turns of a conversation told in a stretch of time, per processor; more are only counted.
-pub const TURNS_TOLD: u64 = 32;
+pub const TURNS_TOLD: u64 = 8;
 
 /// That stretch of time.
 pub const STRETCH_NS: u64 = 10_000_000;

@@ -54,7 +54,7 @@ pub struct SocketRecord {
 }
 
 /// The two ends of a socket.
-#[repr(C)]
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Default)]
 #[cfg_attr(not(target_arch = "bpf"), derive(zerocopy::FromBytes))]
 pub struct Endpoints {

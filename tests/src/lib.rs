@@ -5,4 +5,5 @@ pub mod craft;
 pub mod judge;
 pub mod lab;
 pub mod script;
+pub mod thinning;
 pub mod watched;

@@ -73,7 +73,7 @@ use anyhow::{Context, Result, bail, ensure};
 use tracer::flow::Side;
 use tracer::segment::Flags;
 
-pub use self::analysis::{Analysis, analyse, feed};
+pub use self::analysis::{Analysis, Collector, analyse, feed};
 use self::expectation::Expectation;
 pub use self::wire::{Capturing, Connection, Frame, Number, Sent, Wire};
 

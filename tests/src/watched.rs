@@ -195,16 +195,18 @@ impl Segment {
     }
 }
 
-/// A tally of so many segments and bytes of the lower endpoint and of the higher one, between two
-/// times.
+/// What an endpoint sent of a tally: segments, bytes, and the sequence number after them.
+pub type Counts = (u64, u64, u32);
+
+/// A tally of what the lower endpoint sent and the higher one, between two times.
 #[must_use]
-pub fn tally(since: Time, lower: [u64; 2], higher: [u64; 2], between: [Time; 2]) -> Tally {
-    let sent = |[segments, bytes]: [u64; 2], next: u32| Sent {
+pub fn tally(since: Time, lower: Counts, higher: Counts, between: [Time; 2]) -> Tally {
+    let sent = |(segments, bytes, next): Counts, acknowledged: u32| Sent {
         segments,
         bytes,
         turns: u32::from(bytes > 0),
         next: Seq(next),
-        acknowledged: Seq(1),
+        acknowledged: Seq(acknowledged),
         window: 500,
         first_at: (segments > 0).then_some(between[0]),
         last_at: (segments > 0).then_some(between[1]),
@@ -212,10 +214,10 @@ pub fn tally(since: Time, lower: [u64; 2], higher: [u64; 2], between: [Time; 2])
     };
     Tally {
         since,
-        sent: [sent(lower, 1000), sent(higher, 2000)],
+        sent: [sent(lower, higher.2), sent(higher, lower.2)],
         longest_silence_ns: 5_000_000,
         longest_payload_gap_ns: 7_000_000,
-        turn: Some(1),
+        turn: (lower.1 + higher.1 > 0).then_some(1),
     }
 }
 

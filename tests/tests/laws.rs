@@ -6,6 +6,7 @@
 mod conversation;
 
 use hopscope_tests::script::{Analysis, Frame, analyse, feed};
+use hopscope_tests::thinning::differences;
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 use proptest::test_runner::{RngSeed, TestCaseError};
 use serde_json::{Value, json};
@@ -40,6 +41,13 @@ proptest! {
         for (field, expected) in truth.fields {
             prop_assert_eq!(&flow[field], &expected, "{}", field);
         }
+    }
+
+    #[test]
+    fn what_the_probe_only_counts_makes_no_difference(talk in conversation(), busy in any::<bool>()) {
+        let frames = talk.frames();
+        let segments: Vec<_> = frames.iter().map(Frame::segment).collect();
+        prop_assert_eq!(differences("thinned", &segments, busy), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! `hopscope_ebpf::Counters`). Each reported segment comes with the flow's tally up to then, so that
 //! bytes, segments and silences in the report are exact all the same.
 
+use hopscope_ebpf::Counters;
 use serde::{Deserialize, Serialize};
 
 use crate::segment::Endpoint;
@@ -12,7 +13,7 @@ use crate::time::Time;
 
 /// The regular segments of a flow that were counted and not reported, from the beginning of the
 /// counting on: in order, without SYN, FIN and RST, no window of zero, no silence before them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// When this counting began; a later value is a new counting, from zero.
     pub since: Time,
@@ -22,8 +23,38 @@ pub struct Tally {
     pub longest_silence_ns: u64,
     /// Longest time without data, SYN, FIN or RST, in nanoseconds, reported ones included.
     pub longest_payload_gap_ns: u64,
-    /// The endpoint whose data came last among those counted: 0 the lower, 1 the higher.
+    /// The endpoint whose data came last, reported segments included: 0 the lower, 1 the higher.
     pub turn: Option<u8>,
+}
+
+impl Tally {
+    /// From the probe's counters; `time` turns its clock's nanoseconds, zero excluded, into times.
+    #[must_use]
+    pub fn of(counters: &Counters, time: impl Fn(u64) -> Time) -> Self {
+        let some = |at: u64| (at != 0).then(|| time(at));
+        let sent = |sent: &hopscope_ebpf::Sent| Sent {
+            segments: sent.segments,
+            bytes: sent.bytes,
+            turns: sent.turns,
+            next: Seq(sent.next),
+            acknowledged: Seq(sent.acknowledged),
+            window: sent.window,
+            first_at: some(sent.first_at),
+            last_at: some(sent.last_at),
+            data_at: some(sent.data_at),
+        };
+        Self {
+            since: time(counters.since),
+            sent: [sent(&counters.sent[0]), sent(&counters.sent[1])],
+            longest_silence_ns: counters.longest_silence,
+            longest_payload_gap_ns: counters.longest_payload_gap,
+            turn: match counters.turn {
+                1 => Some(0),
+                2 => Some(1),
+                _ => None,
+            },
+        }
+    }
 }
 
 /// What one endpoint sent, of what was counted and not reported.

@@ -7,6 +7,7 @@ use aya_ebpf::programs::TcContext;
 use core::mem::MaybeUninit;
 use hopscope_ebpf::FlowKey;
 use hopscope_ebpf::side::{HIGHER, LOWER};
+use hopscope_ebpf::thin::Seen;
 
 const ETHERNET: usize = 14;
 const VLAN_TAG: usize = 4;
@@ -14,12 +15,7 @@ const IPV6: usize = 40;
 const TCP: usize = 20;
 
 /// All headers that are read: Ethernet with two tags, IPv4 with options, TCP.
-const LONGEST: usize = ETHERNET + 2 * VLAN_TAG + 60 + TCP;
-
-pub(super) const FIN: u8 = 1;
-pub(super) const SYN: u8 = 2;
-pub(super) const RST: u8 = 4;
-pub(super) const ACK: u8 = 16;
+const LONGEST: u32 = (ETHERNET + 2 * VLAN_TAG + 60 + TCP) as u32;
 
 /// What a frame holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,15 +32,9 @@ pub(super) enum Content {
 /// A TCP segment.
 pub(super) struct Segment {
     pub(super) key: FlowKey,
-    /// The sender: LOWER or HIGHER.
-    pub(super) by: usize,
-    pub(super) seq: u32,
-    pub(super) ack: u32,
-    pub(super) len: u32,
+    pub(super) seen: Seen,
     /// Where the payload begins in the frame.
     pub(super) payload: u32,
-    pub(super) window: u16,
-    pub(super) flags: u8,
 }
 
 /// Addresses as two words each, in the frame's byte order.
@@ -56,26 +46,37 @@ struct Addresses {
 /// Reads a frame; `ethernet` tells whether it begins with an Ethernet header.
 #[inline(always)]
 pub(super) fn read(ctx: &TcContext, ethernet: bool, to: &mut MaybeUninit<Segment>) -> Content {
-    // The headers may lie in another piece of the frame than the one that can be read.
-    let wanted = LONGEST.min(ctx.len() as usize);
-    if ctx.data() + wanted > ctx.data_end() && ctx.pull_data(wanted as u32).is_err() {
-        return Content::Other;
+    let mut pulled = false;
+    loop {
+        match parse(ctx, ethernet, to) {
+            Ok(content) => return content,
+            // The headers may lie in another piece of the frame than the one that can be read.
+            // Bringing them here is costly, and hardly ever needed.
+            Err(Short) if !pulled => pulled = true,
+            Err(Short) => return Content::Other,
+        }
+        let wanted = LONGEST.min(ctx.len());
+        if ctx.data() + wanted as usize <= ctx.data_end() || ctx.pull_data(wanted).is_err() {
+            return Content::Other;
+        }
     }
-    parse(ctx, ethernet, to).unwrap_or(Content::Other)
 }
 
+/// The piece of the frame that can be read ends too early.
+struct Short;
+
 #[inline(always)]
-fn at<T: Copy>(ctx: &TcContext, offset: usize) -> Option<T> {
+fn at<T: Copy>(ctx: &TcContext, offset: usize) -> Result<T, Short> {
     let start = ctx.data() + offset;
     if start + size_of::<T>() > ctx.data_end() {
-        return None;
+        return Err(Short);
     }
     // SAFETY: within the frame, as was just checked; any bytes are a value of the types read here.
-    Some(unsafe { (start as *const T).read_unaligned() })
+    Ok(unsafe { (start as *const T).read_unaligned() })
 }
 
 #[inline(always)]
-fn parse(ctx: &TcContext, ethernet: bool, to: &mut MaybeUninit<Segment>) -> Option<Content> {
+fn parse(ctx: &TcContext, ethernet: bool, to: &mut MaybeUninit<Segment>) -> Result<Content, Short> {
     let mut offset = 0;
     let version = if ethernet {
         let mut kind = u16::from_be(at(ctx, ETHERNET - 2)?);
@@ -91,7 +92,7 @@ fn parse(ctx: &TcContext, ethernet: bool, to: &mut MaybeUninit<Segment>) -> Opti
         match kind {
             0x0800 => 4,
             0x86dd => 6,
-            _ => return None,
+            _ => return Ok(Content::Other),
         }
     } else {
         // Two bytes: of one, the compiler makes a comparison of half pointers, which the verifier
@@ -114,8 +115,8 @@ fn parse(ctx: &TcContext, ethernet: bool, to: &mut MaybeUninit<Segment>) -> Opti
             match fragment & 0x3fff {
                 0 => {}
                 // The first of several.
-                0x2000 => return Some(Content::Hidden),
-                _ => return None,
+                0x2000 => return Ok(Content::Hidden),
+                _ => return Ok(Content::Other),
             }
             let length = u32::from(total).wrapping_sub(header as u32);
             let length = (total != 0).then_some(length);
@@ -132,16 +133,16 @@ fn parse(ctx: &TcContext, ethernet: bool, to: &mut MaybeUninit<Segment>) -> Opti
             let length = (length != 0).then_some(length);
             (protocol, addresses, offset + IPV6, length)
         }
-        _ => return None,
+        _ => return Ok(Content::Other),
     };
     match protocol {
         6 => {}
         // IP in IP, GRE; IPv6 extension headers but those of multicast listeners, which every
         // interface sends of itself: hop-by-hop options, then ICMPv6.
-        0 if at::<u16>(ctx, next)? as u8 == 58 => return None,
-        4 | 41 | 47 | 0 | 43 | 44 | 51 | 60 => return Some(Content::Hidden),
+        0 if at::<u16>(ctx, next)? as u8 == 58 => return Ok(Content::Other),
+        4 | 41 | 47 | 0 | 43 | 44 | 51 | 60 => return Ok(Content::Hidden),
         17 => return udp(ctx, next),
-        _ => return None,
+        _ => return Ok(Content::Other),
     }
     let length = match length {
         Some(length) => length,
@@ -158,10 +159,10 @@ const fn mapped(address: u32) -> [u64; 2] {
 
 /// VXLAN (4789, and 8472 where Linux began with it) and Geneve (6081) carry frames.
 #[inline(always)]
-fn udp(ctx: &TcContext, offset: usize) -> Option<Content> {
+fn udp(ctx: &TcContext, offset: usize) -> Result<Content, Short> {
     match u16::from_be(at(ctx, offset + 2)?) {
-        4789 | 8472 | 6081 => Some(Content::Hidden),
-        _ => None,
+        4789 | 8472 | 6081 => Ok(Content::Hidden),
+        _ => Ok(Content::Other),
     }
 }
 
@@ -173,12 +174,12 @@ fn tcp(
     addresses: &Addresses,
     length: u32,
     to: &mut MaybeUninit<Segment>,
-) -> Option<Content> {
+) -> Result<Content, Short> {
     let tcp: [u32; TCP / 4] = at(ctx, offset)?;
     let header = ((tcp[3] >> 4) & 0xf) * 4;
     if header < TCP as u32 || length < header {
         // Contradicts itself: user space says how.
-        return Some(Content::Hidden);
+        return Ok(Content::Hidden);
     }
     let source_port = u16::from_be(tcp[0] as u16);
     let destination_port = u16::from_be((tcp[0] >> 16) as u16);
@@ -200,15 +201,17 @@ fn tcp(
         } else {
             [destination_port, source_port]
         };
-        (*to).by = if lower { LOWER } else { HIGHER };
-        (*to).seq = u32::from_be(tcp[1]);
-        (*to).ack = u32::from_be(tcp[2]);
-        (*to).flags = (tcp[3] >> 8) as u8;
-        (*to).window = u16::from_be((tcp[3] >> 16) as u16);
-        (*to).len = length - header;
+        (*to).seen = Seen {
+            by: if lower { LOWER } else { HIGHER },
+            seq: u32::from_be(tcp[1]),
+            ack: u32::from_be(tcp[2]),
+            len: length - header,
+            window: u16::from_be((tcp[3] >> 16) as u16),
+            flags: (tcp[3] >> 8) as u8,
+        };
         (*to).payload = offset as u32 + header;
     }
-    Some(Content::Segment)
+    Ok(Content::Segment)
 }
 
 /// Whether the source comes first in the order of endpoints: by address, then by port.

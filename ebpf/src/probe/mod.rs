@@ -8,7 +8,6 @@ mod header;
 mod maps;
 mod socket;
 mod tap;
-mod thin;
 mod trace;
 
 #[panic_handler]

@@ -5,12 +5,12 @@ use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_skb_load_by
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use core::mem::MaybeUninit;
-use core::ptr;
-use hopscope_ebpf::{Counters, Counts, FrameRecord, HEADERS, HEADERS_AND_TEXT, Settings, kind};
+use hopscope_ebpf::{
+    Counters, Counts, FrameRecord, HEADERS, HEADERS_AND_TEXT, Settings, kind, thin,
+};
 
 use super::header::{Content, Segment, read};
 use super::maps::{FLOW_COUNTERS, LOSSES, NEW, RECORDS, SCRATCH, ZERO, counts, settings};
-use super::thin;
 
 /// What comes in, where frames begin with an Ethernet header.
 #[classifier]
@@ -67,43 +67,56 @@ fn now() -> u64 {
 #[inline(always)]
 fn take(ctx: &TcContext, segment: &Segment, out: bool, counts: &mut Counts) {
     let now = now();
-    let mut flow = ptr::null_mut();
-    if settings().all_segments == 0 {
-        flow = FLOW_COUNTERS
-            .get_ptr_mut(&segment.key)
-            .or_else(|| begin(segment, now))
-            .unwrap_or(ptr::null_mut());
-        counts.untracked += u64::from(flow.is_null());
+    if settings().all_segments != 0 {
+        tell(ctx, None, Some(segment), out, now);
+        return;
     }
+    // The first segment of a connection is hardly ever preceded by others: no need to look for them.
+    let mut flow = if segment.seen.opens() {
+        None
+    } else {
+        FLOW_COUNTERS.get_ptr_mut(&segment.key)
+    };
+    if flow.is_none() {
+        if begin(ctx, segment, out, now) {
+            return;
+        }
+        flow = FLOW_COUNTERS.get_ptr_mut(&segment.key);
+    }
+    let Some(flow) = flow else {
+        counts.untracked += 1;
+        tell(ctx, None, Some(segment), out, now);
+        return;
+    };
     // SAFETY: what another processor writes to the same flow at the same time can make a count one
     // too low; entries are not reused while a program runs.
-    let telling =
-        unsafe { flow.as_ref() }.is_none_or(|flow| thin::is_telling(flow, segment, now, counts));
+    let flow = unsafe { &mut *flow };
+    let telling = thin::is_telling(flow, &segment.seen, now, counts);
     if telling {
-        // SAFETY: likewise.
-        let flow = unsafe { flow.as_ref() };
-        tell(ctx, flow, Some(segment), out, now);
+        // Every frame of a socket has the same cookie: its first one tells it.
+        let with_cookie = out && segment.seen.is_first(flow);
+        tell(ctx, Some(flow), Some(segment), with_cookie, now);
     }
-    // SAFETY: likewise.
-    let done = unsafe { flow.as_mut() }.is_some_and(|flow| thin::take(flow, segment, now, telling));
-    if done {
+    if thin::take(flow, &segment.seen, now, telling) {
         let _ = FLOW_COUNTERS.remove(&segment.key);
     }
 }
 
-/// A flow that was not counted until now.
+/// Begins a flow that was not counted until now. False where it was, or finds no room.
 #[inline(always)]
-fn begin(segment: &Segment, now: u64) -> Option<*mut Counters> {
-    let scratch = SCRATCH.get_ptr_mut(NEW)?;
+fn begin(ctx: &TcContext, segment: &Segment, out: bool, now: u64) -> bool {
+    let Some(scratch) = SCRATCH.get_ptr_mut(NEW) else {
+        return false;
+    };
     // SAFETY: this processor's own, and nothing else uses it meanwhile.
-    let scratch = unsafe { &mut *scratch };
-    scratch.since = now;
-    scratch.last_at = now;
-    scratch.active_at = now;
-    FLOW_COUNTERS
-        .insert(&segment.key, &*scratch, u64::from(BPF_NOEXIST))
-        .ok()?;
-    FLOW_COUNTERS.get_ptr_mut(&segment.key)
+    let flow = unsafe { &mut *scratch };
+    flow.begin(now);
+    let _ = thin::take(flow, &segment.seen, now, true);
+    let begun = FLOW_COUNTERS.insert(&segment.key, &*flow, u64::from(BPF_NOEXIST));
+    if begun.is_ok() {
+        tell(ctx, Some(flow), Some(segment), out, now);
+    }
+    begun.is_ok()
 }
 
 #[inline(always)]
@@ -124,15 +137,24 @@ fn is_asked_for(settings: &Settings, segment: &Segment) -> bool {
 
 /// Tells a frame to user space, with its flow's counters where it has any.
 #[inline(always)]
-fn tell(ctx: &TcContext, flow: Option<&Counters>, segment: Option<&Segment>, out: bool, now: u64) {
+fn tell(
+    ctx: &TcContext,
+    flow: Option<&Counters>,
+    segment: Option<&Segment>,
+    with_cookie: bool,
+    now: u64,
+) {
     let Some(flow) = flow.or_else(|| SCRATCH.get(ZERO)) else {
         return;
     };
     let told = match segment {
-        Some(segment) if segment.len == 0 => {
-            record::<HEADERS>(ctx, flow, out, now, segment.payload)
+        Some(segment) if segment.seen.len == 0 => {
+            record::<HEADERS>(ctx, flow, with_cookie, now, segment.payload)
         }
-        _ => record::<HEADERS_AND_TEXT>(ctx, flow, out, now, HEADERS_AND_TEXT as u32),
+        _ => {
+            let most = HEADERS_AND_TEXT as u32;
+            record::<HEADERS_AND_TEXT>(ctx, flow, with_cookie, now, most)
+        }
     };
     if !told {
         lose(ctx);
@@ -159,7 +181,7 @@ fn lose(ctx: &TcContext) {
 fn record<const BYTES: usize>(
     ctx: &TcContext,
     flow: &Counters,
-    out: bool,
+    with_cookie: bool,
     now: u64,
     wanted: u32,
 ) -> bool {
@@ -175,7 +197,7 @@ fn record<const BYTES: usize>(
         (*head).kind = kind::FRAME;
         (*head).interface = (*ctx.skb.skb).ifindex;
         (*head).at = now;
-        (*head).cookie = if out {
+        (*head).cookie = if with_cookie {
             bpf_get_socket_cookie(ctx.skb.skb.cast())
         } else {
             0

@@ -9,7 +9,7 @@ use core::ptr;
 use hopscope_ebpf::{Endpoints, Fields, SocketRecord, kind, moment};
 
 use super::maps::{NAMESPACES, RECORDS, counts, fields};
-use super::socket::{copy, endpoints, field, namespace, options, v4};
+use super::socket::{copy, endpoints, field, mapped, namespace, options};
 
 const IPPROTO_TCP: u16 = 6;
 
@@ -23,10 +23,22 @@ mod tcp {
     pub(super) const LAST_ACK: u32 = 9;
 }
 
-/// `sock:inet_sock_set_state`, since Linux 4.16.
+/// `sock:inet_sock_set_state`, since Linux 4.16. It is passed ten times in the life of a connection,
+/// so what it does is done fast; where this kernel's verifier will not have it so, the one below does
+/// the same.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub(super) fn state_changed(ctx: BtfTracePointContext) -> i32 {
-    let sock: *const u8 = ctx.arg(0);
+    change_state::<true>(&ctx)
+}
+
+/// The same, slower.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub(super) fn state_changed_copying(ctx: BtfTracePointContext) -> i32 {
+    change_state::<false>(&ctx)
+}
+
+#[inline(always)]
+fn change_state<const DIRECT: bool>(ctx: &BtfTracePointContext) -> i32 {
     let old = ctx.arg::<i32>(1) as u32;
     let new = ctx.arg::<i32>(2) as u32;
     let moment = match (old, new) {
@@ -43,28 +55,28 @@ pub(super) fn state_changed(ctx: BtfTracePointContext) -> i32 {
         new,
         code: None,
     };
-    tell(&ctx, sock, event);
+    tell::<DIRECT>(ctx, ctx.arg(0), event);
     0
 }
 
 /// `tcp:tcp_receive_reset`, since Linux 4.16.
 #[btf_tracepoint(function = "tcp_receive_reset")]
 pub(super) fn reset_received(ctx: BtfTracePointContext) -> i32 {
-    tell(&ctx, ctx.arg(0), Event::of(moment::RESET_RECEIVED));
+    tell::<false>(&ctx, ctx.arg(0), Event::of(moment::RESET_RECEIVED));
     0
 }
 
 /// `tcp:tcp_retransmit_skb`, since Linux 4.15.
 #[btf_tracepoint(function = "tcp_retransmit_skb")]
 pub(super) fn retransmitted(ctx: BtfTracePointContext) -> i32 {
-    tell(&ctx, ctx.arg(0), Event::of(moment::RETRANSMITTED));
+    tell::<false>(&ctx, ctx.arg(0), Event::of(moment::RETRANSMITTED));
     0
 }
 
 /// `sock:inet_sk_error_report`, since Linux 5.15.
 #[btf_tracepoint(function = "inet_sk_error_report")]
 pub(super) fn error(ctx: BtfTracePointContext) -> i32 {
-    tell(&ctx, ctx.arg(0), Event::of(moment::ERROR));
+    tell::<false>(&ctx, ctx.arg(0), Event::of(moment::ERROR));
     0
 }
 
@@ -113,32 +125,32 @@ fn tell_reset(ctx: &BtfTracePointContext, reason: u32) {
         code: Some(reason),
         ..Event::of(moment::RESET_SENT)
     };
-    tell(ctx, sock, event);
+    tell::<false>(ctx, sock, event);
 }
 
 #[inline(always)]
-fn tell(ctx: &BtfTracePointContext, sock: *const u8, event: Event) {
+fn tell<const DIRECT: bool>(ctx: &BtfTracePointContext, sock: *const u8, event: Event) {
     let fields = fields();
-    let Some(namespace) = watched(namespace(sock, fields)) else {
+    let Some(namespace) = watched(namespace::<DIRECT>(sock, fields)) else {
         return;
     };
     // Other protocols share these tracepoints.
-    if field::<u16>(sock, fields.protocol).is_some_and(|protocol| protocol != IPPROTO_TCP) {
+    if field::<u16, DIRECT>(sock, fields.protocol).is_some_and(|protocol| protocol != IPPROTO_TCP) {
         return;
     }
     // SAFETY: a socket, as the kernel's own argument.
     let cookie = unsafe { bpf_get_socket_cookie(sock.cast_mut().cast()) };
     let code = event
         .code
-        .or_else(|| field(sock, fields.error))
+        .or_else(|| field::<_, DIRECT>(sock, fields.error))
         .unwrap_or_default();
     record(ctx, &event, code, cookie, namespace, |record| {
         // SAFETY: within the record.
         unsafe {
             if matches!(event.moment, moment::ESTABLISHED | moment::CLOSING) {
-                options(&raw mut (*record).options, sock, fields);
+                options::<DIRECT>(&raw mut (*record).options, sock, fields);
             }
-            endpoints(&raw mut (*record).endpoints, sock, fields)
+            endpoints::<DIRECT>(&raw mut (*record).endpoints, sock, fields)
         }
     });
 }
@@ -170,9 +182,9 @@ fn reset_without_socket(ctx: &BtfTracePointContext, skb: *const u8, reason: u32)
 
 #[inline(always)]
 fn namespace_of(skb: *const u8, fields: &Fields) -> Option<u32> {
-    let device: *const u8 = field(skb, fields.skb_dev)?;
-    let net: *const u8 = field(device, fields.dev_net)?;
-    field(net, fields.net_inode)
+    let device: *const u8 = field::<_, false>(skb, fields.skb_dev)?;
+    let net: *const u8 = field::<_, false>(device, fields.dev_net)?;
+    field::<_, false>(net, fields.net_inode)
 }
 
 /// The ends of the answer to a segment.
@@ -183,27 +195,28 @@ fn namespace_of(skb: *const u8, fields: &Fields) -> Option<u32> {
 #[inline(always)]
 unsafe fn answered(to: *mut Endpoints, skb: *const u8, fields: &Fields) -> bool {
     let (Some(head), Some(network), Some(transport)) = (
-        field::<*const u8>(skb, fields.skb_head),
-        field::<u16>(skb, fields.skb_network).map(u32::from),
-        field::<u16>(skb, fields.skb_transport).map(u32::from),
+        field::<*const u8, false>(skb, fields.skb_head),
+        field::<u16, false>(skb, fields.skb_network).map(u32::from),
+        field::<u16, false>(skb, fields.skb_transport).map(u32::from),
     ) else {
         return false;
     };
     let (Some(version), Some(ports)) = (
-        field::<u8>(head, network),
-        field::<[u16; 2]>(head, transport),
+        field::<u8, false>(head, network),
+        field::<[u16; 2], false>(head, transport),
     ) else {
         return false;
     };
     // SAFETY: by the caller.
     unsafe {
-        ptr::write_bytes(to, 0, 1);
         (*to).local_port = u16::from_be(ports[1]);
         (*to).peer_port = u16::from_be(ports[0]);
         match version >> 4 {
             4 => {
-                v4(&raw mut (*to).peer, head, network + 12);
-                v4(&raw mut (*to).local, head, network + 16);
+                let peer = field::<u32, false>(head, network + 12);
+                let local = field::<u32, false>(head, network + 16);
+                mapped(&raw mut (*to).peer, peer.unwrap_or_default());
+                mapped(&raw mut (*to).local, local.unwrap_or_default());
             }
             6 => {
                 copy(&raw mut (*to).peer, head, network + 8);

@@ -21,7 +21,7 @@ fn the_story_reads_as_it_was_watched() -> Outcome {
             .as_array()
             .is_some_and(|flows| flows.len() >= 2)
     );
-    assert!(live["flows"][0]["fins"][0].is_object());
+    assert!(live["flows"][0]["keepalive"]["client"]["probes"][0].is_object());
     assert_eq!(live["sockets"].as_array().map(Vec::len), Some(3));
     Ok(())
 }
@@ -106,6 +106,21 @@ fn the_command_line_decides_about_prefixes() -> Outcome {
 fn counts_come_back() -> Outcome {
     let report = report(read(&recorded(&story()))?)?;
     let vantage = &report["vantages"][0];
+    // Seven frames; 3 and 2 segments counted of their flow, 40 and 41 of one that was not shown.
+    assert_eq!(vantage["segments"], 7 + 5 + 81);
+    assert_eq!(
+        (&vantage["counted"], &vantage["unshown"]),
+        (&json!(86), &json!(81))
+    );
+    assert_eq!(vantage["frames"], 7 + 5 + 81 + 31);
+    assert_eq!(
+        report["flows"][0]["segments"],
+        json!({"client": 4 + 3, "server": 3 + 2})
+    );
+    assert_eq!(
+        report["flows"][0]["bytes"],
+        json!({"client": 100, "server": 2000})
+    );
     assert_eq!(vantage["dropped"], 3);
     assert_eq!(vantage["skipped"]["no_tcp_not_shown"], 31);
     assert_eq!(vantage["lower_bounds"], false);

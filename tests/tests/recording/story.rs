@@ -75,8 +75,8 @@ pub(crate) fn story() -> Vec<Thing> {
 
 fn connection() -> Vec<Thing> {
     let (client, server) = (id(OF_CLIENT, INSIDE, SERVER), id(OF_SERVER, SERVER, CLIENT));
-    let none = tally(ms(0), [0, 0], [0, 0], [ms(0); 2]);
-    let some = tally(ms(0), [3, 100], [2, 2000], [ms(3), ms(9)]);
+    let none = tally(ms(0), (0, 0, 1000), (0, 0, 5000), [ms(0); 2]);
+    let some = tally(ms(0), (3, 100, 1100), (2, 2000, 7000), [ms(3), ms(9)]);
     let with = |shown: Shown, tally, sender| {
         Thing::Frame(Shown {
             tally: Some(tally),
@@ -166,7 +166,7 @@ fn others() -> Vec<Thing> {
         Thing::Rest(FlowTally {
             interface: 0,
             endpoints: QUIET,
-            tally: tally(ms(-400), [40, 4000], [41, 5], [ms(-300), ms(9000)]),
+            tally: tally(ms(-400), (40, 4000, 4001), (41, 5, 6), [ms(-300), ms(9000)]),
         }),
         note(
             ms(9200),

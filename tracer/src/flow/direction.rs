@@ -157,6 +157,17 @@ impl Direction {
         self.last_one_byte && quiet.is_some_and(|quiet| quiet < longest)
     }
 
+    /// Data in order was counted and not told: the last new payload was no single byte.
+    pub(super) fn counted_data(&mut self) {
+        self.last_one_byte = false;
+        self.repeated = false;
+        if std::mem::take(&mut self.provisional)
+            && let Some(rare) = self.rare_if_any_mut()
+        {
+            rare.probing.dismiss();
+        }
+    }
+
     /// Accounts for the sequence numbers of a segment that is not a probe.
     #[inline]
     pub(super) fn advance(&mut self, segment: &Segment<'_>) -> Progress {

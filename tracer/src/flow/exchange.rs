@@ -1,7 +1,9 @@
 //! Turns of a conversation: bytes from the client, then bytes from the server.
 
-use super::Side;
+use std::cmp::Ordering;
+
 use super::event::{Event, What};
+use super::{Side, Sides};
 use crate::time::Time;
 
 /// Whose turn it is, and how many exchanges there were.
@@ -12,9 +14,20 @@ pub(super) struct Exchanges {
     turn: Option<Turn>,
 }
 
+/// Data of a side that was counted and not told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted {
+    /// Turns that it began.
+    pub(super) turns: u64,
+    pub(super) bytes: u64,
+    /// The last of it.
+    pub(super) until: Option<Time>,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Turn {
     by: Side,
+    /// Zero where none was told.
     frame: u64,
     at: Time,
     until: Time,
@@ -65,6 +78,37 @@ impl Exchanges {
                 before.map(Turn::event)
             }
         }
+    }
+
+    /// Data was counted without being told; `last` sent the last of it. Returns the turn that this
+    /// ends. What several turns of a side had between them becomes its last one's.
+    pub(super) fn pass(&mut self, counted: Sides<Counted>, last: Option<Side>) -> Option<Event> {
+        let turns = counted.as_ref().map(|of| of.turns);
+        if let Some(turn) = &mut self.turn {
+            let own = &counted[turn.by];
+            if turns[turn.by] == 0 {
+                turn.bytes = turn.bytes.saturating_add(own.bytes).min(1 << 62);
+                turn.until = turn.until.max(own.until.unwrap_or(turn.until));
+            }
+        }
+        let last = last.filter(|_| turns.client + turns.server > 0)?;
+        // Turns alternate: who began more of them, or did not end them, began.
+        let first = match turns.client.cmp(&turns.server) {
+            Ordering::Greater => Side::Client,
+            Ordering::Less => Side::Server,
+            Ordering::Equal => last.other(),
+        };
+        let unasked = self.turn.is_none() && first == Side::Server;
+        self.complete += turns.server - u64::from(unasked);
+        let until = counted[last].until.unwrap_or_default();
+        let turn = Turn {
+            by: last,
+            frame: 0,
+            at: until,
+            until,
+            bytes: counted[last].bytes.min(1 << 62),
+        };
+        self.turn.replace(turn).map(Turn::event)
     }
 
     /// The client's data came last: an answer is owed.

@@ -16,6 +16,7 @@ mod probing;
 mod roles;
 mod side;
 mod table;
+mod thinned;
 mod zero_window;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ use self::opening::Opening;
 pub use self::side::{Side, Sides};
 pub use self::table::{FlowId, FlowTable};
 use crate::segment::{Endpoint, Segment};
+use crate::tally::Tally;
 use crate::time::Time;
 
 /// One TCP connection as seen at one vantage.
@@ -59,6 +61,8 @@ pub struct Flow {
     bare_acks: Sides<Option<BareAck>>,
     /// A SYN told who is client.
     roles_seen: bool,
+    /// What a thinned source had counted when it was last asked.
+    counted: Option<Box<Tally>>,
 }
 
 /// Emits the events of one flow.
@@ -135,6 +139,7 @@ impl Flow {
             opening: Opening::default(),
             exchanges: Exchanges::default(),
             endings: None,
+            counted: None,
         }
     }
 

@@ -80,29 +80,50 @@ impl<O: Observer> FlowTable<O> {
         self.handle_at(hash, place, segment)
     }
 
-    /// Takes in a segment of a thinned source, and what was counted of its flow before it.
+    /// Takes in a segment of a thinned source, after what was counted of its flow before it.
     pub fn handle_thinned(&mut self, segment: &Segment<'_>, tally: &Tally) -> bool {
-        // The counts belong to the flow that the segment belongs to: see `flow/thinned.rs`.
-        let _ = tally;
-        self.handle(segment)
-    }
-
-    /// Takes in the last tally of a flow of which nothing more was reported.
-    pub fn rest(&mut self, rest: &FlowTally) {
-        let _ = rest;
-    }
-
-    /// Whether there is a flow between these endpoints at that vantage.
-    #[must_use]
-    pub fn knows(&self, vantage: u32, one: Endpoint, other: Endpoint) -> bool {
-        let hash = self.hasher.hash_pair(vantage, one, other);
-        let holds = |entry: &Entry| {
-            let flow = &self.flows[entry.place as usize];
-            let (client, server) = (flow.endpoints.client, flow.endpoints.server);
-            flow.vantage == vantage
-                && ((client, server) == (one, other) || (server, client) == (one, other))
+        let hash = self.hash(segment);
+        let before = self.find(hash, segment);
+        if let Some(place) = before {
+            self.catch_up(place, tally);
+        }
+        let place = match before {
+            Some(place) if self.takes(place, segment) => place,
+            _ => {
+                let place = self.open(hash, segment);
+                match before {
+                    // What was counted so far belongs to the connection before this one.
+                    Some(_) => self.flows[place as usize].begin_counting(tally),
+                    None => self.catch_up(place, tally),
+                }
+                place
+            }
         };
-        self.index.find(hash, holds).is_some()
+        self.give(place, segment)
+    }
+
+    /// Takes in the last tally of a flow of which nothing more was told. False where nothing was
+    /// ever told of it.
+    pub fn rest(&mut self, rest: &FlowTally) -> bool {
+        let [lower, higher] = rest.endpoints;
+        let hash = self.hasher.hash_pair(rest.interface, lower, higher);
+        let holds = |entry: &Entry| {
+            entry.tag == tag(hash)
+                && self.flows[entry.place as usize].is_between(rest.interface, lower, higher)
+        };
+        let found = self.index.find(hash, holds).map(|entry| entry.place);
+        if let Some(place) = found {
+            self.catch_up(place, &rest.tally);
+        }
+        found.is_some()
+    }
+
+    fn catch_up(&mut self, place: u32, tally: &Tally) {
+        let mut teller = Teller {
+            observer: &mut self.observer,
+            flow: FlowId(self.first_id + u64::from(place)),
+        };
+        self.flows[place as usize].catch_up(tally, &mut teller);
     }
 
     /// Takes in several, and tells of those that were captured before. The same as
@@ -166,6 +187,11 @@ impl<O: Observer> FlowTable<O> {
             Some(place) if self.takes(place, segment) => place,
             _ => self.open(hash, segment),
         };
+        self.give(place, segment)
+    }
+
+    #[inline]
+    fn give(&mut self, place: u32, segment: &Segment<'_>) -> bool {
         let flow = &mut self.flows[place as usize];
         let by = flow.side_of(segment.source);
         let id = FlowId(self.first_id + u64::from(place));
@@ -265,15 +291,14 @@ impl HashFlow for RandomState {
 impl Flow {
     #[inline]
     fn holds(&self, segment: &Segment<'_>) -> bool {
-        let Segment {
-            source,
-            destination,
-            ..
-        } = *segment;
+        self.is_between(segment.vantage, segment.source, segment.destination)
+    }
+
+    #[inline]
+    fn is_between(&self, vantage: u32, one: Endpoint, other: Endpoint) -> bool {
         let (client, server) = (self.endpoints.client, self.endpoints.server);
-        self.vantage == segment.vantage
-            && ((source == client && destination == server)
-                || (source == server && destination == client))
+        self.vantage == vantage
+            && ((one == client && other == server) || (one == server && other == client))
     }
 
     /// Reads a little of every cache line that the next segment needs.

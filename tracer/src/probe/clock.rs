@@ -24,11 +24,6 @@ impl Clock {
         Self { offset }
     }
 
-    /// `None` for zero, which stands for "never".
-    pub(super) fn time(&self, monotonic: u64) -> Option<Time> {
-        (monotonic != 0).then(|| self.at(monotonic))
-    }
-
     pub(super) fn at(&self, monotonic: u64) -> Time {
         Time::from_nanos(monotonic.cast_signed().saturating_add(self.offset))
     }

@@ -2,16 +2,15 @@
 
 use std::net::IpAddr;
 
-use hopscope_ebpf::{Counters, Endpoints, FlowKey, FrameHead, Sent, SocketRecord, kind};
+use hopscope_ebpf::{Counters, Endpoints, FlowKey, FrameHead, SocketRecord, kind};
 use zerocopy::FromBytes;
 
 use super::clock::Clock;
 use crate::decode::LinkType;
 use crate::live::Item;
 use crate::segment::Endpoint;
-use crate::seq::Seq;
 use crate::source::Frame;
-use crate::tally::{self, Tally};
+use crate::tally::Tally;
 
 /// A frame and its bytes; `None` where the record is of another kind.
 pub(super) fn read_frame(bytes: &[u8]) -> Option<(FrameHead, &[u8])> {
@@ -54,24 +53,7 @@ pub(super) fn frame(
 }
 
 pub(super) fn tally(counters: &Counters, clock: &Clock) -> Tally {
-    let sent = |sent: &Sent| tally::Sent {
-        segments: sent.segments,
-        bytes: sent.bytes,
-        turns: sent.turns,
-        next: Seq(sent.next),
-        acknowledged: Seq(sent.acknowledged),
-        window: sent.window,
-        first_at: clock.time(sent.first_at),
-        last_at: clock.time(sent.last_at),
-        data_at: clock.time(sent.data_at),
-    };
-    Tally {
-        since: clock.at(counters.since),
-        sent: [sent(&counters.sent[0]), sent(&counters.sent[1])],
-        longest_silence_ns: counters.longest_silence,
-        longest_payload_gap_ns: counters.longest_payload_gap,
-        turn: counters.turn.checked_sub(1).map(|side| side as u8 & 1),
-    }
+    Tally::of(counters, |at| clock.at(at))
 }
 
 pub(super) fn endpoints(key: &FlowKey) -> [Endpoint; 2] {

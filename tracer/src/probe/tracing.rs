@@ -35,6 +35,9 @@ const PROGRAMS: [(&str, &str, &str); 4] = [
     ("error", "inet_sk_error_report", "errors of sockets"),
 ];
 
+/// A program that does the same where the verifier refuses the fast one.
+const SLOWER: [(&str, &str); 1] = [("state_changed", "state_changed_copying")];
+
 /// What the kernel's `TRACE_EVENT(tcp_send_reset)` calls the type of its third argument, from 6.10.
 const REASONS: &str = "sk_rst_reason";
 
@@ -99,7 +102,13 @@ impl Tracing {
         let mut attached = 0;
         let mut refused = Vec::new();
         for (program, tracepoint, missing) in all {
-            match attach(&mut ebpf, program, tracepoint, &btf) {
+            let first = attach(&mut ebpf, program, tracepoint, &btf);
+            let slower = SLOWER.iter().find(|(fast, _)| *fast == program);
+            let attempt = match (first, slower) {
+                (Err(_), Some((_, slower))) => attach(&mut ebpf, slower, tracepoint, &btf),
+                (first, _) => first,
+            };
+            match attempt {
                 Ok(()) => attached += 1,
                 Err(why) => refused.push(format!("not told: {missing} ({tracepoint}: {why})")),
             }

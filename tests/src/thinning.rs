@@ -1,0 +1,153 @@
+//! The kernel probe's rules in user space: what it would tell of a capture, and what it would only
+//! count.
+
+use std::collections::HashMap;
+
+use hopscope_ebpf::thin::{self, Seen};
+use hopscope_ebpf::{Counters, Counts, side};
+use serde_json::Value;
+use tracer::flow::FlowTable;
+use tracer::segment::{Endpoint, Segment};
+use tracer::tally::{FlowTally, Tally};
+use tracer::time::Time;
+
+use crate::script::{Analysis, Collector, feed};
+
+/// A connection at a vantage, the lower endpoint first.
+type Key = (u32, Endpoint, Endpoint);
+
+/// The flows of a capture as the probe counts them.
+#[derive(Default)]
+pub struct Thinning {
+    flows: HashMap<Key, Counters>,
+    counts: Counts,
+    /// Segments that were told.
+    pub told: u64,
+    /// Segments that were only counted.
+    pub counted: u64,
+    /// Turns are not told: as on a machine where too many are.
+    pub busy: bool,
+}
+
+impl Thinning {
+    /// Takes in a segment. Its flow's tally before it, where it is told.
+    pub fn take(&mut self, segment: &Segment<'_>) -> Option<Tally> {
+        let now = segment.at.as_nanos().cast_unsigned();
+        let lower = segment.source < segment.destination;
+        let (one, other) = if lower {
+            (segment.source, segment.destination)
+        } else {
+            (segment.destination, segment.source)
+        };
+        let key = (segment.vantage, one, other);
+        let flow = self
+            .flows
+            .entry(key)
+            .or_insert_with(|| Counters::beginning(now));
+        let seen = Seen {
+            by: if lower { side::LOWER } else { side::HIGHER },
+            seq: segment.seq.0,
+            ack: segment.ack.0,
+            len: segment.len,
+            window: segment.window,
+            flags: segment.flags.0,
+        };
+        if self.busy {
+            self.counts.stretch = now;
+            self.counts.told = hopscope_ebpf::TURNS_TOLD;
+        }
+        let told = thin::is_telling(flow, &seen, now, &mut self.counts);
+        let tally = told.then(|| tally(flow));
+        if thin::take(flow, &seen, now, told) {
+            self.flows.remove(&key);
+        }
+        self.told += u64::from(told);
+        self.counted += u64::from(!told);
+        tally
+    }
+
+    /// What the flows that are left have counted.
+    pub fn rest(&self) -> impl Iterator<Item = FlowTally> {
+        self.flows
+            .iter()
+            .map(|(&(interface, lower, higher), counters)| FlowTally {
+                interface,
+                endpoints: [lower, higher],
+                tally: tally(counters),
+            })
+    }
+}
+
+fn tally(counters: &Counters) -> Tally {
+    Tally::of(counters, |at| Time::from_nanos(at.cast_signed()))
+}
+
+/// The report without what thinning may change: how a turn without a frame of its own is told.
+fn flows(analysis: &Analysis) -> Vec<Value> {
+    let mut flows = analysis.flows.clone();
+    for flow in &mut flows {
+        if let Some(events) = flow["events"].as_object_mut() {
+            events.remove("Data");
+        }
+    }
+    flows
+}
+
+fn thinned(segments: &[Segment<'_>], thinning: &mut Thinning) -> Analysis {
+    feed(|table: &mut FlowTable<Collector>| {
+        for segment in segments {
+            if let Some(tally) = thinning.take(segment) {
+                table.handle_thinned(segment, &tally);
+            }
+        }
+        for rest in thinning.rest() {
+            table.rest(&rest);
+        }
+    })
+}
+
+fn whole(segments: &[Segment<'_>]) -> Analysis {
+    feed(|table| {
+        for segment in segments {
+            table.handle(segment);
+        }
+    })
+}
+
+/// An interface shows each segment once and in order, to the probe.
+fn is_live(segments: &[Segment<'_>], whole: &Analysis) -> bool {
+    segments.is_sorted_by_key(|segment| segment.at)
+        && whole.flows.iter().all(|flow| flow["duplicates"] == 0)
+}
+
+/// Where the report on segments differs when they are thinned; `None` where it does not, or where no
+/// interface would show the probe such segments. `busy`: no turns are told.
+#[must_use]
+pub fn differences(name: &str, segments: &[Segment<'_>], busy: bool) -> Option<String> {
+    let whole = whole(segments);
+    if !is_live(segments, &whole) {
+        return None;
+    }
+    let mut thinning = Thinning {
+        busy,
+        ..Thinning::default()
+    };
+    let thinned = flows(&thinned(segments, &mut thinning));
+    let whole = flows(&whole);
+    if whole == thinned {
+        return None;
+    }
+    let mut told = format!("{name} (busy: {busy}):\n");
+    for (whole, thinned) in whole.iter().zip(&thinned) {
+        let fields = whole.as_object().into_iter().flatten();
+        let events = whole["events"].as_object().into_iter().flatten();
+        let fields = fields.map(|(name, whole)| (name, whole, &thinned[name]));
+        let events = events.map(|(name, whole)| (name, whole, &thinned["events"][name]));
+        for (name, whole, thinned) in fields.filter(|(name, ..)| *name != "events").chain(events) {
+            if whole != thinned {
+                told += &format!("  {name}: {whole} whole, {thinned} thinned\n");
+            }
+        }
+    }
+    Some(told)
+}
