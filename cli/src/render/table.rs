@@ -143,7 +143,7 @@ fn missing(vantage: &VantageReport) -> impl Iterator<Item = String> {
     lines.into_iter()
 }
 
-/// What is missing of a recording that hopscope made.
+/// What was counted and not shown, and what is missing of a recording.
 fn recording(vantage: &VantageReport) -> impl Iterator<Item = String> {
     let UnreadReport { damaged, newer } = vantage.unread;
     let records = |number| count(number, "record");
@@ -151,7 +151,10 @@ fn recording(vantage: &VantageReport) -> impl Iterator<Item = String> {
         recording was cut, or written anew by another program): counts of segments and bytes are \
         lower bounds, silences may be shorter";
     let unread = |number, what| (number > 0).then(|| format!("{} {what}", records(number)));
+    let unshown = count(vantage.unshown, "segment");
+    let unshown = format!("{unshown} of connections that were counted only: in no flow");
     [
+        (vantage.unshown > 0).then_some(unshown),
         vantage.lower_bounds.then(|| incomplete.to_owned()),
         unread(damaged, "of the recording damaged and not read"),
         unread(

@@ -6,26 +6,35 @@ use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_op
 
 use super::{Check, Verdict};
 use crate::netns::Namespace;
-use crate::survey::survey;
+use crate::survey::{Method, survey};
 
 pub(super) fn checks() -> Vec<Check> {
-    vec![sock_diag(), pidfd()]
+    let iterator = listed(
+        "iter/tcp",
+        Method::Kernel,
+        "'hopscope sockets' asks each socket instead, and cannot tell of those that no process holds",
+    );
+    let sock_diag = listed(
+        "sock_diag",
+        Method::Getsockopt,
+        "'hopscope sockets' needs it",
+    );
+    vec![iterator, sock_diag, pidfd()]
 }
 
-/// Lists the TCP sockets of this namespace.
-fn sock_diag() -> Check {
-    const NAME: &str = "sock_diag";
-    let listed = Namespace::current().map(|here| survey(&[here]));
-    match listed {
+/// Reads the TCP sockets of this namespace.
+fn listed(name: &str, method: Method, without: &str) -> Check {
+    let here = Namespace::current();
+    match here.map(|here| survey(&[here], method)) {
         Ok(Ok(surveys)) => {
             let count: usize = surveys.iter().map(|survey| survey.sockets.len()).sum();
             Check::works(
-                NAME,
-                format!("lists the TCP sockets of this namespace: {count}"),
+                name,
+                format!("tells the TCP sockets of this namespace: {count}"),
             )
         }
-        Ok(Err(error)) => Check::not(Verdict::Missing, NAME, "not to be had", error.to_string()),
-        Err(error) => Check::not(Verdict::Unknown, NAME, "not tried", error.to_string()),
+        Ok(Err(error)) => Check::not(Verdict::Missing, name, error.to_string(), without),
+        Err(error) => Check::not(Verdict::Unknown, name, "not tried", error.to_string()),
     }
 }
 

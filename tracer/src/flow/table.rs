@@ -126,19 +126,6 @@ impl<O: Observer> FlowTable<O> {
         self.flows[place as usize].catch_up(tally, &mut teller);
     }
 
-    /// Whether there is a flow between these endpoints at that vantage.
-    #[must_use]
-    pub fn knows(&self, vantage: u32, one: Endpoint, other: Endpoint) -> bool {
-        let hash = self.hasher.hash_pair(vantage, one, other);
-        let holds = |entry: &Entry| {
-            let flow = &self.flows[entry.place as usize];
-            let (client, server) = (flow.endpoints.client, flow.endpoints.server);
-            flow.vantage == vantage
-                && ((client, server) == (one, other) || (server, client) == (one, other))
-        };
-        self.index.find(hash, holds).is_some()
-    }
-
     /// Takes in several, and tells of those that were captured before. The same as
     /// [`FlowTable::handle`] for each, but faster where there are many flows: the processor waits
     /// for the memory of all of them at once, instead of for one after the other.

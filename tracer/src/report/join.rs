@@ -2,7 +2,6 @@
 //! and time.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
@@ -12,9 +11,12 @@ use crate::segment::Endpoint;
 use crate::time::Time;
 use crate::vantage::Gathered;
 
-/// A socket's life and a flow's may miss each other by this much and still be one connection's:
-/// notes and frames are stamped at different places.
-const SLACK: Duration = Duration::from_secs(1);
+/// A socket's life and a flow's may miss each other by so many nanoseconds and still be one
+/// connection's: notes and frames are stamped at different places.
+const SLACK: i64 = 1_000_000_000;
+
+/// From a note that a socket sends, to the frame, in nanoseconds.
+const SENT_WITHIN: i64 = 10_000_000;
 
 /// What the kernel told, as far as it is known of which flow.
 #[derive(Debug, Default)]
@@ -95,7 +97,7 @@ fn sockets(
     accounts: &[&Account],
     index: &Index<'_>,
 ) -> Vec<(usize, Side, usize)> {
-    let mut best: HashMap<(usize, bool), (Duration, usize), RandomState> = HashMap::default();
+    let mut best: HashMap<(usize, bool), (i64, usize), RandomState> = HashMap::default();
     let mut by_cookie: HashMap<(&str, u64), usize, RandomState> = HashMap::default();
     for (number, account) in accounts.iter().enumerate() {
         let Some(cookie) = account.cookie else {
@@ -164,7 +166,7 @@ fn latest<'p>(
         };
         match found.iter_mut().find(same) {
             None => found.push((place, side)),
-            Some(known) if before(flow.first_at()) <= at => known.0 = place,
+            Some(known) if began_by(flow, at) => known.0 = place,
             Some(_) => {}
         }
     }
@@ -176,6 +178,11 @@ fn namespace<'a>(gathered: &'a Gathered, flow: &Flow) -> Option<&'a str> {
     vantage.namespace.as_deref()
 }
 
+/// Whether a flow had begun by then. A socket is told of when it sends, so before the frame is seen.
+fn began_by(flow: &Flow, at: Time) -> bool {
+    flow.first_at().as_nanos() <= at.as_nanos().saturating_add(SENT_WITHIN)
+}
+
 fn sorted([one, other]: [Endpoint; 2]) -> [Endpoint; 2] {
     [one.min(other), one.max(other)]
 }
@@ -184,22 +191,11 @@ fn touches(flow: &Flow, life: (Option<Time>, Option<Time>)) -> bool {
     overlap(flow, life).is_some()
 }
 
-/// How long a flow and a socket existed together; `None` where they never did.
-fn overlap(flow: &Flow, (began, ended): (Option<Time>, Option<Time>)) -> Option<Duration> {
-    let (first, last) = (before(flow.first_at()), after(flow.last_at()));
-    let from = began.map_or(first, |began| began.max(first));
-    let to = ended.map_or(last, |ended| ended.min(last));
-    (from <= to).then(|| to.since(from))
-}
-
-fn before(at: Time) -> Time {
-    Time::from_nanos(at.as_nanos().saturating_sub(slack()))
-}
-
-fn after(at: Time) -> Time {
-    Time::from_nanos(at.as_nanos().saturating_add(slack()))
-}
-
-fn slack() -> i64 {
-    i64::try_from(SLACK.as_nanos()).unwrap_or(i64::MAX)
+/// How long a flow and a socket existed together, in nanoseconds; less than zero where they missed
+/// each other, and `None` where they did by more than the slack.
+fn overlap(flow: &Flow, (began, ended): (Option<Time>, Option<Time>)) -> Option<i64> {
+    let (first, last) = (flow.first_at(), flow.last_at());
+    let from = began.map_or(first, |began| began.max(first)).as_nanos();
+    let to = ended.map_or(last, |ended| ended.min(last)).as_nanos();
+    Some(to.saturating_sub(from)).filter(|shared| *shared >= -SLACK)
 }

@@ -75,6 +75,8 @@ pub struct VantageReport {
     pub segments: u64,
     /// Segments among them that were counted in the kernel without being shown.
     pub counted: u64,
+    /// Segments among `counted` of connections of which none was shown: they count in no flow.
+    pub unshown: u64,
     /// Segments that were captured before and count in no flow.
     pub duplicates: u64,
     /// Frames whose headers contradict themselves or end too early.
@@ -194,6 +196,7 @@ impl VantageReport {
             frames: vantage.frames,
             segments: vantage.segments,
             counted: vantage.counted,
+            unshown: vantage.unshown,
             duplicates: vantage.duplicates,
             malformed: vantage.skipped.malformed(),
             skipped: vantage

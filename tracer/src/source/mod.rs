@@ -115,7 +115,7 @@ pub(crate) const BATCH: usize = 64;
 
 enum Format {
     Pcap(pcap::Reader),
-    Pcapng(pcapng::Reader),
+    Pcapng(Box<pcapng::Reader>),
 }
 
 impl Capture {
@@ -152,7 +152,7 @@ impl Capture {
         };
         let mut interfaces = Vec::new();
         let format = if magic == pcapng::MAGIC {
-            Format::Pcapng(pcapng::Reader::default())
+            Format::Pcapng(Box::default())
         } else {
             let (reader, interface) = pcap::Reader::open(&mut window, magic)?;
             interfaces.push(interface);
@@ -204,7 +204,7 @@ impl Capture {
     }
 
     #[inline]
-    fn push(&mut self, record: Record) {
+    fn push(&mut self, mut record: Record) {
         if let Format::Pcapng(reader) = &mut self.format
             && let Some(mark) = reader.mark.take()
         {
@@ -212,8 +212,8 @@ impl Capture {
             self.marks.push(mark);
         }
         let start = self.window.consumed_at();
-        let data = start + record.data.start..start + record.data.end;
-        self.batch.push(Record { data, ..record });
+        record.data = start + record.data.start..start + record.data.end;
+        self.batch.push(record);
         self.window.hold();
     }
 

@@ -42,8 +42,8 @@ pub struct Collector<O = ()> {
     filter: Option<Filter>,
     interfaces: Vec<Interface>,
     vantages: Vec<Vantage>,
-    /// Frames that each vantage counted as holding no TCP, so far.
-    other: Vec<u64>,
+    /// What each of them counted of which no frame was shown.
+    counts: Vec<Counts>,
     kernel: Kernel,
     /// Segments were counted without being shown.
     tallied: bool,
@@ -52,6 +52,17 @@ pub struct Collector<O = ()> {
     unread: Unread,
     untimed: u64,
     whole: bool,
+}
+
+/// What a vantage counted beside frames and flows.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    /// Frames without TCP, so far.
+    other: u64,
+    /// Segments of connections of which none was shown.
+    unshown: u64,
+    /// The same, where a filter may have left them out.
+    filtered_out: u64,
 }
 
 /// Reads a capture to its end: its vantages and flows, and the observer.
@@ -79,7 +90,7 @@ impl<O: Observer> Collector<O> {
             filter,
             interfaces: Vec::new(),
             vantages: Vec::new(),
-            other: Vec::new(),
+            counts: Vec::new(),
             kernel: Kernel::default(),
             tallied: false,
             damage: None,
@@ -199,25 +210,34 @@ impl<O: Observer> Collector<O> {
     }
 
     fn rest(&mut self, rest: &FlowTally) {
-        let [lower, higher] = rest.endpoints;
         self.tallied = true;
-        // A filter looks at frames, and there is none: what it left out so far stays out.
-        if self.filter.is_some() && !self.table.knows(rest.interface, lower, higher) {
-            let [one, other] = &rest.tally.sent;
-            let segments = one.segments.saturating_add(other.segments);
-            let vantage = self.vantage(rest.interface);
-            vantage.filtered_out = vantage.filtered_out.saturating_add(segments);
-            vantage.frames = vantage.frames.saturating_add(segments);
-        } else {
-            self.table.rest(rest);
+        if self.table.rest(rest) {
+            return;
         }
+        let [one, other] = &rest.tally.sent;
+        let segments = one.segments.saturating_add(other.segments);
+        let filtered = self.filter.is_some();
+        let counts = self.counts(rest.interface);
+        // A filter looks at frames, and none of this flow has passed.
+        let count = if filtered {
+            &mut counts.filtered_out
+        } else {
+            &mut counts.unshown
+        };
+        *count = count.saturating_add(segments);
     }
 
     fn counted(&mut self, interface: u32, dropped: u64, other: u64) {
         self.vantage(interface).dropped = Some(dropped);
-        let place = interface as usize;
-        self.other.resize(self.other.len().max(place + 1), 0);
-        self.other[place] = other;
+        self.counts(interface).other = other;
+    }
+
+    fn counts(&mut self, place: u32) -> &mut Counts {
+        let place = place as usize;
+        if place >= self.counts.len() {
+            self.counts.resize(place + 1, Counts::default());
+        }
+        &mut self.counts[place]
     }
 
     fn vantage(&mut self, place: u32) -> &mut Vantage {
@@ -244,20 +264,20 @@ impl<O: Observer> Collector<O> {
     #[must_use]
     pub fn finish(mut self, naming: &Naming<'_>) -> (Gathered, O) {
         let (flows, observer) = self.table.finish();
-        if self.tallied {
-            add_counted(&mut self.vantages, &flows);
-        }
         let names = naming.names(&self.interfaces);
-        let count = names.len().max(self.vantages.len());
+        let count = names.len().max(self.vantages.len()).max(self.counts.len());
         self.vantages.resize_with(count, Vantage::default);
+        if self.tallied {
+            add_flows(&mut self.vantages, &flows);
+        }
+        for (vantage, counts) in self.vantages.iter_mut().zip(&self.counts) {
+            vantage.add(counts);
+        }
         for (place, (vantage, name)) in self.vantages.iter_mut().zip(names).enumerate() {
             vantage.name = name;
             naming.source.clone_into(&mut vantage.source);
             vantage.damage.clone_from(&self.damage);
             vantage.unread = self.unread;
-            let other = self.other.get(place).copied().unwrap_or_default();
-            vantage.skipped.add(Skip::NotShown, other);
-            vantage.frames = vantage.frames.saturating_add(other);
             if let Some(interface) = self.interfaces.get(place) {
                 vantage.interface.clone_from(&interface.name);
                 vantage.namespace.clone_from(&interface.namespace);
@@ -280,7 +300,7 @@ impl<O: Observer> Collector<O> {
 }
 
 /// Adds the segments that were only counted: those of flows beyond what was shown.
-fn add_counted(vantages: &mut [Vantage], flows: &[Flow]) {
+fn add_flows(vantages: &mut [Vantage], flows: &[Flow]) {
     let mut all = vec![0_u64; vantages.len()];
     for flow in flows {
         let place = flow.vantage() as usize;
@@ -294,8 +314,26 @@ fn add_counted(vantages: &mut [Vantage], flows: &[Flow]) {
         vantage.last = vantage.last.max(Some(last));
     }
     for (vantage, all) in vantages.iter_mut().zip(all) {
-        vantage.counted = all.saturating_sub(vantage.segments);
-        vantage.segments = vantage.segments.saturating_add(vantage.counted);
-        vantage.frames = vantage.frames.saturating_add(vantage.counted);
+        vantage.count(all.saturating_sub(vantage.segments));
+    }
+}
+
+impl Vantage {
+    /// Adds segments that were only counted.
+    fn count(&mut self, segments: u64) {
+        for count in [&mut self.counted, &mut self.segments, &mut self.frames] {
+            *count = count.saturating_add(segments);
+        }
+    }
+
+    /// Adds what was counted beside frames and flows.
+    fn add(&mut self, counts: &Counts) {
+        self.count(counts.unshown);
+        self.unshown = counts.unshown;
+        self.filtered_out = self.filtered_out.saturating_add(counts.filtered_out);
+        self.skipped.add(Skip::NotShown, counts.other);
+        for count in [counts.filtered_out, counts.other] {
+            self.frames = self.frames.saturating_add(count);
+        }
     }
 }

@@ -31,6 +31,8 @@ pub struct Vantage {
     pub segments: u64,
     /// Segments among them that were only counted.
     pub counted: u64,
+    /// Segments among those that belong to no flow: none of their connection was shown.
+    pub unshown: u64,
     /// Segments that were seen before.
     pub duplicates: u64,
     /// Frames that held no segment.
