@@ -6,3 +6,5 @@ pub mod judge;
 pub mod lab;
 pub mod script;
 pub mod thinning;
+pub mod watched;
+pub mod watching;

@@ -52,6 +52,11 @@ impl Endpoint {
         self.port
     }
 
+    /// The address as sixteen bytes: an IPv4 address in its IPv4-mapped form.
+    pub(crate) const fn octets(self) -> [u8; 16] {
+        self.address
+    }
+
     /// The address as two words and the port, for hashing.
     pub(crate) fn words(self) -> (u64, u64, u16) {
         let address = u128::from_ne_bytes(self.address);

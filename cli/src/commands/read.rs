@@ -12,10 +12,10 @@ use std::thread;
 
 use anyhow::Context;
 use signal_hook::consts::SIGINT;
-use tracer::flow::{Flow, FlowId, FlowTable, Observer, Timeline};
+use tracer::flow::{FlowId, FlowTable, Observer, Timeline};
 use tracer::report::Report;
 use tracer::source::{Capture, Filter, open_file};
-use tracer::vantage::{Reading, Vantage};
+use tracer::vantage::{Gathered, Naming};
 
 use super::{Outcome, complain};
 use crate::args::{Format, Read};
@@ -25,6 +25,8 @@ use crate::render;
 /// A capture as named on the command line.
 struct Input<'a> {
     name: String,
+    /// The name was given.
+    named: bool,
     /// `-` is standard input.
     path: &'a Path,
 }
@@ -43,8 +45,6 @@ impl Input<'_> {
         }
     }
 }
-
-type Source = (Vec<Vantage>, Vec<Flow>);
 
 /// Reads all captures that can be read, says which cannot, and prints the report.
 pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
@@ -79,7 +79,7 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
     if sources.is_empty() {
         return Ok(outcome);
     }
-    let report = Report::new(sources);
+    let report = Report::new(&sources);
     match args.format {
         Format::Table => render::table(&report, args.all)?,
         Format::Json => render::json(&report)?,
@@ -103,7 +103,7 @@ fn timeline(
         .map(|input| {
             let table = FlowTable::new(first_id, Timeline::of(flow));
             let (source, timeline) = read_one(input, args, table, progress)?;
-            first_id += source.1.len() as u64;
+            first_id += source.flows.len() as u64;
             events.extend(timeline.into_events());
             Ok(source)
         })
@@ -113,7 +113,7 @@ fn timeline(
     if sources.is_empty() {
         return Ok(outcome);
     }
-    let report = Report::new(sources);
+    let report = Report::new(&sources);
     let place = usize::try_from(flow.0).unwrap_or(usize::MAX);
     let found = report
         .flows
@@ -136,7 +136,7 @@ fn read_one<O: Observer>(
     args: &Read,
     table: FlowTable<O>,
     progress: &Progress,
-) -> anyhow::Result<(Source, O)> {
+) -> anyhow::Result<(Gathered, O)> {
     let capture = if input.is_stdin() {
         anyhow::ensure!(
             !io::stdin().is_terminal(),
@@ -148,23 +148,25 @@ fn read_one<O: Observer>(
     }?;
     let filter = args.filter.as_deref().map(Filter::new).transpose()?;
     let source = input.path.to_string_lossy();
-    let reading = Reading {
+    let naming = Naming {
         name: &input.name,
         source: &source,
-        filter,
+        prefixed: input.named || args.captures.len() > 1,
     };
-    let (vantages, flows, observer) = tracer::vantage::read(capture, reading, table)?;
-    Ok(((vantages, flows), observer))
+    Ok(tracer::vantage::read(capture, &naming, filter, table)?)
 }
 
 /// Says what could not be read and keeps the rest, in the order of the command line.
-fn sort_out(inputs: &[Input<'_>], read: Vec<anyhow::Result<Source>>) -> (Vec<Source>, Outcome) {
+fn sort_out(inputs: &[Input<'_>], read: Vec<anyhow::Result<Gathered>>) -> (Vec<Gathered>, Outcome) {
     let mut outcome = Outcome::Fine;
     let mut sources = Vec::with_capacity(read.len());
     for (input, result) in inputs.iter().zip(read) {
         match result {
             Ok(source) => {
-                let damage = source.0.first().and_then(|vantage| vantage.damage.as_ref());
+                let damage = source
+                    .vantages
+                    .first()
+                    .and_then(|vantage| vantage.damage.as_ref());
                 if let Some(damage) = damage.filter(|damage| damage.is_error()) {
                     complain(&format!(
                         "{}: {damage}; everything before it is reported; copy or record it again",
@@ -207,10 +209,12 @@ fn input(capture: &OsString) -> Input<'_> {
         // A file may have an equals sign in its name.
         Some((name, path)) if !name.contains(&b'/') && !Path::new(capture).exists() => Input {
             name: String::from_utf8_lossy(name).into_owned(),
+            named: true,
             path: Path::new(OsStr::from_bytes(path)),
         },
         _ => Input {
             name: vantage(Path::new(capture)),
+            named: false,
             path: Path::new(capture),
         },
     }

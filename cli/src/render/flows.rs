@@ -1,7 +1,7 @@
 //! The table of flows: which columns there are, and what stands in them.
 
 use tracer::flow::{RunEnd, Side, Sides};
-use tracer::report::{End, FlowReport, KeepaliveReport, Roles};
+use tracer::report::{End, FactName, FlowReport, KeepaliveReport, KernelReport, Roles};
 use tracer::time::Time;
 
 use super::grid::{self, Column, Drawn, Kind, STICKY};
@@ -162,7 +162,34 @@ fn also(flow: &FlowReport) -> String {
     if unseen > 0 {
         notes.push(format!("{} not captured", bytes(unseen)));
     }
+    notes.extend(flow.kernel.iter().filter_map(befell));
     notes.join(", ")
+}
+
+/// What the kernel told, as far as segments do not tell it, too.
+fn befell(told: &KernelReport) -> Option<String> {
+    let (side, fact) = (told.by.name(), &told.fact);
+    match fact.what {
+        FactName::ClosedByProcess => {
+            let comm = harmless(fact.comm.as_deref().unwrap_or("?"));
+            let pid = fact.pid.map(|pid| format!("/{pid}"));
+            Some(format!(
+                "{side} closed by {comm}{}",
+                pid.unwrap_or_default()
+            ))
+        }
+        FactName::ResetSent => {
+            let reason = harmless(fact.reason.as_deref()?);
+            Some(format!("RST by {side}: {reason}"))
+        }
+        FactName::Error => Some(format!("{side} got {}", error(fact.errno?))),
+        FactName::ResetReceived | FactName::Retransmitted => None,
+    }
+}
+
+/// As the C library words it: `Connection timed out (os error 110)`.
+fn error(errno: i32) -> String {
+    std::io::Error::from_raw_os_error(errno).to_string()
 }
 
 /// What the table does not show, in total.

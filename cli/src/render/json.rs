@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
-use tracer::report::{FlowReport, Report, SocketReport, VantageReport};
+use tracer::report::{FlowReport, Report, SocketReport, UnjoinedReport, VantageReport};
 
 /// One indented document.
 pub(crate) fn json(report: &Report) -> anyhow::Result<()> {
@@ -21,6 +21,7 @@ enum Line<'a> {
     Vantage(&'a VantageReport),
     Flow(&'a FlowReport),
     Socket(&'a SocketReport),
+    Unjoined(&'a UnjoinedReport),
 }
 
 /// One object a line.
@@ -31,7 +32,8 @@ pub(crate) fn ndjson(report: &Report) -> anyhow::Result<()> {
     })
     .chain(report.vantages.iter().map(Line::Vantage))
     .chain(report.flows.iter().map(Line::Flow))
-    .chain(report.sockets.iter().map(Line::Socket));
+    .chain(report.sockets.iter().map(Line::Socket))
+    .chain(report.unjoined.iter().map(Line::Unjoined));
     for line in lines {
         serde_json::to_writer(&mut out, &line)?;
         writeln!(out)?;

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
-use tracer::report::{FlowReport, Report, Roles, VantageReport};
+use tracer::report::{FlowReport, Report, Roles, UnreadReport, VantageReport};
 use tracer::time::Time;
 
 use super::grid::{self, Column, Kind};
@@ -55,6 +55,7 @@ pub(crate) fn table(report: &Report, all: bool) -> anyhow::Result<()> {
         .iter()
         .flat_map(missing)
         .chain(begins_later(&report.flows))
+        .chain(unjoined(report))
     {
         writeln!(out, "{WARNING}note{WARNING:#}  {line}")?;
     }
@@ -121,6 +122,7 @@ fn missing(vantage: &VantageReport) -> impl Iterator<Item = String> {
             count(dropped, "frame")
         ));
     }
+    lines.extend(recording(vantage).map(|line| format!("{name}: {line}")));
     for (reason, frames) in &vantage.skipped {
         let frames = count(*frames, "frame");
         lines.push(format!(
@@ -139,6 +141,48 @@ fn missing(vantage: &VantageReport) -> impl Iterator<Item = String> {
         ));
     }
     lines.into_iter()
+}
+
+/// What was counted and not shown, and what is missing of a recording.
+fn recording(vantage: &VantageReport) -> impl Iterator<Item = String> {
+    let UnreadReport { damaged, newer } = vantage.unread;
+    let records = |number| count(number, "record");
+    let incomplete = "segments were counted in the kernel, and the last counts are missing (the \
+        recording was cut, or written anew by another program): counts of segments and bytes are \
+        lower bounds, silences may be shorter";
+    let unread = |number, what| (number > 0).then(|| format!("{} {what}", records(number)));
+    let unshown = count(vantage.unshown, "segment");
+    let unshown = format!("{unshown} of connections that were counted only: in no flow");
+    [
+        (vantage.unshown > 0).then_some(unshown),
+        vantage.lower_bounds.then(|| incomplete.to_owned()),
+        unread(damaged, "of the recording damaged and not read"),
+        unread(
+            newer,
+            "of the recording written by a newer hopscope and not read: read it with that one",
+        ),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// What the kernel told of connections that are not among the flows.
+fn unjoined(report: &Report) -> impl Iterator<Item = String> {
+    let facts = report.unjoined.len() as u64;
+    let unjoined = (facts > 0).then(|| {
+        format!(
+            "{} of the kernel belong to no flow above; --format json lists them as 'unjoined'",
+            count(facts, "note")
+        )
+    });
+    let left_out = report.sockets_left_out;
+    let left_out = (left_out > 0).then(|| {
+        format!(
+            "{} that ended earlier are left out, with what the kernel told of them",
+            count(left_out, "socket")
+        )
+    });
+    unjoined.into_iter().chain(left_out)
 }
 
 fn begins_later(flows: &[FlowReport]) -> Option<String> {

@@ -5,7 +5,7 @@ use std::io::Read;
 use tracer::flow::{FlowId, FlowTable, Timeline};
 use tracer::report::Report;
 use tracer::source::Capture;
-use tracer::vantage::{Reading, read};
+use tracer::vantage::{Naming, read};
 
 use super::check;
 
@@ -32,15 +32,15 @@ pub fn capture(data: &[u8]) {
 /// The report as JSON, or what is wrong.
 fn report(stream: impl Read + Send + 'static) -> Result<String, String> {
     let capture = Capture::new(stream).map_err(|error| error.to_string())?;
-    let reading = Reading {
+    let naming = Naming {
         name: "fuzz",
         source: "fuzz",
-        filter: None,
+        prefixed: false,
     };
     let table = FlowTable::new(0, Timeline::of(FlowId(0)));
-    let (vantages, flows, timeline) =
-        read(capture, reading, table).map_err(|error| error.to_string())?;
-    let report = Report::new(vec![(vantages, flows)]);
+    let (gathered, timeline) =
+        read(capture, &naming, None, table).map_err(|error| error.to_string())?;
+    let report = Report::new(&[gathered]);
     for vantage in &report.vantages {
         check::vantage(vantage, &report.flows);
     }

@@ -7,7 +7,7 @@ use tracer::report::Report;
 use tracer::segment::{Endpoint, Flags, Options, Segment};
 use tracer::seq::Seq;
 use tracer::time::Time;
-use tracer::vantage::Vantage;
+use tracer::vantage::{Gathered, Vantage};
 
 use super::check;
 
@@ -227,7 +227,12 @@ fn report(segments: &[Segment<'_>], duplicates: &[u64], flows: Vec<Flow>) -> Rep
         vantage.first = segments.iter().filter(here).map(|s| s.at).min();
         vantage.last = segments.iter().filter(here).map(|s| s.at).max();
     }
-    Report::new(vec![(vantages, flows)])
+    let gathered = Gathered {
+        vantages,
+        flows,
+        ..Gathered::default()
+    };
+    Report::new(&[gathered])
 }
 
 /// No side has sent more bytes than its segments carry.

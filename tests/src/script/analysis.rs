@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 use tracer::flow::{Event, Flow, FlowId, FlowTable, Observer};
 use tracer::report::Report;
-use tracer::vantage::Vantage;
+use tracer::vantage::{Gathered, Vantage};
 
 use super::wire::{Frame, since_start};
 
@@ -79,7 +79,11 @@ fn report(flows: Vec<Flow>) -> Vec<Value> {
         name: name.to_owned(),
         ..Vantage::default()
     });
-    let report = Report::new(vec![(vantages.into(), flows)]);
+    let report = Report::new(&[Gathered {
+        vantages: vantages.into(),
+        flows,
+        ..Gathered::default()
+    }]);
     report
         .flows
         .iter()

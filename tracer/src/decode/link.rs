@@ -40,6 +40,15 @@ impl LinkType {
         }
     }
 
+    /// Its `LINKTYPE_` number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Raw => 101,
+            other => other.dlt(),
+        }
+    }
+
     /// The `DLT_` value that libpcap on Linux uses for it.
     pub(crate) const fn dlt(self) -> u32 {
         match self {

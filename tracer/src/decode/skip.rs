@@ -28,11 +28,13 @@ pub enum Skip {
     TooDeep,
     /// The capture gives no time for it (pcapng simple packet block).
     NoTime,
+    /// A live probe counted it as holding no TCP, and did not show it.
+    NotShown,
 }
 
 impl Skip {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::LinkType,
         Self::NotIp,
         Self::NotTcp,
@@ -44,6 +46,7 @@ impl Skip {
         Self::BadTcpHeader,
         Self::TooDeep,
         Self::NoTime,
+        Self::NotShown,
     ];
 
     /// The name in reports.
@@ -61,6 +64,7 @@ impl Skip {
             Self::BadTcpHeader => "bad_tcp_header",
             Self::TooDeep => "too_deep",
             Self::NoTime => "no_timestamp",
+            Self::NotShown => "no_tcp_not_shown",
         }
     }
 
@@ -76,7 +80,7 @@ impl Skip {
     /// Whether TCP segments may be missing from the analysis because of it.
     #[must_use]
     pub const fn may_hide_tcp(self) -> bool {
-        !matches!(self, Self::NotIp | Self::NotTcp)
+        !matches!(self, Self::NotIp | Self::NotTcp | Self::NotShown)
     }
 }
 
@@ -95,6 +99,7 @@ impl fmt::Display for Skip {
             Self::BadTcpHeader => "with an impossible TCP header",
             Self::TooDeep => "with too many encapsulations",
             Self::NoTime => "without a timestamp",
+            Self::NotShown => "without TCP, only counted",
         })
     }
 }
@@ -144,7 +149,7 @@ mod tests {
             (0..=times).for_each(|_| skipped.count(reason));
         }
         let counts: Vec<u64> = skipped.iter().map(|(_, count)| count).collect();
-        assert_eq!(counts, (1..=11).collect::<Vec<_>>());
+        assert_eq!(counts, (1..=12).collect::<Vec<_>>());
         assert_eq!(skipped.malformed(), 7 + 8 + 9 + 10);
     }
 }

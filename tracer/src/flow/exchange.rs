@@ -87,7 +87,7 @@ impl Exchanges {
         if let Some(turn) = &mut self.turn {
             let own = &counted[turn.by];
             if turns[turn.by] == 0 {
-                turn.bytes += own.bytes;
+                turn.bytes = turn.bytes.saturating_add(own.bytes).min(1 << 62);
                 turn.until = turn.until.max(own.until.unwrap_or(turn.until));
             }
         }
@@ -106,7 +106,7 @@ impl Exchanges {
             frame: 0,
             at: until,
             until,
-            bytes: counted[last].bytes,
+            bytes: counted[last].bytes.min(1 << 62),
         };
         self.turn.replace(turn).map(Turn::event)
     }

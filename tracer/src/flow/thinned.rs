@@ -37,7 +37,7 @@ impl Flow {
             now: of(tally, side),
             before: of(&before, side),
         });
-        if sent.client.segments() + sent.server.segments() == 0 {
+        if sent.client.segments() == 0 && sent.server.segments() == 0 {
             return;
         }
         for side in [Side::Client, Side::Server] {
@@ -79,8 +79,8 @@ impl Flow {
             }
         }
         let side = &mut self.sides[by];
-        side.segments += passed.segments();
-        side.bytes += passed.bytes();
+        side.segments = sum(side.segments, passed.segments());
+        side.bytes = sum(side.bytes, passed.bytes());
         side.heard_at = later(side.heard_at, now.last_at);
         side.advertise(now.window);
         if !side.known || now.next.is_after(side.next) {
@@ -94,6 +94,11 @@ impl Flow {
         }
         self.last_at = self.last_at.max(now.last_at.unwrap_or(self.last_at));
     }
+}
+
+/// The sum of two counts. A damaged recording may claim any; there is still room to count on.
+fn sum(one: u64, other: u64) -> u64 {
+    one.saturating_add(other).min(1 << 62)
 }
 
 /// What a side sent between two tallies.

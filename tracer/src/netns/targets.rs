@@ -9,7 +9,7 @@ use super::{Namespace, NamespaceError};
 use crate::processes;
 
 /// Where `ip netns add` puts names.
-const NAMED: &str = "/run/netns";
+pub(crate) const NAMED: &str = "/run/netns";
 
 /// Digits of a container's id that its tools show.
 const SHORT_ID: usize = 12;
@@ -172,7 +172,7 @@ fn after_process(pid: u32, comm: &str) -> String {
 }
 
 /// Names of `ip netns`, sorted.
-fn named() -> Vec<String> {
+pub(crate) fn named() -> Vec<String> {
     let entries = fs::read_dir(NAMED).into_iter().flatten().flatten();
     let names: BTreeSet<String> = entries
         .map(|entry| entry.file_name().to_string_lossy().into_owned())

@@ -92,6 +92,8 @@ pub struct Probe {
     tracing: Option<Tracing>,
     clock: Clock,
     frames: u64,
+    /// Regular segments are counted and not shown.
+    thinned: bool,
     remarks: Vec<String>,
 }
 
@@ -124,6 +126,7 @@ impl Probe {
             tracing,
             clock: Clock::new(),
             frames: 0,
+            thinned: !settings.all_segments && settings.filter.is_none(),
             remarks,
         })
     }
@@ -140,15 +143,12 @@ impl Probe {
         port: &Port<'_>,
     ) -> Result<Interface, ProbeError> {
         self.taps[place].attach(namespace, port)?;
-        let name = match namespace.name.as_str() {
-            "" => port.name.to_owned(),
-            namespace => format!("{namespace}/{}", port.name),
-        };
         Ok(Interface {
-            link: port.link,
-            name: Some(name),
+            name: Some(port.name.to_owned()),
             snaplen: u32::try_from(hopscope_ebpf::HEADERS_AND_TEXT).unwrap_or(u32::MAX),
-            dropped: None,
+            namespace: Some(namespace.name.clone()),
+            thinned: self.thinned,
+            ..Interface::new(port.link)
         })
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::join::FlowFacts;
+use super::kernel::{FactReport, KernelReport};
 use crate::flow::{Closing, Ending, Flow, FlowId, Probe, RunEnd, Side, Sides, idle, interval};
 use crate::time::Time;
 
@@ -72,6 +74,11 @@ pub struct FlowReport {
     pub longest_payload_gap_s: f64,
     /// Round trip between client and server, from the handshake; null where it was not seen.
     pub handshake_rtt_s: Option<f64>,
+    /// Cookies of the sockets at both ends, as in `sockets`; null where the kernel told of none: in
+    /// captures, and for an end in another namespace.
+    pub sockets: Sides<Option<u64>>,
+    /// What befell those sockets, by time.
+    pub kernel: Vec<KernelReport>,
 }
 
 /// How client and server are told apart.
@@ -172,7 +179,7 @@ impl ProbeReport {
 }
 
 impl FlowReport {
-    pub(super) fn new(id: FlowId, vantage: &str, flow: &Flow) -> Self {
+    pub(super) fn new(id: FlowId, vantage: &str, flow: &Flow, told: &FlowFacts<'_>) -> Self {
         let (end, ending) = end(flow);
         let closed = flow.closed_at();
         let both = Sides {
@@ -213,6 +220,15 @@ impl FlowReport {
             longest_idle_s: seconds(flow.longest_silence()),
             longest_payload_gap_s: seconds(flow.longest_payload_gap()),
             handshake_rtt_s: flow.handshake_rtt().map(seconds),
+            sockets: told.sockets.map(|account| account?.cookie),
+            kernel: told
+                .facts
+                .iter()
+                .map(|(by, fact)| KernelReport {
+                    by: *by,
+                    fact: FactReport::new(fact),
+                })
+                .collect(),
         }
     }
 }

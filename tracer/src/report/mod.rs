@@ -2,6 +2,8 @@
 //! schema is generated from these types.
 
 mod flow;
+mod join;
+mod kernel;
 mod socket;
 
 use std::collections::BTreeMap;
@@ -10,11 +12,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use self::flow::{Closed, End, FlowReport, KeepaliveReport, ProbeReport, Roles};
-pub use self::socket::{OptionsReport, SocketReport, TimerReport};
-use crate::flow::{Flow, FlowId};
+use self::join::{Joined, join};
+pub use self::kernel::{FactName, FactReport, KernelReport, UnjoinedReport};
+pub use self::socket::{ClosedByReport, OptionsReport, SeenReport, SocketReport, TimerReport};
+use crate::flow::FlowId;
 use crate::survey::Survey;
 use crate::time::Time;
-use crate::vantage::Vantage;
+use crate::vantage::{Gathered, Vantage};
 
 /// Name and version of the contract.
 pub const SCHEMA: &str = "hopscope.report.v1";
@@ -37,8 +41,14 @@ pub struct Report {
     pub chains: Vec<Never>,
     /// Who ended it and why. Empty: this version says who, per flow, and gives no cause.
     pub verdicts: Vec<Never>,
-    /// Sockets and their options in effect. Empty where captures were read: they do not show them.
+    /// Sockets and their options in effect. Empty where captures of other programs were read: they do
+    /// not show them.
     pub sockets: Vec<SocketReport>,
+    /// Sockets that are gone and left out of `sockets`, with what befell them: only the latest are
+    /// kept.
+    pub sockets_left_out: u64,
+    /// What the kernel told of no flow above: of connections that were not seen or not asked for.
+    pub unjoined: Vec<UnjoinedReport>,
 }
 
 /// What this version does not report.
@@ -51,14 +61,22 @@ pub enum Never {}
 pub struct VantageReport {
     /// Its name; empty for the network namespace that hopscope itself is in.
     pub name: String,
-    /// The file, or `-` for standard input; `net:[INODE]` for a network namespace.
+    /// The file, or `-` for standard input; `net:[INODE]` for a network namespace; what watched, where
+    /// it was watched live.
     pub source: String,
     /// Interface of the capture, where it names one.
     pub interface: Option<String>,
-    /// Frames in the capture.
+    /// Network namespace, where hopscope watched it; empty for the one that hopscope ran in, null
+    /// for captures of other programs.
+    pub namespace: Option<String>,
+    /// Frames in the capture, and those that were counted in the kernel without being shown.
     pub frames: u64,
     /// TCP segments among them, `duplicates` included.
     pub segments: u64,
+    /// Segments among them that were counted in the kernel without being shown.
+    pub counted: u64,
+    /// Segments among `counted` of connections of which none was shown: they count in no flow.
+    pub unshown: u64,
     /// Segments that were captured before and count in no flow.
     pub duplicates: u64,
     /// Frames whose headers contradict themselves or end too early.
@@ -82,30 +100,52 @@ pub struct VantageReport {
     pub damage: Option<String>,
     /// What was read in another way than the best one, and why.
     pub remarks: Vec<String>,
+    /// Segments were counted in the kernel, and some of these counts are missing, for the recording
+    /// was cut or written anew by another program: counts of segments and bytes are lower bounds,
+    /// times without segments upper bounds.
+    pub lower_bounds: bool,
+    /// Records of hopscope in its source that could not be read.
+    pub unread: UnreadReport,
+}
+
+/// Records of hopscope that could not be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
+pub struct UnreadReport {
+    /// Those that make no sense.
+    pub damaged: u64,
+    /// Those that a later version of hopscope wrote.
+    pub newer: u64,
 }
 
 impl Report {
-    /// The report on these vantages and their flows: the flows of one source after the other, with
-    /// the vantages that they index.
+    /// The report on what came of these sources, one after the other.
     #[must_use]
-    pub fn new(sources: Vec<(Vec<Vantage>, Vec<Flow>)>) -> Self {
+    pub fn new(sources: &[Gathered]) -> Self {
         let mut report = Self::empty();
-        for (vantages, flows) in sources {
-            let names: Vec<&str> = vantages
-                .iter()
-                .map(|vantage| vantage.name.as_str())
-                .collect();
-            for flow in flows {
-                let id = FlowId(report.flows.len() as u64);
-                report
-                    .flows
-                    .push(FlowReport::new(id, names[flow.vantage() as usize], &flow));
-            }
-            report
-                .vantages
-                .extend(vantages.iter().map(VantageReport::new));
+        for gathered in sources {
+            report.add(gathered);
         }
         report
+    }
+
+    fn add(&mut self, gathered: &Gathered) {
+        let Joined { flows, unjoined } = join(gathered);
+        for (flow, told) in gathered.flows.iter().zip(flows) {
+            let id = FlowId(self.flows.len() as u64);
+            let vantage = &gathered.vantages[flow.vantage() as usize].name;
+            self.flows.push(FlowReport::new(id, vantage, flow, &told));
+        }
+        let vantage = |vantage| VantageReport::new(vantage, gathered);
+        self.vantages.extend(gathered.vantages.iter().map(vantage));
+        self.sockets
+            .extend(gathered.kernel.accounts().iter().filter_map(|account| {
+                SocketReport::watched(&gathered.namespace(&account.namespace), account)
+            }));
+        self.sockets_left_out += gathered.kernel.forgotten();
+        self.unjoined
+            .extend(unjoined.into_iter().map(|(account, fact)| {
+                UnjoinedReport::new(gathered.namespace(&account.namespace), account, fact)
+            }));
     }
 
     /// The report on the sockets of these namespaces, each of which is a vantage without segments.
@@ -130,6 +170,8 @@ impl Report {
             chains: Vec::new(),
             verdicts: Vec::new(),
             sockets: Vec::new(),
+            sockets_left_out: 0,
+            unjoined: Vec::new(),
         }
     }
 }
@@ -144,13 +186,17 @@ impl VantageReport {
         }
     }
 
-    fn new(vantage: &Vantage) -> Self {
+    fn new(vantage: &Vantage, gathered: &Gathered) -> Self {
+        let namespace = vantage.namespace.as_deref();
         Self {
             name: vantage.name.clone(),
             source: vantage.source.clone(),
             interface: vantage.interface.clone(),
+            namespace: namespace.map(|name| gathered.namespace(name)),
             frames: vantage.frames,
             segments: vantage.segments,
+            counted: vantage.counted,
+            unshown: vantage.unshown,
             duplicates: vantage.duplicates,
             malformed: vantage.skipped.malformed(),
             skipped: vantage
@@ -166,6 +212,11 @@ impl VantageReport {
             clock_offset_s: None,
             damage: vantage.damage.as_ref().map(ToString::to_string),
             remarks: Vec::new(),
+            lower_bounds: vantage.lower_bounds,
+            unread: UnreadReport {
+                damaged: vantage.unread.damaged,
+                newer: vantage.unread.newer,
+            },
         }
     }
 }

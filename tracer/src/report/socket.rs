@@ -7,8 +7,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Never;
+use crate::kernel::{Account, Seen};
+use crate::note::Moment;
 use crate::segment::Endpoint;
 use crate::socket::{Options, Origin, Queues, Reading, Socket, State, Timer, TimerKind};
+use crate::time::Time;
 
 /// A TCP socket as the kernel held it when it was read.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -44,6 +47,38 @@ pub struct SocketReport {
     pub declared: Option<Never>,
     /// Where options in effect and declared differ. Empty: this version reads no configuration.
     pub drift: Vec<Never>,
+    /// When and why it was looked at while watching, by time: what stands above is of the last time,
+    /// and what could not be read then, of the last time that it could. Empty where sockets were
+    /// read once.
+    pub seen: Vec<SeenReport>,
+    /// Options when it was established; null where that was not seen.
+    pub options_established: Option<OptionsReport>,
+    /// Options when it began to close; null where that was not seen.
+    pub options_closing: Option<OptionsReport>,
+    /// The process that closed it first, by close, shutdown or its end; null where none was seen to.
+    pub closed_by: Option<ClosedByReport>,
+}
+
+/// A look at a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+pub struct SeenReport {
+    /// When.
+    pub at: Time,
+    /// Why.
+    pub moment: Moment,
+    /// Its state then.
+    pub state: State,
+}
+
+/// A process that closed a socket.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+pub struct ClosedByReport {
+    /// When.
+    pub at: Time,
+    /// The process.
+    pub pid: u32,
+    /// Its name.
+    pub comm: String,
 }
 
 /// A timer. The kernel shows one at a time: `retransmit` and `zero_window_probe` hide an armed
@@ -104,6 +139,47 @@ impl SocketReport {
             options_not_read,
             declared: None,
             drift: Vec::new(),
+            seen: Vec::new(),
+            options_established: None,
+            options_closing: None,
+            closed_by: None,
+        }
+    }
+
+    /// The report on a socket that was watched; `None` where it was told of and never looked at.
+    pub(super) fn watched(vantage: &str, account: &Account) -> Option<Self> {
+        let mut socket = (*account.seen.last()?.socket).clone();
+        for earlier in account.seen.iter().rev().map(|seen| &seen.socket) {
+            socket.options.complete(&earlier.options);
+            socket.owner = socket.owner.or_else(|| earlier.owner.clone());
+            socket.inode = socket.inode.or(earlier.inode);
+        }
+        socket.local = account.local;
+        socket.peer = account.peer;
+        let options = |moment| {
+            let seen = account.at(moment)?;
+            Some(taken_apart(&seen.socket.options).0)
+        };
+        Some(Self {
+            seen: account.seen.iter().map(SeenReport::from).collect(),
+            options_established: options(Moment::Established),
+            options_closing: options(Moment::Closing),
+            closed_by: account.closed_by().map(|(at, by)| ClosedByReport {
+                at,
+                pid: by.pid,
+                comm: by.comm.clone(),
+            }),
+            ..Self::new(vantage, &socket)
+        })
+    }
+}
+
+impl From<&Seen> for SeenReport {
+    fn from(seen: &Seen) -> Self {
+        Self {
+            at: seen.at,
+            moment: seen.moment,
+            state: seen.socket.state,
         }
     }
 }

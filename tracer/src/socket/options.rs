@@ -76,6 +76,27 @@ impl Options {
             congestion: Reading::not_read(reason),
         }
     }
+
+    /// Takes from `earlier` what could not be read now.
+    pub fn complete(&mut self, earlier: &Self) {
+        self.keepalive.complete(&earlier.keepalive);
+        self.keepidle.complete(&earlier.keepidle);
+        self.keepintvl.complete(&earlier.keepintvl);
+        self.keepcnt.complete(&earlier.keepcnt);
+        self.user_timeout.complete(&earlier.user_timeout);
+        self.linger.complete(&earlier.linger);
+        self.nodelay.complete(&earlier.nodelay);
+        self.defer_accept.complete(&earlier.defer_accept);
+        self.congestion.complete(&earlier.congestion);
+    }
+}
+
+impl<T: Clone> Reading<T> {
+    fn complete(&mut self, earlier: &Self) {
+        if matches!((&*self, earlier), (Self::NotRead { .. }, Self::Read { .. })) {
+            self.clone_from(earlier);
+        }
+    }
 }
 
 impl Options {

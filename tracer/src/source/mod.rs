@@ -6,6 +6,7 @@
 mod compress;
 mod error;
 mod filter;
+pub(crate) mod own;
 mod pcap;
 mod pcapng;
 mod window;
@@ -18,9 +19,14 @@ use arrayvec::ArrayVec;
 
 pub use self::error::{Damage, SourceError};
 pub use self::filter::{Filter, FilterError};
+pub use self::own::Mark;
+pub use self::pcapng::Unread;
 
+use self::pcapng::Found;
 use self::window::Window;
 use crate::decode::LinkType;
+use crate::note::Note;
+use crate::tally::FlowTally;
 use crate::time::Time;
 
 /// One captured frame.
@@ -51,6 +57,44 @@ pub struct Interface {
     pub snaplen: u32,
     /// Frames that the capturing program says it lost, where it says so.
     pub dropped: Option<u64>,
+    /// Where hopscope watched it: the network namespace's name, empty for the one that hopscope ran
+    /// in. `None` for captures of other programs.
+    pub namespace: Option<String>,
+    /// Only telling segments are shown as frames; regular ones are in tallies.
+    pub thinned: bool,
+}
+
+impl Interface {
+    /// An interface of that link type, of which nothing else is known.
+    #[must_use]
+    pub const fn new(link: LinkType) -> Self {
+        Self {
+            link,
+            name: None,
+            snaplen: 0,
+            dropped: None,
+            namespace: None,
+            thinned: false,
+        }
+    }
+}
+
+/// What a recording of a watch holds beside frames.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Extra {
+    /// The last tally of a flow.
+    Rest(FlowTally),
+    /// Something that the kernel told.
+    Note(Note),
+    /// What an interface had counted beside frames, so far.
+    Counted {
+        /// Index into [`Capture::interfaces`].
+        interface: u32,
+        /// Frames lost for want of room.
+        dropped: u64,
+        /// Frames that hold no TCP segment and were not shown.
+        other: u64,
+    },
 }
 
 /// An open capture: a stream of frames.
@@ -60,6 +104,9 @@ pub struct Capture {
     interfaces: Vec<Interface>,
     frames: u64,
     batch: ArrayVec<Record, BATCH>,
+    /// What the frames of the batch are marked with; those behind its end with nothing.
+    marks: Vec<Mark>,
+    extra: Option<Box<Extra>>,
     damage: Option<Damage>,
 }
 
@@ -68,7 +115,7 @@ pub(crate) const BATCH: usize = 64;
 
 enum Format {
     Pcap(pcap::Reader),
-    Pcapng(pcapng::Reader),
+    Pcapng(Box<pcapng::Reader>),
 }
 
 impl Capture {
@@ -105,7 +152,7 @@ impl Capture {
         };
         let mut interfaces = Vec::new();
         let format = if magic == pcapng::MAGIC {
-            Format::Pcapng(pcapng::Reader::default())
+            Format::Pcapng(Box::default())
         } else {
             let (reader, interface) = pcap::Reader::open(&mut window, magic)?;
             interfaces.push(interface);
@@ -117,37 +164,57 @@ impl Capture {
             interfaces,
             frames: 0,
             batch: ArrayVec::new(),
+            marks: Vec::new(),
+            extra: None,
             damage: None,
         })
     }
 
-    /// Reads on: the next frames are in [`Capture::frames`]. As many as are in memory, so that a
-    /// frame that has arrived never waits for the next. False at the end, or where damage ends the
-    /// reading early (see [`Capture::damage`]).
+    /// Reads on: the next frames are in [`Capture::frames`], what follows them in
+    /// [`Capture::extra`]. As many as are in memory, so that a frame that has arrived never waits
+    /// for the next. False at the end, or where damage ends the reading early (see
+    /// [`Capture::damage`]).
     pub fn advance(&mut self) -> bool {
         self.batch.clear();
+        self.marks.clear();
+        self.extra = None;
         self.window.release();
         while self.damage.is_none() && !self.batch.is_full() {
             let found = match &mut self.format {
-                Format::Pcap(reader) => reader.advance(&mut self.window),
+                Format::Pcap(reader) => reader
+                    .advance(&mut self.window)
+                    .map(|r| r.map(Found::Frame)),
                 Format::Pcapng(reader) => reader.advance(&mut self.window, &mut self.interfaces),
             };
             if self.window.starved() {
                 break;
             }
             match found {
-                Ok(Some(record)) => {
-                    let start = self.window.consumed_at();
-                    let data = start + record.data.start..start + record.data.end;
-                    self.batch.push(Record { data, ..record });
-                    self.window.hold();
+                Ok(Some(Found::Frame(record))) => self.push(record),
+                Ok(Some(Found::Extra(extra))) => {
+                    self.extra = Some(extra);
+                    break;
                 }
                 Ok(None) => break,
                 Err(damage) => self.damage = Some(damage),
             }
         }
         self.frames += self.batch.len() as u64;
-        !self.batch.is_empty()
+        !self.batch.is_empty() || self.extra.is_some()
+    }
+
+    #[inline]
+    fn push(&mut self, mut record: Record) {
+        if let Format::Pcapng(reader) = &mut self.format
+            && let Some(mark) = reader.mark.take()
+        {
+            self.marks.resize(self.batch.len(), Mark::default());
+            self.marks.push(mark);
+        }
+        let start = self.window.consumed_at();
+        record.data = start + record.data.start..start + record.data.end;
+        self.batch.push(record);
+        self.window.hold();
     }
 
     /// The frames that the last [`Capture::advance`] read.
@@ -166,6 +233,18 @@ impl Capture {
             })
     }
 
+    /// What the frames of [`Capture::frames`] are marked with, in their order; empty where none is.
+    #[must_use]
+    pub fn marks(&self) -> &[Mark] {
+        &self.marks
+    }
+
+    /// What a recording of a watch holds behind those frames.
+    #[must_use]
+    pub fn extra(&self) -> Option<&Extra> {
+        self.extra.as_deref()
+    }
+
     /// The interfaces known so far; pcapng may add some at any time.
     #[must_use]
     pub fn interfaces(&self) -> &[Interface] {
@@ -176,6 +255,24 @@ impl Capture {
     #[must_use]
     pub fn damage(&self) -> Option<&Damage> {
         self.damage.as_ref()
+    }
+
+    /// Records of hopscope in it that could not be read.
+    #[must_use]
+    pub fn unread(&self) -> Unread {
+        match &self.format {
+            Format::Pcap(_) => Unread::default(),
+            Format::Pcapng(reader) => reader.watch.unread,
+        }
+    }
+
+    /// Whether all that hopscope recorded in it is there and was read, once it was read to its end.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        match &self.format {
+            Format::Pcap(_) => true,
+            Format::Pcapng(reader) => reader.watch.is_whole(),
+        }
     }
 
     /// Frames passed over because the capture gives no time for them.

@@ -59,10 +59,8 @@ impl Reader {
         Ok((
             reader,
             Interface {
-                link,
-                name: None,
                 snaplen,
-                dropped: None,
+                ..Interface::new(link)
             },
         ))
     }

@@ -2,10 +2,17 @@
 //!
 //! Format: <https://datatracker.ietf.org/doc/draft-ietf-opsawg-pcapng/>.
 
+mod clock;
+mod watch;
+
+use self::clock::{Clock, resolution};
+pub use self::watch::Unread;
+use self::watch::Watch;
 use super::error::Damage;
+use super::own::{self, Mark, Watched};
 use super::pcap::LONGEST;
 use super::window::Window;
-use super::{Interface, Record};
+use super::{Extra, Interface, Record};
 use crate::decode::LinkType;
 use crate::time::Time;
 
@@ -20,6 +27,7 @@ const STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 
 const IF_NAME: u16 = 2;
+const IF_DESCRIPTION: u16 = 3;
 const IF_TSRESOL: u16 = 9;
 const IF_TSOFFSET: u16 = 14;
 const ISB_IFDROP: u16 = 5;
@@ -37,38 +45,25 @@ pub(super) struct Reader {
     clocks: Vec<Clock>,
     /// Where the interfaces of this section begin among all.
     section: usize,
+    /// What hopscope itself recorded.
+    pub(super) watch: Watch,
+    /// What the last packet was marked with.
+    pub(super) mark: Option<Mark>,
 }
 
-/// How an interface counts time.
-#[derive(Clone, Copy)]
-struct Clock {
-    /// Units in a second.
-    resolution: u64,
-    /// Seconds to add.
-    offset: i64,
-}
-
-impl Clock {
-    #[inline]
-    fn time(self, high: u32, low: u32) -> Time {
-        let units = u64::from(high) << 32 | u64::from(low);
-        let nanos = match self.resolution {
-            1_000_000 => i128::from(units) * 1_000,
-            1_000_000_000 => i128::from(units),
-            resolution => i128::from(units) * 1_000_000_000 / i128::from(resolution),
-        } + i128::from(self.offset) * 1_000_000_000;
-        let nanos = nanos.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
-        Time::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
-    }
+/// What is handed out.
+pub(super) enum Found {
+    Frame(Record),
+    Extra(Box<Extra>),
 }
 
 impl Reader {
-    /// Reads blocks up to and with the next packet.
+    /// Reads blocks up to and with the next packet, or the next of our own.
     pub(super) fn advance(
         &mut self,
         window: &mut Window,
         interfaces: &mut Vec<Interface>,
-    ) -> Result<Option<Record>, Damage> {
+    ) -> Result<Option<Found>, Damage> {
         loop {
             let position = window.position();
             let read = |error: std::io::Error| Damage::reading(position, &error);
@@ -104,6 +99,7 @@ impl Reader {
             let found = match kind {
                 SECTION => {
                     self.section = interfaces.len();
+                    self.watch.section();
                     None
                 }
                 INTERFACE => {
@@ -114,10 +110,16 @@ impl Reader {
                     self.clocks.push(clock);
                     None
                 }
-                ENHANCED_PACKET | PACKET => Some(
-                    self.packet(kind, body)
-                        .ok_or_else(|| bad("a cut packet block"))?,
-                ),
+                ENHANCED_PACKET | PACKET => {
+                    let record = self
+                        .packet(kind, body)
+                        .ok_or_else(|| bad("a cut packet block"))?;
+                    if record.interface as usize >= interfaces.len() {
+                        return Err(bad("a packet of an interface that was not announced"));
+                    }
+                    Some(Found::Frame(record))
+                }
+                own::BLOCK => self.watch.block(body, self.section, interfaces.len()),
                 SIMPLE_PACKET => {
                     self.untimed += 1;
                     None
@@ -128,47 +130,55 @@ impl Reader {
                 }
                 _ => None,
             };
-            match found {
-                Some(record) if record.interface as usize >= interfaces.len() => {
-                    return Err(bad("a packet of an interface that was not announced"));
-                }
-                Some(record) => return Ok(Some(record)),
-                None => {}
+            if found.is_some() {
+                return Ok(found);
             }
         }
     }
 
-    fn interface(&self, body: &[u8]) -> Option<(Interface, Clock)> {
+    fn interface(&mut self, body: &[u8]) -> Option<(Interface, Clock)> {
         let link = u32::from(self.u16(body.get(0..2)?));
-        let snaplen = self.u32(body.get(4..8)?);
-        let mut name = None;
-        let mut clock = Clock {
-            resolution: 1_000_000,
-            offset: 0,
+        let link = LinkType::from_number(link).unwrap_or(LinkType::Unsupported(link));
+        let mut interface = Interface {
+            snaplen: self.u32(body.get(4..8)?),
+            ..Interface::new(link)
         };
+        let text = |value| Some(String::from_utf8_lossy(value).into_owned());
+        let mut clock = Clock::default();
+        let mut watched = None;
+        let mut described = false;
         for (code, value) in self.options(&body[8..]) {
             match (code, value) {
-                (IF_NAME, value) => name = Some(String::from_utf8_lossy(value).into_owned()),
+                (IF_NAME, value) => interface.name = text(value),
+                (IF_DESCRIPTION, value) => {
+                    described = value.starts_with(own::WATCHED.as_bytes());
+                    interface.thinned = value == own::WATCHED_THINNED.as_bytes();
+                }
                 (IF_TSRESOL, [value, ..]) => clock.resolution = resolution(*value)?,
                 (IF_TSOFFSET, value) => clock.offset = self.u64(value.get(..8)?).cast_signed(),
+                (own::OPTION, value) => watched = Some(value),
                 _ => {}
             }
         }
-        let link = LinkType::from_number(link).unwrap_or(LinkType::Unsupported(link));
-        Some((
-            Interface {
-                link,
+        if let Some(Watched {
+            namespace,
+            name,
+            thinned,
+        }) = self.watch.interface(described, watched)
+        {
+            interface = Interface {
+                namespace,
                 name,
-                snaplen,
-                dropped: None,
-            },
-            clock,
-        ))
+                thinned,
+                ..interface
+            };
+        }
+        Some((interface, clock))
     }
 
     /// An enhanced packet, or the obsolete kind that differs in its first eight bytes.
     #[inline]
-    fn packet(&self, kind: u32, body: &[u8]) -> Option<Record> {
+    fn packet(&mut self, kind: u32, body: &[u8]) -> Option<Record> {
         let head = body.get(..20)?;
         let interface = match kind {
             PACKET => u32::from(self.u16(&head[0..2])),
@@ -186,12 +196,26 @@ impl Reader {
                 wire_len: 0,
             });
         };
+        let at = clock.time(self.u32(&head[4..8]), self.u32(&head[8..12]));
+        if self.watch.in_section() {
+            self.mark(body, captured, at);
+        }
         Some(Record {
             interface: u32::try_from(interface).ok()?,
-            at: clock.time(self.u32(&head[4..8]), self.u32(&head[8..12])),
+            at,
             data: 28..28 + captured,
             wire_len: self.u32(&head[16..20]),
         })
+    }
+
+    /// Reads what hopscope marked a packet with.
+    #[cold]
+    fn mark(&mut self, body: &[u8], captured: usize, at: Time) {
+        let options = body
+            .get(20 + captured.next_multiple_of(4)..)
+            .unwrap_or_default();
+        let ours = self.options(options).find(|(code, _)| *code == own::OPTION);
+        self.mark = self.watch.frame(ours.map(|(_, value)| value), at);
     }
 
     fn statistics(&self, body: &[u8], interfaces: &mut [Interface]) {
@@ -250,16 +274,5 @@ impl Reader {
             (second, first)
         };
         u64::from(high) << 32 | u64::from(low)
-    }
-}
-
-/// Units a second of an `if_tsresol` option: a power of ten, or of two where the top bit is set.
-/// `None` where it is finer than an u64 can tell.
-fn resolution(value: u8) -> Option<u64> {
-    let exponent = u32::from(value & 0x7f);
-    if value & 0x80 == 0 {
-        10_u64.checked_pow(exponent)
-    } else {
-        2_u64.checked_pow(exponent)
     }
 }

@@ -1,0 +1,339 @@
+//! Makes vantages and flows of what a source yields, a capture or a live one.
+
+use arrayvec::ArrayVec;
+
+use super::{Naming, Vantage};
+use crate::decode::Skip;
+use crate::flow::{Flow, FlowTable, Observer, Side};
+use crate::kernel::Kernel;
+use crate::live::Item;
+use crate::segment::Segment;
+use crate::source::{BATCH, Capture, Damage, Extra, Filter, FilterError, Frame, Interface, Unread};
+use crate::tally::{FlowTally, Tally};
+
+/// What came of a source.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// The places where segments were seen.
+    pub vantages: Vec<Vantage>,
+    /// Flows in the order of their first segments; they name vantages by their place.
+    pub flows: Vec<Flow>,
+    /// What the kernel told of sockets.
+    pub kernel: Kernel,
+    /// What stands before the names of namespaces, as before those of vantages.
+    pub prefix: Option<String>,
+}
+
+impl Gathered {
+    /// What reports call a namespace.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> String {
+        match (self.prefix.as_deref(), name) {
+            (None, name) => name.to_owned(),
+            (Some(prefix), "") => prefix.to_owned(),
+            (Some(prefix), name) => format!("{prefix}:{name}"),
+        }
+    }
+}
+
+/// Takes what a source yields, in its order.
+pub struct Collector<O = ()> {
+    table: FlowTable<O>,
+    filter: Option<Filter>,
+    interfaces: Vec<Interface>,
+    vantages: Vec<Vantage>,
+    /// What each of them counted of which no frame was shown.
+    counts: Vec<Counts>,
+    kernel: Kernel,
+    /// Segments were counted without being shown.
+    tallied: bool,
+    /// What only the end of a capture tells.
+    damage: Option<Damage>,
+    unread: Unread,
+    untimed: u64,
+    whole: bool,
+}
+
+/// What a vantage counted beside frames and flows.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    /// Frames without TCP, so far.
+    other: u64,
+    /// Segments of connections of which none was shown.
+    unshown: u64,
+    /// The same, where a filter may have left them out.
+    filtered_out: u64,
+}
+
+/// Reads a capture to its end: its vantages and flows, and the observer.
+///
+/// # Errors
+///
+/// Where the filter has no meaning for a link type of the capture.
+pub fn read<O: Observer>(
+    mut capture: Capture,
+    naming: &Naming<'_>,
+    filter: Option<Filter>,
+    table: FlowTable<O>,
+) -> Result<(Gathered, O), FilterError> {
+    let mut collector = Collector::new(table, filter);
+    collector.read(&mut capture)?;
+    Ok(collector.finish(naming))
+}
+
+impl<O: Observer> Collector<O> {
+    /// Sorts segments into that table; the filter leaves out what it does not let pass.
+    #[must_use]
+    pub fn new(table: FlowTable<O>, filter: Option<Filter>) -> Self {
+        Self {
+            table,
+            filter,
+            interfaces: Vec::new(),
+            vantages: Vec::new(),
+            counts: Vec::new(),
+            kernel: Kernel::default(),
+            tallied: false,
+            damage: None,
+            unread: Unread::default(),
+            untimed: 0,
+            whole: true,
+        }
+    }
+
+    /// The flows so far, and who observes them.
+    #[must_use]
+    pub fn table(&mut self) -> &mut FlowTable<O> {
+        &mut self.table
+    }
+
+    /// Takes in what a live source yields.
+    ///
+    /// # Errors
+    ///
+    /// Where the filter has no meaning for a frame's link type.
+    pub fn take(&mut self, item: &Item<'_>) -> Result<(), FilterError> {
+        match item {
+            Item::Interface(interface) => self.interfaces.push((*interface).clone()),
+            Item::Frame {
+                frame,
+                tally,
+                sender,
+            } => self.frame(frame, *tally, *sender)?,
+            Item::Rest(rest) => self.rest(rest),
+            Item::Note(note) => self.kernel.take(note),
+            Item::Counted {
+                interface,
+                dropped,
+                other,
+            } => self.counted(*interface, *dropped, *other),
+        }
+        Ok(())
+    }
+
+    /// Reads a capture to its end, which is as good as taking in what it yields.
+    ///
+    /// # Errors
+    ///
+    /// Where the filter has no meaning for a link type of the capture.
+    pub fn read(&mut self, capture: &mut Capture) -> Result<(), FilterError> {
+        while capture.advance() {
+            if capture.marks().is_empty() {
+                self.frames(capture.frames())?;
+            } else {
+                let marks = capture.marks().iter().copied().map(Some);
+                let marks = marks.chain(std::iter::repeat(None));
+                for (frame, mark) in capture.frames().zip(marks) {
+                    let mark = mark.unwrap_or_default();
+                    self.frame(&frame, mark.tally.as_ref(), mark.sender)?;
+                }
+            }
+            match capture.extra() {
+                None => {}
+                Some(Extra::Rest(rest)) => self.rest(rest),
+                Some(Extra::Note(note)) => self.kernel.take(note),
+                Some(&Extra::Counted {
+                    interface,
+                    dropped,
+                    other,
+                }) => self.counted(interface, dropped, other),
+            }
+        }
+        self.interfaces = capture.interfaces().to_vec();
+        self.damage = capture.damage().cloned();
+        self.unread = capture.unread();
+        self.untimed = capture.untimed();
+        self.whole = capture.is_whole();
+        Ok(())
+    }
+
+    /// Frames of which nothing else is known, all at once: the fast path.
+    fn frames<'a>(&mut self, frames: impl Iterator<Item = Frame<'a>>) -> Result<(), FilterError> {
+        let mut segments = ArrayVec::<Segment<'_>, BATCH>::new();
+        for frame in frames {
+            let interface = frame.interface as usize;
+            if interface >= self.vantages.len() {
+                self.vantages.resize_with(interface + 1, Vantage::default);
+            }
+            segments.extend(self.vantages[interface].take(&frame, self.filter.as_mut())?);
+        }
+        let vantages = &mut self.vantages;
+        self.table.handle_all(&segments, |segment| {
+            vantages[segment.vantage as usize].duplicates += 1;
+        });
+        Ok(())
+    }
+
+    fn frame(
+        &mut self,
+        frame: &Frame<'_>,
+        tally: Option<&Tally>,
+        sender: Option<u64>,
+    ) -> Result<(), FilterError> {
+        let place = frame.interface;
+        self.vantage(place);
+        let vantage = &mut self.vantages[place as usize];
+        let Some(segment) = vantage.take(frame, self.filter.as_mut())? else {
+            return Ok(());
+        };
+        let is_new = match tally {
+            Some(tally) => {
+                self.tallied = true;
+                self.table.handle_thinned(&segment, tally)
+            }
+            None => self.table.handle(&segment),
+        };
+        vantage.duplicates += u64::from(!is_new);
+        if let Some(cookie) = sender {
+            self.kernel.sent(&segment, cookie);
+        }
+        Ok(())
+    }
+
+    fn rest(&mut self, rest: &FlowTally) {
+        self.tallied = true;
+        if self.table.rest(rest) {
+            return;
+        }
+        let [one, other] = &rest.tally.sent;
+        let segments = one.segments.saturating_add(other.segments);
+        let filtered = self.filter.is_some();
+        let counts = self.counts(rest.interface);
+        // A filter looks at frames, and none of this flow has passed.
+        let count = if filtered {
+            &mut counts.filtered_out
+        } else {
+            &mut counts.unshown
+        };
+        *count = count.saturating_add(segments);
+    }
+
+    fn counted(&mut self, interface: u32, dropped: u64, other: u64) {
+        self.vantage(interface).dropped = Some(dropped);
+        self.counts(interface).other = other;
+    }
+
+    fn counts(&mut self, place: u32) -> &mut Counts {
+        let place = place as usize;
+        if place >= self.counts.len() {
+            self.counts.resize(place + 1, Counts::default());
+        }
+        &mut self.counts[place]
+    }
+
+    fn vantage(&mut self, place: u32) -> &mut Vantage {
+        let place = place as usize;
+        if place >= self.vantages.len() {
+            self.vantages.resize_with(place + 1, Vantage::default);
+        }
+        &mut self.vantages[place]
+    }
+
+    /// The flows as far as they are known.
+    pub fn table_mut(&mut self) -> &mut FlowTable<O> {
+        &mut self.table
+    }
+
+    /// What the vantages known so far are called; later ones leave these names alone where all
+    /// interfaces were watched.
+    #[must_use]
+    pub fn names(&self, naming: &Naming<'_>) -> Vec<String> {
+        naming.names(&self.interfaces)
+    }
+
+    /// Nothing more comes: what came of it, and the observer.
+    #[must_use]
+    pub fn finish(mut self, naming: &Naming<'_>) -> (Gathered, O) {
+        let (flows, observer) = self.table.finish();
+        let names = naming.names(&self.interfaces);
+        let count = names.len().max(self.vantages.len()).max(self.counts.len());
+        self.vantages.resize_with(count, Vantage::default);
+        if self.tallied {
+            add_flows(&mut self.vantages, &flows);
+        }
+        for (vantage, counts) in self.vantages.iter_mut().zip(&self.counts) {
+            vantage.add(counts);
+        }
+        for (place, (vantage, name)) in self.vantages.iter_mut().zip(names).enumerate() {
+            vantage.name = name;
+            naming.source.clone_into(&mut vantage.source);
+            vantage.damage.clone_from(&self.damage);
+            vantage.unread = self.unread;
+            if let Some(interface) = self.interfaces.get(place) {
+                vantage.interface.clone_from(&interface.name);
+                vantage.namespace.clone_from(&interface.namespace);
+                vantage.dropped = vantage.dropped.or(interface.dropped);
+                vantage.lower_bounds = interface.thinned && !self.whole;
+            }
+        }
+        if let Some(first) = self.vantages.first_mut() {
+            first.skipped.add(Skip::NoTime, self.untimed);
+            first.frames += self.untimed;
+        }
+        let gathered = Gathered {
+            vantages: self.vantages,
+            flows,
+            kernel: self.kernel,
+            prefix: naming.prefix().map(str::to_owned),
+        };
+        (gathered, observer)
+    }
+}
+
+/// Adds the segments that were only counted: those of flows beyond what was shown.
+fn add_flows(vantages: &mut [Vantage], flows: &[Flow]) {
+    let mut all = vec![0_u64; vantages.len()];
+    for flow in flows {
+        let place = flow.vantage() as usize;
+        let [client, server] = [Side::Client, Side::Server].map(|side| flow.segments(side));
+        for count in [client, server, flow.duplicates()] {
+            all[place] = all[place].saturating_add(count);
+        }
+        let vantage = &mut vantages[place];
+        let (first, last) = (flow.first_at(), flow.last_at());
+        vantage.first = Some(vantage.first.map_or(first, |known| known.min(first)));
+        vantage.last = vantage.last.max(Some(last));
+    }
+    for (vantage, all) in vantages.iter_mut().zip(all) {
+        vantage.count(all.saturating_sub(vantage.segments));
+    }
+}
+
+impl Vantage {
+    /// Adds segments that were only counted.
+    fn count(&mut self, segments: u64) {
+        for count in [&mut self.counted, &mut self.segments, &mut self.frames] {
+            *count = count.saturating_add(segments);
+        }
+    }
+
+    /// Adds what was counted beside frames and flows.
+    fn add(&mut self, counts: &Counts) {
+        self.count(counts.unshown);
+        self.unshown = counts.unshown;
+        self.filtered_out = self.filtered_out.saturating_add(counts.filtered_out);
+        self.skipped.add(Skip::NotShown, counts.other);
+        for count in [counts.filtered_out, counts.other] {
+            self.frames = self.frames.saturating_add(count);
+        }
+    }
+}
