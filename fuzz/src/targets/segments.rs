@@ -158,7 +158,7 @@ pub fn segments(data: &[u8]) {
         check::vantage(vantage, &reported.flows);
     }
     for flow in &reported.flows {
-        check::flow(flow);
+        check::flow(flow, false);
         let events = events.iter().filter(|(id, _)| *id == flow.id);
         let mut timeline = Timeline::of(flow.id);
         events.for_each(|(id, event)| timeline.event(*id, *event));

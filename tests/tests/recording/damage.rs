@@ -15,14 +15,14 @@ const PACKET: u32 = 6;
 const OWN: u32 = 0x8068_6f70;
 
 /// A block: its type and its place.
-type Block = (u32, Range<usize>);
+pub(crate) type Block = (u32, Range<usize>);
 
-fn blocks(bytes: &[u8]) -> Vec<Block> {
+pub(crate) fn blocks(bytes: &[u8]) -> Vec<Block> {
     let word =
         |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let mut blocks = Vec::new();
     let mut at = 0;
-    while at < bytes.len() {
+    while at + 8 <= bytes.len() {
         let end = at + word(at + 4) as usize;
         blocks.push((word(at), at..end));
         at = end;
@@ -90,7 +90,7 @@ fn what_others_write_in_the_same_ranges_is_passed_over() -> Outcome {
 }
 
 /// Replaces all of something by as much of something else.
-fn patched(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+pub(crate) fn patched(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let mut at = 0;
     while let Some(found) = bytes[at..]

@@ -4,6 +4,7 @@ mod damage;
 mod kernel;
 mod random;
 mod same;
+mod seeds;
 mod story;
 mod tools;
 mod writing;
