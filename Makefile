@@ -39,8 +39,15 @@ demo: build-needs
 	@cargo build --quiet --release --locked
 	@scripts/demo $(CURDIR)/target/release/hopscope
 
+# Where the probe can be compiled, what was compiled just now is tested; elsewhere what lies in the
+# repository is. Either way it must be what the sources make.
 test: test-needs lint
-	cargo test --workspace --locked
+	scripts/probe check
+	@if $(MAKE) --no-print-directory probe-needs && scripts/probe target/hopscope-probe; then \
+		export HOPSCOPE_PROBE=$(CURDIR)/target/hopscope-probe; \
+	else \
+		echo "skipped: compiling the probe needs Debian's $(PROBE), or nightly Rust with rust-src"; \
+	fi; cargo test --workspace --locked
 	fuzz/run.sh
 
 lint: build-needs

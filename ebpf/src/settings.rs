@@ -33,6 +33,8 @@ pub struct Settings {
 pub struct Fields {
     /// `sock.__sk_common.skc_family`.
     pub family: u32,
+    /// `sock.__sk_common.skc_state`.
+    pub state: u32,
     /// `sock.__sk_common.skc_num`: the local port.
     pub local_port: u32,
     /// `sock.__sk_common.skc_dport`: the peer's port, in network order.
@@ -71,6 +73,8 @@ pub struct Fields {
     pub defer_accept: u32,
     /// `inet_connection_sock.icsk_ca_ops`.
     pub congestion: u32,
+    /// `inet_connection_sock.icsk_ca_setsockopt`: the byte that holds it.
+    pub congestion_set: u32,
     /// `tcp_congestion_ops.name`.
     pub congestion_name: u32,
     /// `sk_buff.head`.
@@ -89,6 +93,7 @@ impl Fields {
     /// Nothing is known of the kernel.
     pub const UNKNOWN: Self = Self {
         family: MISSING,
+        state: MISSING,
         local_port: MISSING,
         peer_port: MISSING,
         local_v4: MISSING,
@@ -108,6 +113,7 @@ impl Fields {
         nonagle: MISSING,
         defer_accept: MISSING,
         congestion: MISSING,
+        congestion_set: MISSING,
         congestion_name: MISSING,
         skb_head: MISSING,
         skb_network: MISSING,

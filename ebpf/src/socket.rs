@@ -91,8 +91,8 @@ pub struct OptionFields {
     pub nonagle: u8,
     /// TCP_DEFER_ACCEPT, in retransmissions of the SYN-ACK.
     pub defer_accept: u8,
-    /// Nothing.
-    pub reserved: u8,
+    /// The byte that holds whether TCP_CONGESTION was set.
+    pub congestion_set: u8,
     /// TCP_CONGESTION.
     pub congestion: [u8; 16],
 }

@@ -35,8 +35,15 @@ pub fn disagreements(recording: &Path) -> anyhow::Result<Vec<String>> {
         told.err
     );
     let report: Value = serde_json::from_str(&told.out)?;
+    Ok(disagreements_of(&report, &truth))
+}
+
+/// What disagrees between a report and the truth, a line each; the report calls its vantages as the
+/// truth does.
+#[must_use]
+pub fn disagreements_of(report: &Value, truth: &Truth) -> Vec<String> {
     let mut judge = Judge {
-        truth: &truth,
+        truth,
         flows: BTreeMap::new(),
         found: Vec::new(),
     };
@@ -49,7 +56,7 @@ pub fn disagreements(recording: &Path) -> anyhow::Result<Vec<String>> {
     }
     judge.connections();
     judge.counters();
-    Ok(judge.found)
+    judge.found
 }
 
 type Key = (String, String, String);

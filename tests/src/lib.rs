@@ -7,3 +7,4 @@ pub mod lab;
 pub mod script;
 pub mod thinning;
 pub mod watched;
+pub mod watching;

@@ -11,9 +11,11 @@
 //! the same segments give the same report, and time comes with the segments.
 
 pub mod decode;
+pub mod doctor;
 pub mod flow;
 pub mod kernel;
 pub mod live;
+mod netlink;
 pub mod netns;
 pub mod note;
 pub mod probe;

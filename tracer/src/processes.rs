@@ -1,5 +1,6 @@
 //! Processes as /proc shows them: who is there, under which name, in which container.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 
@@ -37,33 +38,34 @@ pub(crate) fn is_called(comm: &str, wanted: &str) -> bool {
     comm.as_bytes() == &wanted.as_bytes()[..kept]
 }
 
-/// The id of the container that a process is in, the innermost one where they are nested; `None`
-/// where it is in none or has ended.
-pub(crate) fn container(pid: u32) -> Option<String> {
-    container_in(&fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?)
+/// The ids of containers that a process is in, of nested ones the innermost; none where it is in none
+/// or has ended. Each hierarchy of control groups may know another one (version 1 has several).
+pub(crate) fn containers(pid: u32) -> BTreeSet<String> {
+    let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup"));
+    containers_in(&cgroups.unwrap_or_default())
 }
 
 /// The text is lines of `number:controllers:path` (man 7 cgroups). Each runtime puts the id last into
 /// the path: `/docker/ID`, `docker-ID.scope`, `cri-containerd-ID.scope`, `crio-ID`, `libpod-ID.scope`,
 /// `/kubepods/burstable/podUID/ID`. `crio-conmon-ID` and `libpod-conmon-ID` hold the container's
 /// guard, which is outside of it.
-fn container_in(cgroups: &str) -> Option<String> {
+fn containers_in(cgroups: &str) -> BTreeSet<String> {
     let paths = cgroups
         .lines()
         .filter_map(|line| line.splitn(3, ':').nth(2));
-    paths
-        .filter_map(|path| {
-            let parts = path.rsplit('/').map(|part| {
-                let part = part.strip_suffix(".scope").unwrap_or(part);
-                part.rsplit_once('-').unwrap_or(("", part))
-            });
-            let is_id = |id: &str| {
-                id.len() >= ID_DIGITS && id.bytes().all(|digit| digit.is_ascii_hexdigit())
-            };
-            let (runtime, id) = parts.into_iter().find(|(_, id)| is_id(id))?;
-            (!runtime.ends_with("conmon")).then(|| id.to_owned())
-        })
-        .next()
+    let ids = paths.filter_map(|path| {
+        let mut parts = path.rsplit('/').map(|part| {
+            let part = part.strip_suffix(".scope").unwrap_or(part);
+            part.rsplit_once('-').unwrap_or(("", part))
+        });
+        let (runtime, id) = parts.find(|(_, id)| is_id(id))?;
+        (!runtime.ends_with("conmon")).then(|| id.to_owned())
+    });
+    ids.collect()
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() >= ID_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -73,8 +75,9 @@ mod tests {
     const ID: &str = "3f4e1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c4d3e2f";
     const OUTER: &str = "aaaa1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c4d3e2f";
 
-    fn found(path: &str) -> Option<String> {
-        container_in(&path.replace("ID", ID).replace("OUTER", OUTER))
+    fn found(path: &str) -> Vec<String> {
+        let path = path.replace("OUTER", OUTER).replace("ID", ID);
+        containers_in(&path).into_iter().collect()
     }
 
     #[test]
@@ -90,8 +93,13 @@ mod tests {
             "0::/docker/OUTER/kubelet/kubepods/cri-containerd-ID.scope/init.scope",
             "12:cpu,cpuacct:/\n1:name=systemd:/docker/ID\n0::/",
         ] {
-            assert_eq!(found(cgroup).as_deref(), Some(ID), "{cgroup}");
+            assert_eq!(found(cgroup), [ID], "{cgroup}");
         }
+    }
+
+    #[test]
+    fn hierarchies_may_know_several() {
+        assert_eq!(found("4:memory:/OUTER\n1:cpu:/docker/ID"), [ID, OUTER]);
     }
 
     #[test]
@@ -103,7 +111,7 @@ mod tests {
             "0::/kubepods.slice/kubepods-pod0f1e2d3c_4b5a_6978_8796_a5b4c3d2e1f0.slice",
             "0::/kubepods/pod0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
         ] {
-            assert_eq!(found(cgroup), None, "{cgroup}");
+            assert!(found(cgroup).is_empty(), "{cgroup}");
         }
     }
 

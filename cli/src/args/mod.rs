@@ -2,14 +2,16 @@
 
 mod sockets;
 mod targets;
+mod watch;
 
 use std::ffi::OsString;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use self::sockets::Sockets;
+pub(crate) use self::sockets::{SocketMethod, Sockets};
 pub(crate) use self::targets::Targets;
+pub(crate) use self::watch::Watch;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -38,8 +40,12 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Read captures: who ended each connection, and when keepalive probes fired.
     Read(Read),
+    /// Watch live, in any network namespace: events as they happen, then the report.
+    Watch(Box<Watch>),
     /// Read live sockets: who holds them, and which options are really in effect.
     Sockets(Sockets),
+    /// Say what works on this machine, what does not, and what to do about it.
+    Doctor,
     /// Print the JSON Schema of the reports that '--format json' prints.
     Schema,
 }

@@ -1,6 +1,6 @@
 //! Arguments of `hopscope sockets`.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{Format, Targets};
 
@@ -28,7 +28,21 @@ pub(crate) struct Sockets {
     /// How to print them.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: Format,
+    /// How to read options.
+    #[arg(long, value_name = "METHOD", default_value = "auto")]
+    pub(crate) method: SocketMethod,
     /// Sockets in TIME-WAIT in the table, too.
     #[arg(short, long)]
     pub(crate) all: bool,
+}
+
+/// Ways of reading options.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum SocketMethod {
+    /// The kernel's where it works, else getsockopt; the output says why.
+    Auto,
+    /// The kernel goes through all its sockets (BPF iterator): none is left out.
+    Kernel,
+    /// Ask each socket, through a process that holds it.
+    Getsockopt,
 }

@@ -1,8 +1,10 @@
 //! The commands, one file each.
 
+mod doctor;
 mod read;
 mod schema;
 mod sockets;
+mod watch;
 
 use std::io;
 use std::process::ExitCode;
@@ -26,6 +28,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     }
     let outcome = match cli.command {
         Command::Read(args) => read::run(&args),
+        Command::Watch(args) => watch::run(&args),
+        Command::Doctor => doctor::run(),
         Command::Sockets(args) => sockets::run(&args),
         Command::Schema => schema::run(),
     };

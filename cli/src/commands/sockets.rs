@@ -2,16 +2,16 @@
 
 use tracer::report::Report;
 use tracer::socket::Socket;
-use tracer::survey::survey;
+use tracer::survey::{Method, survey};
 
 use super::Outcome;
-use crate::args::{Format, Sockets};
+use crate::args::{Format, SocketMethod, Sockets};
 use crate::render;
 
 /// Reads the sockets of all namespaces that are named and prints them.
 pub(super) fn run(args: &Sockets) -> anyhow::Result<Outcome> {
     let namespaces = args.targets.resolve()?;
-    let mut surveys = survey(&namespaces)?;
+    let mut surveys = survey(&namespaces, args.method.into())?;
     if !args.ports.is_empty() {
         for survey in &mut surveys {
             survey
@@ -25,6 +25,16 @@ pub(super) fn run(args: &Sockets) -> anyhow::Result<Outcome> {
         Format::Ndjson => render::ndjson(&Report::of_sockets(&surveys))?,
     }
     Ok(Outcome::Fine)
+}
+
+impl From<SocketMethod> for Method {
+    fn from(method: SocketMethod) -> Self {
+        match method {
+            SocketMethod::Auto => Self::Auto,
+            SocketMethod::Kernel => Self::Kernel,
+            SocketMethod::Getsockopt => Self::Getsockopt,
+        }
+    }
 }
 
 fn has_port(socket: &Socket, ports: &[u16]) -> bool {

@@ -1,14 +1,18 @@
 //! Draws reports, one file each.
 
+mod doctor;
 mod flows;
 mod grid;
 mod json;
+pub(crate) mod live;
 mod sockets;
 mod table;
 mod telling;
 mod timeline;
 mod units;
+mod wording;
 
+pub(crate) use self::doctor::doctor;
 pub(crate) use self::json::{json, ndjson};
 pub(crate) use self::sockets::sockets;
 pub(crate) use self::table::table;

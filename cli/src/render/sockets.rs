@@ -251,7 +251,7 @@ fn timer(socket: &Socket) -> String {
 fn not_read(rows: &[Row<'_>]) -> impl Iterator<Item = String> {
     let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
     for (_, socket) in rows {
-        let own: BTreeSet<&str> = reasons_of(&socket.options).into_iter().flatten().collect();
+        let own: BTreeSet<&str> = socket.options.reasons().flatten().collect();
         for reason in own {
             *reasons.entry(reason).or_default() += 1;
         }
@@ -264,31 +264,6 @@ fn not_read(rows: &[Row<'_>]) -> impl Iterator<Item = String> {
         )
     });
     lines.collect::<Vec<_>>().into_iter()
-}
-
-fn reasons_of(options: &Options) -> [Option<&str>; 9] {
-    let Options {
-        keepalive,
-        keepidle,
-        keepintvl,
-        keepcnt,
-        user_timeout,
-        linger,
-        nodelay,
-        defer_accept,
-        congestion,
-    } = options;
-    [
-        keepalive.reason(),
-        keepidle.reason(),
-        keepintvl.reason(),
-        keepcnt.reason(),
-        user_timeout.reason(),
-        linger.reason(),
-        nodelay.reason(),
-        defer_accept.reason(),
-        congestion.reason(),
-    ]
 }
 
 fn remarks(surveys: &[Survey]) -> impl Iterator<Item = String> {

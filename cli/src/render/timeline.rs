@@ -11,7 +11,8 @@ use tracer::report::FlowReport;
 use tracer::time::Time;
 
 use super::harmless;
-use super::units::{bytes, count, seconds};
+use super::units::{count, seconds};
+use super::wording;
 
 const HEADING: Style = Style::new().bold();
 
@@ -71,45 +72,23 @@ fn time_of_day(at: Time) -> String {
 }
 
 fn words(event: &Event, events: &[Event], flow: &FlowReport) -> String {
+    let what = wording::what(event.what);
     match event.what {
-        What::Syn { attempt: 1 } => "asks for a connection (SYN)".to_owned(),
-        What::Syn { attempt } => format!("asks again (SYN number {attempt})"),
-        What::SynAck => "accepts it (SYN-ACK)".to_owned(),
-        What::Data { bytes: 0, .. } => "sends data that was not captured".to_owned(),
-        What::Data { bytes: sent, until } => {
+        What::Data { until, .. } => {
             let took = until.since(event.at);
-            let during = if took.as_millis() == 0 {
-                String::new()
+            if took.as_millis() == 0 {
+                what
             } else {
-                format!(" in {}", seconds(took.as_secs_f64()))
-            };
-            format!("sends {}{during}", bytes(sent))
+                format!("{what} in {}", seconds(took.as_secs_f64()))
+            }
         }
-        What::KeepaliveProbe { number, after } => {
-            let after = after
-                .map(|after| format!(" after {} of silence", seconds(after.as_secs_f64())))
-                .unwrap_or_default();
-            format!(
-                "sends keepalive probe #{number}{after}; {}",
-                answer(event, events)
-            )
+        What::KeepaliveProbe { .. } => format!("{what}; {}", answer(event, events)),
+        What::Fin | What::Rst
+            if flow.ended == Some(event.at) && flow.ended_by == Some(event.by) =>
+        {
+            format!("{what}{}", wording::FIRST_TO_END)
         }
-        What::KeepaliveAnswer { after } => {
-            format!("answers the probe after {}", seconds(after.as_secs_f64()))
-        }
-        What::ZeroWindowProbe => "probes the window of zero (no keepalive probe)".to_owned(),
-        What::ZeroWindow => "can take no more: window 0".to_owned(),
-        What::WindowOpened { after } => {
-            format!(
-                "can take data again: window open after {}",
-                seconds(after.as_secs_f64())
-            )
-        }
-        What::Retransmission { bytes: 0 } => "sends its FIN again".to_owned(),
-        What::Retransmission { bytes: sent } => format!("retransmits {}", bytes(sent.into())),
-        What::Fin => format!("closes (FIN){}", first_to_close(event, flow)),
-        What::Rst => format!("resets the connection (RST){}", first_to_close(event, flow)),
-        _ => "does something this version has no words for".to_owned(),
+        _ => what,
     }
 }
 
@@ -130,14 +109,6 @@ fn answer(probe: &Event, events: &[Event]) -> String {
         }
         Some((What::Rst, by)) if by != probe.by => "answered by a RST".to_owned(),
         _ => "not answered".to_owned(),
-    }
-}
-
-fn first_to_close(event: &Event, flow: &FlowReport) -> &'static str {
-    if flow.ended == Some(event.at) && flow.ended_by == Some(event.by) {
-        ": the first to end it"
-    } else {
-        ""
     }
 }
 

@@ -38,6 +38,19 @@ pub(super) fn count(count: u64, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
+/// `1,234`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +78,18 @@ mod tests {
         assert_eq!(bytes(154), "154 B");
         assert_eq!(bytes(12_345), "12.3 kB");
         assert_eq!(bytes(4_000_000_000), "4.0 GB");
+    }
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        let cases = [
+            (0, "0"),
+            (999, "999"),
+            (1234, "1,234"),
+            (1_234_567, "1,234,567"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(grouped(number), text);
+        }
     }
 }

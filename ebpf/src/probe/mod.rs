@@ -7,6 +7,7 @@
 mod header;
 mod maps;
 mod socket;
+mod sockets;
 mod tap;
 mod trace;
 

@@ -135,6 +135,7 @@ pub(super) unsafe fn options<const DIRECT: bool>(
         to.user_timeout = field::<_, DIRECT>(tcp, fields.user_timeout).unwrap_or_default();
         to.keepcnt = field::<_, DIRECT>(tcp, fields.keepcnt).unwrap_or_default();
         to.nonagle = field::<_, DIRECT>(tcp, fields.nonagle).unwrap_or_default();
+        to.congestion_set = field::<_, DIRECT>(tcp, fields.congestion_set).unwrap_or_default();
         to.defer_accept = field::<_, DIRECT>(tcp, fields.defer_accept).unwrap_or_default();
         if let Some(operations) = field::<*const u8, DIRECT>(tcp, fields.congestion) {
             copy(&raw mut to.congestion, operations, fields.congestion_name);

@@ -95,8 +95,12 @@ impl Lab {
         Ok(truth)
     }
 
-    /// Gives segments on their way a moment to arrive; what a dead path holds up never does.
-    fn settle(&self) -> Result<()> {
+    /// Gives segments on their way a moment to arrive; what a dead path holds up never does. For
+    /// those that watch beside the captures and are to see the same.
+    ///
+    /// # Errors
+    /// When the lab is interrupted.
+    pub fn settle(&self) -> Result<()> {
         let moving = |table: &str| {
             table.lines().skip(1).any(|line| {
                 let state = line.split_whitespace().nth(3);

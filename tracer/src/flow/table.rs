@@ -248,6 +248,18 @@ impl<O: Observer> FlowTable<O> {
         place
     }
 
+    /// The flow of that number, as far as it is known.
+    #[must_use]
+    pub fn flow(&self, id: FlowId) -> Option<&Flow> {
+        let place = usize::try_from(id.0.checked_sub(self.first_id)?).ok()?;
+        self.flows.get(place)
+    }
+
+    /// Who is told what happens.
+    pub fn observer_mut(&mut self) -> &mut O {
+        &mut self.observer
+    }
+
     /// All flows in the order of their first segments, and the observer.
     #[must_use]
     pub fn finish(mut self) -> (Vec<Flow>, O) {

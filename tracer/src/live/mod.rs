@@ -1,4 +1,27 @@
-//! Watching live: what every backend yields.
+//! Watching live: what every backend yields, and the session that runs one.
+//!
+//! A [`Session`] watches the interfaces of some namespaces, also those that appear later, through a
+//! backend, and yields [`Item`]s. There is no async runtime: everything that can be waited for is a
+//! file descriptor or comes due, and one `poll` waits for all of it.
+
+mod backend;
+mod capture;
+mod holder;
+mod interfaces;
+mod pcap;
+mod place;
+mod probed;
+mod remark;
+mod roster;
+mod session;
+
+pub use self::backend::BackendError;
+pub use self::capture::CaptureError;
+pub use self::interfaces::{Change, Interfaces, InterfacesError, Link};
+
+pub(crate) use self::pcap::try_capture;
+pub use self::remark::Remark;
+pub use self::session::{Session, SessionError, Wanted};
 
 use crate::note::Note;
 use crate::source::{Frame, Interface};
@@ -42,4 +65,17 @@ pub struct Settings {
     pub filter: Option<String>,
     /// Every segment, not only the telling ones.
     pub all_segments: bool,
+}
+
+/// Takes in items as they come.
+pub type Sink<'a> = &'a mut dyn FnMut(Item<'_>);
+
+/// What an interface of a namespace is called as a vantage; the current namespace has no name.
+#[must_use]
+pub fn vantage(namespace: &str, interface: &str) -> String {
+    if namespace.is_empty() {
+        interface.to_owned()
+    } else {
+        format!("{namespace}:{interface}")
+    }
 }

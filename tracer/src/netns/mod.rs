@@ -12,6 +12,7 @@ use std::thread;
 use rustix::fs::fstatfs;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+pub(crate) use self::targets::{NAMED, named};
 pub use self::targets::{Target, TargetError, resolve};
 
 /// File system of the files that stand for namespaces (NSFS_MAGIC, include/uapi/linux/magic.h).
@@ -92,6 +93,11 @@ fn what_it_is(path: &Path) -> &'static str {
 }
 
 impl NamespaceError {
+    /// Whether it is there, but not for this process.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self, Self::Open { error, .. } if error.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// Whether there is nothing where the namespace was looked for.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Open { error, .. } if error.kind() == io::ErrorKind::NotFound)

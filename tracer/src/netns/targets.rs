@@ -9,7 +9,7 @@ use super::{Namespace, NamespaceError};
 use crate::processes;
 
 /// Where `ip netns add` puts names.
-const NAMED: &str = "/run/netns";
+pub(crate) const NAMED: &str = "/run/netns";
 
 /// Digits of a container's id that its tools show.
 const SHORT_ID: usize = 12;
@@ -172,7 +172,7 @@ fn after_process(pid: u32, comm: &str) -> String {
 }
 
 /// Names of `ip netns`, sorted.
-fn named() -> Vec<String> {
+pub(crate) fn named() -> Vec<String> {
     let entries = fs::read_dir(NAMED).into_iter().flatten().flatten();
     let names: BTreeSet<String> = entries
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
@@ -208,9 +208,10 @@ fn of_container(prefix: &str) -> Result<Vec<Namespace>, TargetError> {
     let digits = prefix.rsplit('/').next().unwrap_or(prefix).to_lowercase();
     let mut containers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for pid in processes::all().map_err(TargetError::Processes)? {
-        match processes::container(pid) {
-            Some(id) if id.starts_with(&digits) => containers.entry(id).or_default().push(pid),
-            _ => {}
+        for id in processes::containers(pid) {
+            if id.starts_with(&digits) {
+                containers.entry(id).or_default().push(pid);
+            }
         }
     }
     let prefix = prefix.to_owned();

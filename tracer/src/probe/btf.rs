@@ -114,16 +114,25 @@ impl Types {
     /// members are named with dots; anonymous ones are looked through.
     #[must_use]
     pub(super) fn offset(&self, structure: &str, path: &str) -> Option<u32> {
+        self.bits(structure, path).map(|bits| bits / 8)
+    }
+
+    /// Which bit of the byte at its [`Self::offset`] a bit field begins with.
+    #[must_use]
+    pub(super) fn bit(&self, structure: &str, path: &str) -> Option<u32> {
+        self.bits(structure, path).map(|bits| bits % 8)
+    }
+
+    fn bits(&self, structure: &str, path: &str) -> Option<u32> {
         let numbers = self.named.get(structure)?;
-        let bits = numbers.iter().find_map(|number| {
+        numbers.iter().find_map(|number| {
             let mut at = (*number, 0);
             for name in path.split('.') {
                 let (target, bits) = self.member(self.resolve(at.0)?, name, DEPTH)?;
                 at = (target, at.1 + bits);
             }
             Some(at.1)
-        })?;
-        Some(bits / 8)
+        })
     }
 
     /// The names of an enumeration's values.

@@ -3,6 +3,10 @@
 use hopscope_ebpf::{Fields, MISSING};
 
 use super::btf::Types;
+use crate::socket::{Reader, hz};
+
+/// A bit field.
+const CONGESTION_SET: &str = "icsk_ca_setsockopt";
 
 /// The places of all fields that the probe knows to read.
 pub(super) fn of(types: &Types) -> Fields {
@@ -10,6 +14,7 @@ pub(super) fn of(types: &Types) -> Fields {
     let common = |name: &str| place("sock", &format!("__sk_common.{name}"));
     Fields {
         family: common("skc_family"),
+        state: common("skc_state"),
         local_port: common("skc_num"),
         peer_port: common("skc_dport"),
         local_v4: common("skc_rcv_saddr"),
@@ -33,12 +38,29 @@ pub(super) fn of(types: &Types) -> Fields {
             "icsk_accept_queue.rskq_defer_accept",
         ),
         congestion: place("inet_connection_sock", "icsk_ca_ops"),
+        congestion_set: place("inet_connection_sock", CONGESTION_SET),
         congestion_name: place("tcp_congestion_ops", "name"),
         skb_head: place("sk_buff", "head"),
         skb_network: place("sk_buff", "network_header"),
         skb_transport: place("sk_buff", "transport_header"),
         skb_dev: place("sk_buff", "dev"),
         dev_net: place("net_device", "nd_net.net"),
+    }
+}
+
+/// What it takes to understand what was read from these places.
+pub(super) fn reader(types: &Types) -> Reader {
+    let flags = types.values("sock_flags");
+    let flag = |name: &str| {
+        let number = flags.iter().find(|(_, known)| *known == name)?.0;
+        u32::try_from(*number).ok()
+    };
+    Reader {
+        fields: of(types),
+        keepopen: flag("SOCK_KEEPOPEN"),
+        linger: flag("SOCK_LINGER"),
+        congestion_set: types.bit("inet_connection_sock", CONGESTION_SET),
+        hz: hz(),
     }
 }
 
@@ -70,5 +92,8 @@ mod tests {
         let fields = of(&types);
         assert!(names_sockets(&fields));
         assert!(fields.keepidle != MISSING && fields.congestion_name != MISSING);
+        let reader = reader(&types);
+        assert!(reader.keepopen.is_some() && reader.linger.is_some());
+        assert!(reader.congestion_set.is_some_and(|bit| bit < 8));
     }
 }

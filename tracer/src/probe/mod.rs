@@ -10,12 +10,14 @@ mod clock;
 mod fields;
 mod object;
 mod record;
+mod sockets;
 mod tap;
 mod tracing;
 
 use std::collections::HashMap;
 
 use self::clock::Clock;
+pub(crate) use self::sockets::SocketIterator;
 use self::tap::Tap;
 use self::tracing::Tracing;
 use crate::decode::LinkType;
@@ -89,9 +91,9 @@ pub struct Probe {
     taps: Vec<Tap>,
     tracing: Option<Tracing>,
     clock: Clock,
-    /// Regular segments are only counted.
-    thinned: bool,
     frames: u64,
+    /// Regular segments are counted and not shown.
+    thinned: bool,
     remarks: Vec<String>,
 }
 
@@ -123,8 +125,8 @@ impl Probe {
             taps,
             tracing,
             clock: Clock::new(),
-            thinned: !settings.all_segments,
             frames: 0,
+            thinned: !settings.all_segments && settings.filter.is_none(),
             remarks,
         })
     }

@@ -16,7 +16,7 @@ use super::{Owners, fields};
 use crate::live::Item;
 use crate::netns::Namespace;
 use crate::note::{Moment, Note, SocketId, What};
-use crate::socket::{Defaults, Process, Reader, Socket, State, hz};
+use crate::socket::{Defaults, Process, Reader, Socket, State};
 
 const RING: u32 = 8 << 20;
 
@@ -67,15 +67,16 @@ impl Tracing {
         remarks: &mut Vec<String>,
     ) -> Result<Self, String> {
         let types = Types::of_kernel().map_err(|error| error.to_string())?;
-        let fields = fields::of(&types);
-        if !fields::names_sockets(&fields) {
+        let reader = fields::reader(&types);
+        let fields = &reader.fields;
+        if !fields::names_sockets(fields) {
             return Err("the kernel's BTF does not describe its sockets".to_owned());
         }
         let room = Room {
             flows: 1,
             ring: RING,
         };
-        let mut ebpf = object::load(&room, &hopscope_ebpf::Settings::default(), &fields)
+        let mut ebpf = object::load(&room, &hopscope_ebpf::Settings::default(), fields)
             .map_err(|error| error.to_string())?;
         let mut map = |name: &str| ebpf.take_map(name).ok_or(format!("no map {name}"));
         let ring = RingBuf::try_from(map("RECORDS")?).map_err(|error| chain(&error))?;
@@ -117,22 +118,12 @@ impl Tracing {
             return Err(refused.join("; "));
         }
         remarks.extend(refused);
-        let flags = types.values("sock_flags");
-        let bit = |name: &str| {
-            let number = flags.iter().find(|(_, known)| *known == name)?.0;
-            u32::try_from(*number).ok()
-        };
         Ok(Self {
             ring,
             counts,
             namespaces: known,
             reasons,
-            reader: Reader {
-                fields,
-                keepopen: bit("SOCK_KEEPOPEN"),
-                linger: bit("SOCK_LINGER"),
-                hz: hz(),
-            },
+            reader,
             connecting: Owners::new(),
             _ebpf: ebpf,
         })

@@ -24,6 +24,8 @@ pub(crate) struct Reader {
     /// kernels.
     pub(crate) keepopen: Option<u32>,
     pub(crate) linger: Option<u32>,
+    /// Bit of `icsk_ca_setsockopt` in its byte.
+    pub(crate) congestion_set: Option<u32>,
     /// Ticks of the kernel in a second (CONFIG_HZ).
     pub(crate) hz: u64,
 }
@@ -57,6 +59,7 @@ impl Reader {
                 Duration::from_millis(raw.user_timeout.into())
             }),
             linger: match self.flag(raw, self.linger) {
+                Reading::Read { value: true, .. } if fields.linger_time == MISSING => not_there(),
                 Reading::Read {
                     value: true,
                     origin,
@@ -72,12 +75,13 @@ impl Reader {
             },
             nodelay: there(fields.nonagle, || raw.nonagle & NAGLE_OFF != 0),
             defer_accept: there(fields.defer_accept, || seconds_deferred(raw.defer_accept)),
-            congestion: congestion(fields, &raw.congestion, defaults),
+            congestion: self.congestion(raw, defaults),
         }
     }
 
     fn ticks(&self, ticks: u64) -> Duration {
-        Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / self.hz.max(1)))
+        let (hz, nanos) = (self.hz.max(1), 1_000_000_000);
+        Duration::from_secs(ticks / hz) + Duration::from_nanos(ticks % hz * nanos / hz)
     }
 
     fn flag(&self, raw: &OptionFields, bit: Option<u32>) -> Reading<bool> {
@@ -85,6 +89,30 @@ impl Reader {
             Some(bit) if self.fields.flags != MISSING => set(raw.flags >> bit & 1 == 1),
             _ => not_there(),
         }
+    }
+
+    /// A socket takes the default over when it is created, unless TCP_CONGESTION is set, on it or on
+    /// the listener that it was accepted from (`tcp_ca_openreq_child`, net/ipv4/tcp_minisocks.c).
+    fn congestion(&self, raw: &OptionFields, defaults: Result<&Defaults, &str>) -> Reading<String> {
+        let fields = &self.fields;
+        if fields.congestion == MISSING || fields.congestion_name == MISSING {
+            return not_there();
+        }
+        let name = &raw.congestion;
+        let end = name.iter().position(|byte| *byte == 0);
+        let value = String::from_utf8_lossy(&name[..end.unwrap_or(name.len())]).into_owned();
+        let default = defaults.ok().map(|defaults| &defaults.congestion);
+        let own = self
+            .congestion_set
+            .filter(|_| fields.congestion_set != MISSING);
+        let origin = match own.map(|bit| raw.congestion_set >> bit & 1 == 1) {
+            Some(true) => Origin::Socket,
+            Some(false) if default == Some(&value) => Origin::Default,
+            // Of an earlier default, or of the route.
+            Some(false) => Origin::Unknown,
+            None => Origin::of_initial(&value, default),
+        };
+        Reading::Read { value, origin }
     }
 }
 
@@ -134,26 +162,6 @@ fn or_default<T>(
     }
 }
 
-fn congestion(
-    fields: &Fields,
-    name: &[u8; 16],
-    defaults: Result<&Defaults, &str>,
-) -> Reading<String> {
-    if fields.congestion == MISSING || fields.congestion_name == MISSING {
-        return not_there();
-    }
-    let end = name.iter().position(|byte| *byte == 0).unwrap_or(16);
-    let value = String::from_utf8_lossy(&name[..end]).into_owned();
-    // A socket takes the default over when it is created; later it cannot be told apart.
-    let equal = defaults.is_ok_and(|defaults| defaults.congestion == value);
-    let origin = if equal {
-        Origin::EqualsDefault
-    } else {
-        Origin::Socket
-    };
-    Reading::Read { value, origin }
-}
-
 /// How long that many retransmissions of a SYN-ACK take.
 fn seconds_deferred(retransmissions: u8) -> Duration {
     let mut timeout = FIRST_TIMEOUT;
@@ -192,6 +200,125 @@ mod tests {
     #[test]
     fn the_kernel_ticks_at_a_usual_rate() {
         assert!([100, 250, 300, 1000].contains(&hz()), "{}", hz());
+    }
+
+    fn reader() -> Reader {
+        // Every field somewhere: where does not matter here.
+        let fields = Fields {
+            flags: 0,
+            linger_time: 0,
+            keepidle: 0,
+            keepintvl: 0,
+            keepcnt: 0,
+            user_timeout: 0,
+            nonagle: 0,
+            defer_accept: 0,
+            congestion: 0,
+            congestion_set: 0,
+            congestion_name: 0,
+            ..Fields::UNKNOWN
+        };
+        Reader {
+            fields,
+            keepopen: Some(3),
+            linger: Some(4),
+            congestion_set: Some(6),
+            hz: 300,
+        }
+    }
+
+    fn defaults() -> Defaults {
+        Defaults {
+            keepidle: Duration::from_secs(600),
+            keepintvl: Duration::from_secs(75),
+            keepcnt: 9,
+            congestion: "reno".to_owned(),
+        }
+    }
+
+    fn raw() -> OptionFields {
+        let mut congestion = [0; 16];
+        congestion[..4].copy_from_slice(b"reno");
+        OptionFields {
+            flags: 1 << 3 | 1 << 4,
+            linger_time: 4 * 300,
+            keepidle: 7 * 300,
+            user_timeout: 3500,
+            nonagle: 0x51,
+            congestion,
+            ..OptionFields::default()
+        }
+    }
+
+    fn read<T>(value: T, origin: Origin) -> Reading<T> {
+        Reading::Read { value, origin }
+    }
+
+    #[test]
+    fn fields_become_options() {
+        let options = reader().options(&raw(), Ok(&defaults()));
+        let seconds = Duration::from_secs;
+        assert_eq!(options.keepalive, read(true, Origin::Socket));
+        assert_eq!(options.keepidle, read(seconds(7), Origin::Socket));
+        assert_eq!(options.keepintvl, read(seconds(75), Origin::Default));
+        assert_eq!(options.keepcnt, read(9, Origin::Default));
+        let timeout = Duration::from_millis(3500);
+        assert_eq!(options.user_timeout, read(timeout, Origin::Socket));
+        assert_eq!(options.linger, read(Some(seconds(4)), Origin::Socket));
+        assert_eq!(options.nodelay, read(true, Origin::Socket));
+        assert_eq!(options.defer_accept, read(Duration::ZERO, Origin::Default));
+        let reno = || "reno".to_owned();
+        assert_eq!(options.congestion, read(reno(), Origin::Default));
+        let mut set = raw();
+        set.congestion_set = 1 << 6;
+        let options = reader().options(&set, Ok(&defaults()));
+        assert_eq!(options.congestion, read(reno(), Origin::Socket));
+        let other = Defaults {
+            congestion: "bbr".to_owned(),
+            ..defaults()
+        };
+        let options = reader().options(&raw(), Ok(&other));
+        assert_eq!(options.congestion, read(reno(), Origin::Unknown));
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_describe_is_not_read() {
+        let mut reader = reader();
+        reader.fields = Fields {
+            flags: 0,
+            keepidle: 0,
+            ..Fields::UNKNOWN
+        };
+        let options = reader.options(&raw(), Err("it cannot be read"));
+        assert_eq!(options.keepalive, read(true, Origin::Socket));
+        assert_eq!(
+            options.keepidle,
+            read(Duration::from_secs(7), Origin::Socket)
+        );
+        let not_read = options.reasons().flatten();
+        // SO_LINGER is on, but for how long?
+        assert_eq!(not_read.filter(|reason| reason.contains("BTF")).count(), 7);
+        assert!(!options.is_complete());
+    }
+
+    #[test]
+    fn without_the_default_a_value_that_is_not_set_is_not_known() {
+        let options = reader().options(&raw(), Err("it cannot be read"));
+        let reason = "it is the namespace's default, and it cannot be read";
+        assert_eq!(options.keepintvl.reason(), Some(reason));
+        assert_eq!(options.keepidle.reason(), None);
+    }
+
+    #[test]
+    fn what_is_missing_is_taken_from_elsewhere() {
+        let mut some = reader();
+        some.fields.user_timeout = MISSING;
+        let some = some.options(&raw(), Ok(&defaults()));
+        let other = reader().options(&OptionFields::default(), Ok(&defaults()));
+        let both = some.or(other);
+        assert!(both.is_complete());
+        assert_eq!(both.user_timeout, read(Duration::ZERO, Origin::Default));
+        assert_eq!(both.keepidle, some.keepidle);
     }
 
     #[test]

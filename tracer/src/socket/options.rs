@@ -99,6 +99,68 @@ impl<T: Clone> Reading<T> {
     }
 }
 
+impl Options {
+    /// Whether all of them were read.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.reasons().all(|reason| reason.is_none())
+    }
+
+    /// Why each was not read, `None` for those that were.
+    pub fn reasons(&self) -> impl Iterator<Item = Option<&str>> {
+        let Self {
+            keepalive,
+            keepidle,
+            keepintvl,
+            keepcnt,
+            user_timeout,
+            linger,
+            nodelay,
+            defer_accept,
+            congestion,
+        } = self;
+        let reasons = [
+            keepalive.reason(),
+            keepidle.reason(),
+            keepintvl.reason(),
+            keepcnt.reason(),
+            user_timeout.reason(),
+            linger.reason(),
+            nodelay.reason(),
+            defer_accept.reason(),
+            congestion.reason(),
+        ];
+        reasons.into_iter()
+    }
+
+    /// These, and of those that were not read, `other`'s.
+    #[must_use]
+    pub fn or(&self, other: Self) -> Self {
+        Self {
+            keepalive: self.keepalive.or(other.keepalive),
+            keepidle: self.keepidle.or(other.keepidle),
+            keepintvl: self.keepintvl.or(other.keepintvl),
+            keepcnt: self.keepcnt.or(other.keepcnt),
+            user_timeout: self.user_timeout.or(other.user_timeout),
+            linger: self.linger.or(other.linger),
+            nodelay: self.nodelay.or(other.nodelay),
+            defer_accept: self.defer_accept.or(other.defer_accept),
+            congestion: self.congestion.or(other.congestion),
+        }
+    }
+}
+
+impl<T: Clone> Reading<T> {
+    /// This one, or `other` where it could not be read.
+    #[must_use]
+    pub fn or(&self, other: Self) -> Self {
+        match self {
+            Self::Read { .. } => self.clone(),
+            Self::NotRead { .. } => other,
+        }
+    }
+}
+
 impl<T> Reading<T> {
     /// Could not be read, for this reason.
     #[must_use]

@@ -4,12 +4,13 @@ mod diag;
 mod getsockopt;
 mod owner;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 
 use self::diag::Listed;
-use self::owner::Owners;
+use self::owner::{Holder, Owners};
 use crate::netns::{Namespace, NamespaceError};
+use crate::probe::{ProbeError, SocketIterator};
 use crate::socket::{Defaults, Options, Socket, State};
 
 /// The TCP sockets of a namespace as they were at one time.
@@ -44,6 +45,9 @@ pub enum SurveyError {
         /// The error.
         error: io::Error,
     },
+    /// The kernel does not let itself be asked in the way that was asked for.
+    #[error(transparent)]
+    Kernel(#[from] ProbeError),
     /// Processes cannot be listed.
     #[error("cannot list the processes in /proc: {0}; mount it")]
     Processes(io::Error),
@@ -66,60 +70,158 @@ fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
+/// How options are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// As the kernel goes through its sockets; by asking them where it does not let itself be used.
+    #[default]
+    Auto,
+    /// As the kernel goes through its sockets (`iter/tcp`): of every socket, and exactly whose the
+    /// value is.
+    Kernel,
+    /// By asking each socket, through a process that holds it.
+    Getsockopt,
+}
+
 /// Reads the sockets of these namespaces.
 ///
 /// # Errors
 ///
-/// Where a namespace cannot be entered or does not list its sockets. What cannot be told of a single
-/// socket is said with that socket.
-pub fn survey(namespaces: &[Namespace]) -> Result<Vec<Survey>, SurveyError> {
+/// Where a namespace cannot be entered or does not list its sockets, or where the kernel does not let
+/// the method asked for be used. What cannot be told of a single socket is said with that socket.
+pub fn survey(namespaces: &[Namespace], method: Method) -> Result<Vec<Survey>, SurveyError> {
+    let mut iterator = match method {
+        Method::Getsockopt => Err(None),
+        Method::Kernel => Ok(SocketIterator::load()?),
+        Method::Auto => SocketIterator::load().map_err(Some),
+    };
     let mut listings = Vec::with_capacity(namespaces.len());
     for namespace in namespaces {
-        let listed = namespace.within(diag::list)?;
-        let listed = listed.map_err(|error| SurveyError::List {
-            namespace: namespace.name.clone(),
-            error,
-        })?;
-        let defaults = Defaults::of(namespace)?;
-        listings.push((namespace, listed, defaults));
+        let listing = Listing::of(namespace)?;
+        let known = match &mut iterator {
+            Ok(iterator) => match iterator.options(namespace, listing.defaults()) {
+                Err(error) if method == Method::Auto => Err(Some(error.to_string())),
+                read => Ok(read?),
+            },
+            Err(refused) => Err(refused.as_ref().map(ToString::to_string)),
+        };
+        listings.push((listing, known));
     }
-    let inodes: HashSet<u64> = listings
-        .iter()
-        .flat_map(|(_, listed, _)| listed.iter().filter_map(|socket| socket.inode))
-        .collect();
-    let owners = Owners::find(&inodes).map_err(SurveyError::Processes)?;
-    let surveys = listings.into_iter().map(|(namespace, listed, defaults)| {
-        let sockets = listed
-            .iter()
-            .map(|listed| socket(listed, &owners, defaults.as_ref().ok()));
-        let mut sockets: Vec<Socket> = sockets.collect();
-        sockets.sort_by_key(|socket| (socket.state != State::Listen, socket.local, socket.peer));
+    let inodes = listings.iter().flat_map(|(listing, _)| listing.inodes());
+    let owners = Owners::find(&inodes.collect()).map_err(SurveyError::Processes)?;
+    let surveys = namespaces.iter().zip(listings);
+    let surveys = surveys.map(|(namespace, (listing, known))| {
+        let (known, refused) = match known {
+            Ok(known) => (Some(known), None),
+            Err(refused) => (None, refused),
+        };
         Survey {
             namespace: namespace.name.clone(),
             inode: namespace.inode(),
-            sockets,
-            remarks: Vec::new(),
+            sockets: listing.sockets(&owners, known.as_ref(), method),
+            remarks: refused
+                .as_deref()
+                .map(fallen_back)
+                .into_iter()
+                .chain(listing.remark())
+                .collect(),
         }
     });
     Ok(surveys.collect())
 }
 
-fn socket(listed: &Listed, owners: &Owners, defaults: Option<&Defaults>) -> Socket {
-    let holders = listed.inode.map_or(&[][..], |inode| owners.of(inode));
-    let options = match without_options(listed) {
-        Some(reason) => Err(reason.to_owned()),
-        None => by_getsockopt(listed, owners, defaults),
-    };
-    Socket {
-        local: listed.local,
-        peer: listed.peer,
-        state: listed.state,
-        cookie: Some(listed.cookie),
-        inode: listed.inode,
-        owner: holders.first().map(|holder| holder.process.clone()),
-        queues: listed.queues,
-        timer: listed.timer,
-        options: options.unwrap_or_else(|reason| Options::not_read(&reason)),
+fn fallen_back(why: &str) -> String {
+    format!("options were read by getsockopt: {why}")
+}
+
+const GONE: &str = "it was gone before its options were read";
+
+/// What a namespace lists by itself.
+struct Listing {
+    listed: Vec<Listed>,
+    defaults: Result<Defaults, String>,
+}
+
+impl Listing {
+    fn of(namespace: &Namespace) -> Result<Self, SurveyError> {
+        let listed = namespace.within(diag::list)?;
+        let listed = listed.map_err(|error| SurveyError::List {
+            namespace: namespace.name.clone(),
+            error,
+        })?;
+        let defaults = Defaults::of(namespace)?.map_err(|error| error.to_string());
+        Ok(Self { listed, defaults })
+    }
+
+    fn defaults(&self) -> Result<&Defaults, &str> {
+        self.defaults.as_ref().map_err(String::as_str)
+    }
+
+    fn remark(&self) -> Option<String> {
+        let error = self.defaults.as_ref().err()?;
+        Some(format!("the namespace's own values are not known: {error}"))
+    }
+
+    fn inodes(&self) -> impl Iterator<Item = u64> {
+        self.listed.iter().filter_map(|socket| socket.inode)
+    }
+
+    /// The sockets with their owners, and their options as far as the kernel has told them.
+    fn sockets(
+        &self,
+        owners: &Owners,
+        known: Option<&HashMap<u64, Options>>,
+        method: Method,
+    ) -> Vec<Socket> {
+        let sockets = self.listed.iter().map(|listed| {
+            let holders = listed.inode.map_or(&[][..], |inode| owners.of(inode));
+            let ask = || self.by_getsockopt(listed, holders, owners.denied);
+            let options = match known {
+                Some(known) => match known.get(&listed.cookie) {
+                    Some(options) if options.is_complete() || method == Method::Kernel => {
+                        Ok(options.clone())
+                    }
+                    // This kernel may describe some fields and not others.
+                    Some(options) => Ok(ask().map_or(options.clone(), |more| options.or(more))),
+                    None => Err(without_options(listed).unwrap_or(GONE).to_owned()),
+                },
+                None => ask(),
+            };
+            Socket {
+                local: listed.local,
+                peer: listed.peer,
+                state: listed.state,
+                cookie: Some(listed.cookie),
+                inode: listed.inode,
+                owner: holders.first().map(|holder| holder.process.clone()),
+                queues: listed.queues,
+                timer: listed.timer,
+                options: options.unwrap_or_else(|reason| Options::not_read(&reason)),
+            }
+        });
+        let mut sockets: Vec<Socket> = sockets.collect();
+        sockets.sort_by_key(|socket| (socket.state != State::Listen, socket.local, socket.peer));
+        sockets
+    }
+
+    /// From the first process that holds the socket and lets itself be asked.
+    fn by_getsockopt(
+        &self,
+        listed: &Listed,
+        holders: &[Holder],
+        denied: usize,
+    ) -> Result<Options, String> {
+        if let Some(reason) = without_options(listed) {
+            return Err(reason.to_owned());
+        }
+        let mut refused = None;
+        for holder in holders {
+            match getsockopt::options(holder, listed.cookie, self.defaults.as_ref().ok()) {
+                Ok(options) => return Ok(options),
+                Err(reason) => refused = refused.or(Some(reason)),
+            }
+        }
+        Err(refused.unwrap_or_else(|| unheld(listed, denied).to_owned()))
     }
 }
 
@@ -134,41 +236,20 @@ fn without_options(listed: &Listed) -> Option<&'static str> {
     }
 }
 
-/// From the first process that holds it and lets itself be asked.
-fn by_getsockopt(
-    listed: &Listed,
-    owners: &Owners,
-    defaults: Option<&Defaults>,
-) -> Result<Options, String> {
-    let Some(inode) = listed.inode else {
-        return Err(unheld(listed.state).to_owned());
-    };
-    let mut refused = None;
-    for holder in owners.of(inode) {
-        match getsockopt::options(holder, listed.cookie, defaults) {
-            Ok(options) => return Ok(options),
-            Err(reason) => refused = refused.or(Some(reason)),
-        }
-    }
-    Err(refused.unwrap_or_else(|| unseen(owners.denied).to_owned()))
-}
-
-/// Why no process holds a socket: it leaves the listener's queue with an inode and loses it when the
-/// last process closes it, which sends a FIN.
-fn unheld(state: State) -> &'static str {
-    match state {
-        State::Established | State::CloseWait => {
+/// Why no process is known to hold a socket. It leaves the listener's queue with an inode, and loses
+/// it when the last process closes it, which sends a FIN.
+fn unheld(listed: &Listed, denied: usize) -> &'static str {
+    match (listed.inode, listed.state) {
+        (None, State::Established | State::CloseWait) => {
             "no process has accepted it yet, and getsockopt needs one that holds it"
         }
-        _ => "no process holds it any more, and getsockopt needs one that does",
-    }
-}
-
-fn unseen(denied: usize) -> &'static str {
-    if denied > 0 {
-        "the process that holds it may not be looked into; needs CAP_SYS_PTRACE: run as root"
-    } else {
-        "no process that can be seen from here holds it; is it one of another pid namespace, or the \
-         kernel's own?"
+        (None, _) => "no process holds it any more, and getsockopt needs one that does",
+        (Some(_), _) if denied > 0 => {
+            "no process that may be looked into holds it; needs CAP_SYS_PTRACE: run as root"
+        }
+        (Some(_), _) => {
+            "no process that can be seen from here holds it; is it one of another pid namespace, or \
+             the kernel's own?"
+        }
     }
 }

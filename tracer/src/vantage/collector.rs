@@ -248,6 +248,18 @@ impl<O: Observer> Collector<O> {
         &mut self.vantages[place]
     }
 
+    /// The flows as far as they are known.
+    pub fn table_mut(&mut self) -> &mut FlowTable<O> {
+        &mut self.table
+    }
+
+    /// What the vantages known so far are called; later ones leave these names alone where all
+    /// interfaces were watched.
+    #[must_use]
+    pub fn names(&self, naming: &Naming<'_>) -> Vec<String> {
+        naming.names(&self.interfaces)
+    }
+
     /// Nothing more comes: what came of it, and the observer.
     #[must_use]
     pub fn finish(mut self, naming: &Naming<'_>) -> (Gathered, O) {

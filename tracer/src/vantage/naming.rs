@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::live;
 use crate::source::Interface;
 
 /// What to call what a source shows.
@@ -74,10 +75,7 @@ impl Naming<'_> {
 /// `eth0`; in a namespace that has a name, `gw:eth0`.
 pub(crate) fn own_name(interface: &Interface) -> String {
     let name = interface.name.as_deref().unwrap_or("?");
-    match interface.namespace.as_deref() {
-        None | Some("") => name.to_owned(),
-        Some(namespace) => format!("{namespace}:{name}"),
-    }
+    live::vantage(interface.namespace.as_deref().unwrap_or_default(), name)
 }
 
 #[cfg(test)]

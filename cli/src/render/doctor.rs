@@ -1,0 +1,61 @@
+//! What works on this machine, a line for each thing.
+
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+use tracer::doctor::{Check, Diagnosis, Verdict};
+
+use super::harmless;
+
+const HEADING: Style = Style::new().bold();
+
+/// One line for each thing looked at, then what it comes to.
+pub(crate) fn doctor(diagnosis: &Diagnosis) -> anyhow::Result<()> {
+    let mut out = anstream::stdout().lock();
+    let names = diagnosis
+        .checks
+        .iter()
+        .map(|check| check.name.chars().count());
+    let width = names.max().unwrap_or_default();
+    for Check {
+        name,
+        verdict,
+        found,
+        advice,
+    } in &diagnosis.checks
+    {
+        let style = style(*verdict);
+        let mut told = found.clone();
+        if let Some(advice) = advice {
+            told = format!("{told}; {advice}");
+        }
+        writeln!(
+            out,
+            "{style}{verdict:7}{style:#}  {name:width$}  {}",
+            harmless(&told)
+        )?;
+    }
+    writeln!(
+        out,
+        "\n{HEADING}hopscope watch{HEADING:#}  {}",
+        summary(diagnosis)
+    )?;
+    Ok(())
+}
+
+fn style(verdict: Verdict) -> Style {
+    match verdict {
+        Verdict::Works => AnsiColor::Green.on_default(),
+        Verdict::Partly | Verdict::Unknown => AnsiColor::Yellow.on_default(),
+        Verdict::Missing => AnsiColor::Red.on_default(),
+    }
+}
+
+fn summary(diagnosis: &Diagnosis) -> &'static str {
+    match (diagnosis.probe, diagnosis.pcap) {
+        (true, true) => "works with eBPF, and with libpcap",
+        (true, false) => "works with eBPF, not with libpcap",
+        (false, true) => "works with libpcap, not with eBPF: segments are told, sockets are not",
+        (false, false) => "cannot work here: see what is missing above",
+    }
+}

@@ -1,0 +1,182 @@
+//! A `hopscope watch` under way.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::binary::{Told, hopscope};
+use crate::craft::Scratch;
+use crate::lab::wait;
+
+/// Far longer than anything here takes, also where the machine is busy.
+const FOREVER: Duration = Duration::from_secs(30);
+
+/// The process, and what it says. Dropped, it ends.
+pub struct Watching {
+    child: Child,
+    folder: Scratch,
+}
+
+impl Watching {
+    /// Starts `hopscope watch` and waits until it says that it watches.
+    ///
+    /// # Errors
+    /// When it ends before, with its own words.
+    pub fn start(arguments: &[&str]) -> Result<Self> {
+        let mut watching = Self::spawn(arguments, |file| Ok(file.into()))?;
+        watching.until("it watches", |_, err| {
+            err.lines().any(|line| line.starts_with("watching "))
+        })?;
+        Ok(watching)
+    }
+
+    /// Starts it with another standard output than a file.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(arguments: &[&str], stdout: impl FnOnce(File) -> Result<Stdio>) -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = Scratch::new(&format!("watching-{count}"))?;
+        let file = |name: &str| {
+            let path = folder.path().join(name);
+            File::create(&path).with_context(|| format!("creating {}", path.display()))
+        };
+        let child = hopscope([&["watch"], arguments].concat())
+            .stdin(Stdio::null())
+            .stdout(stdout(file("out")?)?)
+            .stderr(file("err")?)
+            .spawn()
+            .context("starting hopscope watch")?;
+        Ok(Self { child, folder })
+    }
+
+    /// The process, for what its standard output is connected to.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// A place for files that goes away with it.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn said(&self, name: &str) -> String {
+        fs::read_to_string(self.file(name)).unwrap_or_default()
+    }
+
+    /// Waits for what standard output and standard error say.
+    ///
+    /// # Errors
+    /// When they do not in time, or the process ends first.
+    pub fn until(&mut self, what: &str, mut ready: impl FnMut(&str, &str) -> bool) -> Result<()> {
+        wait::until(what, FOREVER, || {
+            if ready(&self.said("out"), &self.said("err")) {
+                return Ok(Some(()));
+            }
+            match self.child.try_wait()? {
+                None => Ok(None),
+                // It may have said it just before.
+                Some(_) if ready(&self.said("out"), &self.said("err")) => Ok(Some(())),
+                Some(status) => {
+                    bail!("waiting for {what}: ended ({status}): {}", self.said("err"))
+                }
+            }
+        })
+    }
+
+    /// Whether it says so within half a second.
+    ///
+    /// # Errors
+    /// When the process ends.
+    pub fn soon(&mut self, ready: impl Fn(&str) -> bool) -> Result<bool> {
+        let tried = wait::until("a line", Duration::from_millis(500), || {
+            Ok(ready(&self.said("out")).then_some(()))
+        });
+        match self.child.try_wait()? {
+            None => Ok(tried.is_ok()),
+            Some(status) => bail!("ended ({status}): {}", self.said("err")),
+        }
+    }
+
+    /// What it has said so far.
+    #[must_use]
+    pub fn out(&self) -> String {
+        self.said("out")
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // It may have ended meanwhile.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn status(&mut self) -> Result<ExitStatus> {
+        wait::until("hopscope watch to end", FOREVER, || {
+            Ok(self.child.try_wait()?)
+        })
+    }
+
+    /// How it ended, if it does within that time.
+    ///
+    /// # Errors
+    /// When the system cannot say.
+    pub fn ends_within(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
+        // What is waited for may well not come.
+        let _ = wait::until("its end", limit, || Ok(self.child.try_wait()?));
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Waits for its end: what it said.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn end(mut self) -> Result<Told> {
+        let code = self.status()?.code();
+        Ok(Told {
+            code,
+            out: self.said("out"),
+            err: self.said("err"),
+        })
+    }
+
+    /// Ends it as Ctrl-C does: what it said.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn interrupt(self) -> Result<Told> {
+        self.signal(Signal::INT);
+        self.end()
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        // It has ended already where all went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The objects of ndjson.
+///
+/// # Errors
+/// Where a line is none.
+pub fn objects(ndjson: &str) -> Result<Vec<Value>> {
+    let object =
+        |line: &str| serde_json::from_str(line).with_context(|| format!("this is no JSON: {line}"));
+    ndjson.lines().map(object).collect()
+}

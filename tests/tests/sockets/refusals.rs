@@ -1,0 +1,166 @@
+//! What cannot be done: one line says what, why, and what to do; exit code 2.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use hopscope_tests::binary::Told;
+use serde_json::Value;
+
+use super::stage::{Stage, for_everybody, open_folder, report, run, skipped, sockets};
+
+fn refused(told: &Told, says: &[&str]) {
+    assert_eq!(told.code, Some(2), "{}", told.err);
+    assert_eq!(told.out, "");
+    assert_eq!(told.err.lines().count(), 1, "{}", told.err);
+    assert!(told.err.starts_with("hopscope: "), "{}", told.err);
+    for part in says {
+        assert!(told.err.contains(part), "{part:?} is not in: {}", told.err);
+    }
+}
+
+#[test]
+fn what_does_not_exist() -> Result<()> {
+    let mut ended = Command::new("true").spawn()?;
+    let pid = ended.id().to_string();
+    ended.wait()?;
+    let cases: [(&[&str], &[&str]); 7] = [
+        (
+            &["--pid", &pid],
+            &["--pid", &pid, "no such process", "ps -e"],
+        ),
+        (
+            &["--netns", "no-such-namespace"],
+            &[
+                "--netns no-such-namespace",
+                "no network namespace of that name",
+            ],
+        ),
+        (
+            &["--netns", "/no/such/file"],
+            &["/no/such/file", "No such file"],
+        ),
+        (
+            &["--netns", "/dev/null"],
+            &["/dev/null is no network namespace", "ip netns list"],
+        ),
+        (
+            &["--netns", "/proc/self/ns/uts"],
+            &["cannot enter", "another kind"],
+        ),
+        (
+            &["--comm", "no-such-name"],
+            &["--comm no-such-name", "no process is called that", "ps -eo"],
+        ),
+        (
+            &["--container", "0badc0ffee0badc0ffee"],
+            &["--container 0badc0ffee0badc0ffee", "crictl ps"],
+        ),
+    ];
+    for (arguments, says) in cases {
+        refused(&run(arguments)?, says);
+    }
+    Ok(())
+}
+
+#[test]
+fn names_that_exist_are_listed() -> Result<()> {
+    if skipped() {
+        return Ok(());
+    }
+    let stage = Stage::new("listed", &["z"])?;
+    let told = run(&["--netns", "no-such-namespace"])?;
+    refused(&told, &["there are: "]);
+    let names = fs::read_dir("/run/netns")?.count();
+    if names <= 10 {
+        refused(&told, &[stage.ns("z")?]);
+    }
+    Ok(())
+}
+
+#[test]
+fn usage() -> Result<()> {
+    for (arguments, says) in [
+        (["--port", "0"], "0 is not in 1..=65535"),
+        (["--port", "65536"], "65536 is not in 1..=65535"),
+        (["--pid", "0"], "0 is not in 1..=4294967295"),
+        (["--pid", "envoy"], "invalid digit"),
+        (["--comm", ""], "a value is required"),
+        (["--container", ""], "a value is required"),
+        (["--netns", ""], "a value is required"),
+        (["--method", "magic"], "getsockopt"),
+    ] {
+        let told = run(&arguments)?;
+        assert_eq!(
+            (told.code, told.out.as_str()),
+            (Some(2), ""),
+            "{arguments:?}"
+        );
+        assert!(told.err.contains(says), "{arguments:?}: {}", told.err);
+    }
+    Ok(())
+}
+
+/// Runs a command as a user who owns nothing, in a namespace of the stage.
+fn unprivileged(ns: &str, program: &Path, arguments: &[&str]) -> Result<Told> {
+    let output = Command::new("ip")
+        .args(["netns", "exec", ns, "setpriv"])
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(program)
+        .arg("sockets")
+        .args(arguments)
+        .output()?;
+    Ok(output.into())
+}
+
+#[test]
+fn without_privilege() -> Result<()> {
+    if skipped() {
+        return Ok(());
+    }
+    let mut stage = Stage::new("unprivileged", &["z", "y"])?;
+    let told = stage.every_kind("z")?;
+    let pid = stage.last_pid().context("the peer runs")?.to_string();
+    let (z, y) = (stage.ns("z")?, stage.ns("y")?);
+    let folder = open_folder("sockets-everybody")?;
+    let program = for_everybody(&folder)?;
+    let run = |arguments: &[&str]| unprivileged(z, &program, arguments);
+    refused(
+        &run(&["--netns", y])?,
+        &["cannot enter", y, "CAP_SYS_ADMIN", "root"],
+    );
+    refused(
+        &run(&["--pid", &pid])?,
+        &["Permission denied", "CAP_SYS_PTRACE", "root"],
+    );
+    refused(
+        &run(&["--method=kernel"])?,
+        &["iter/tcp", "CAP_BPF", "root"],
+    );
+    // Its own namespace may be looked at; what that leaves unknown is said.
+    let here = run(&["--format=json"])?;
+    ensure!(here.code == Some(0) && here.err.is_empty(), "{}", here.err);
+    let here: Value = serde_json::from_str(&here.out)?;
+    let complete = report(&["--netns", z])?;
+    assert_eq!(sockets(&here).len(), sockets(&complete).len());
+    let remark = here["vantages"][0]["remarks"][0]
+        .as_str()
+        .context("a remark")?;
+    assert!(remark.starts_with("options were read by getsockopt: ") && remark.contains("CAP_BPF"));
+    let held = told.iter().filter(|told| told["held"] == true).count();
+    let reason = |socket: &&Value| {
+        let reason = socket["options_not_read"]["so_keepalive"].as_str();
+        reason.is_some_and(|reason| reason.contains("CAP_SYS_PTRACE"))
+    };
+    assert_eq!(sockets(&here).iter().filter(reason).count(), held);
+    let table = run(&[])?;
+    for note in [
+        "note  ? ",
+        "CAP_SYS_PTRACE",
+        "note  options were read by getsockopt: ",
+    ] {
+        assert!(table.out.contains(note), "{note}: {}", table.out);
+    }
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! The kernel: its version, and what it lets programs see of it.
+
+use std::fs;
+use std::io;
+
+use super::{Check, Verdict};
+
+/// Ring buffers, which the probe writes its records to, came with this version.
+const PROBE: (u32, u32) = (5, 8);
+/// Memory of BPF is charged to cgroups from this version on (commit 3ac1f01b43b6), no more to a
+/// limit of its own.
+const CGROUPS: (u32, u32) = (5, 11);
+/// What the probe takes at most, with the maps of one namespace.
+const PROBE_MEMORY: u64 = 64 << 20;
+
+fn release() -> Option<String> {
+    let text = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// `6.18.5-cloud` is (6, 18).
+fn parsed(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+pub(super) fn version() -> Check {
+    const NAME: &str = "kernel";
+    let Some(release) = release() else {
+        let advice = "mount /proc";
+        return Check::not(Verdict::Unknown, NAME, "/proc is not there", advice);
+    };
+    let Some(version) = parsed(&release) else {
+        let advice = "the trials below tell more than a version does";
+        return Check::not(Verdict::Unknown, NAME, format!("Linux {release}"), advice);
+    };
+    if version < PROBE {
+        let advice = "the eBPF probe needs Linux 5.8: libpcap watches instead, without sockets' \
+                      options, reasons of resets and who closed";
+        return Check::not(Verdict::Partly, NAME, format!("Linux {release}"), advice);
+    }
+    let lacks: Vec<&str> = [
+        ((6, 6), "TCX (6.6): clsact stands in"),
+        ((6, 10), "reasons of resets (6.10)"),
+    ]
+    .into_iter()
+    .filter(|(since, _)| version < *since)
+    .map(|(_, what)| what)
+    .collect();
+    if lacks.is_empty() {
+        return Check::works(NAME, format!("Linux {release}"));
+    }
+    let advice = format!("too old for {}", lacks.join(", "));
+    Check::not(Verdict::Partly, NAME, format!("Linux {release}"), advice)
+}
+
+/// man 7 kernel_lockdown.
+pub(super) fn lockdown() -> Check {
+    const NAME: &str = "lockdown";
+    match fs::read_to_string("/sys/kernel/security/lockdown") {
+        Ok(modes) => {
+            let mode = modes
+                .split_whitespace()
+                .find_map(|mode| mode.strip_prefix('[')?.strip_suffix(']'));
+            match mode.unwrap_or_else(|| modes.trim()) {
+                "confidentiality" => Check::not(
+                    Verdict::Partly,
+                    NAME,
+                    "confidentiality",
+                    "programs may not read kernel memory: the probe tells segments, not sockets; \
+                     boot with lockdown=integrity for both",
+                ),
+                mode => Check::works(NAME, mode),
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Check::not(
+            Verdict::Unknown,
+            NAME,
+            "not told: securityfs is not mounted, or the kernel has no lockdown",
+            "mount -t securityfs securityfs /sys/kernel/security shows it; the trials below tell \
+             what it forbids",
+        ),
+        Err(error) => Check::not(
+            Verdict::Unknown,
+            NAME,
+            format!("not told: {error}"),
+            "run as root to see it; the trials below tell what it forbids",
+        ),
+    }
+}
+
+pub(super) fn btf() -> Check {
+    const NAME: &str = "BTF";
+    match aya::Btf::from_sys_fs() {
+        Ok(_) => Check::works(NAME, "/sys/kernel/btf/vmlinux describes the kernel's types"),
+        Err(error) => Check::not(
+            Verdict::Missing,
+            NAME,
+            format!("/sys/kernel/btf/vmlinux: {error}"),
+            "the probe cannot tell sockets' options, owners and reasons of resets; a kernel built \
+             with CONFIG_DEBUG_INFO_BTF can",
+        ),
+    }
+}
+
+/// What limits the memory of programs and maps.
+pub(super) fn bpf_memory() -> Check {
+    const NAME: &str = "BPF memory";
+    let by_cgroup = release()
+        .and_then(|release| parsed(&release))
+        .is_some_and(|version| version >= CGROUPS);
+    let (limit, whose, remedy) = if by_cgroup {
+        (memory_max(), "the memory cgroup", "raise its memory.max")
+    } else {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock);
+        (limit.current, "RLIMIT_MEMLOCK", "ulimit -l unlimited")
+    };
+    match limit {
+        None => Check::works(NAME, format!("not limited by {whose}")),
+        Some(bytes) if bytes >= PROBE_MEMORY => {
+            Check::works(NAME, format!("{} MiB by {whose}", bytes >> 20))
+        }
+        Some(bytes) => Check::not(
+            Verdict::Partly,
+            NAME,
+            format!("{} KiB by {whose}", bytes >> 10),
+            format!("the probe may need {} MiB: {remedy}", PROBE_MEMORY >> 20),
+        ),
+    }
+}
+
+/// The lowest limit on the way from this process's cgroup to the root (cgroup v2); `None` where
+/// there is none that can be seen.
+fn memory_max() -> Option<u64> {
+    let cgroups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = cgroups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let mut limit: Option<u64> = None;
+    for path in std::path::Path::new(path).ancestors() {
+        let path = path.strip_prefix("/").unwrap_or(path);
+        let file = std::path::Path::new("/sys/fs/cgroup")
+            .join(path)
+            .join("memory.max");
+        let here = fs::read_to_string(file)
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
+        limit = match (limit, here) {
+            (Some(limit), Some(here)) => Some(limit.min(here)),
+            (limit, here) => limit.or(here),
+        };
+    }
+    limit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_of_distributions_are_read() {
+        assert_eq!(parsed("6.18.5"), Some((6, 18)));
+        assert_eq!(parsed("5.10.0-28-amd64"), Some((5, 10)));
+        assert_eq!(parsed("6.1-rc3"), Some((6, 1)));
+        assert_eq!(parsed("4.18.0-553.el8_10.x86_64"), Some((4, 18)));
+        assert_eq!(parsed("unknown"), None);
+    }
+}
