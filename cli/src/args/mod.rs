@@ -92,7 +92,8 @@ pub(crate) enum Format {
     Table,
     /// One document: schema hopscope.report.v1.
     Json,
-    /// One object a line: vantages, then flows and sockets, each with its "type".
+    /// One object a line: vantages, flows, sockets, and what the kernel told of no flow, each with
+    /// its "type".
     Ndjson,
 }
 

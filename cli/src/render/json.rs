@@ -17,7 +17,10 @@ pub(crate) fn json(report: &Report) -> anyhow::Result<()> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line<'a> {
-    Report { schema: &'static str },
+    Report {
+        schema: &'static str,
+        sockets_left_out: u64,
+    },
     Vantage(&'a VantageReport),
     Flow(&'a FlowReport),
     Socket(&'a SocketReport),
@@ -29,6 +32,7 @@ pub(crate) fn ndjson(report: &Report) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     let lines = std::iter::once(Line::Report {
         schema: report.schema,
+        sockets_left_out: report.sockets_left_out,
     })
     .chain(report.vantages.iter().map(Line::Vantage))
     .chain(report.flows.iter().map(Line::Flow))

@@ -2,6 +2,7 @@
 
 mod damage;
 mod kernel;
+mod live;
 mod random;
 mod same;
 mod seeds;

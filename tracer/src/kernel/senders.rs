@@ -12,6 +12,9 @@ use crate::time::Time;
 /// are joined by their endpoints alone. Takes at most 60 MiB.
 const KEPT: usize = 1 << 18;
 
+/// Senders that are kept of a way: a client that binds its port uses the same one again and again.
+const SENDERS: usize = 32;
+
 /// The senders of segments, by their way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Senders {
@@ -56,11 +59,16 @@ impl Senders {
                 sender.first = sender.first.min(segment.at);
                 sender.last = sender.last.max(segment.at);
             }
-            _ => senders.push(Sender {
-                cookie,
-                first: segment.at,
-                last: segment.at,
-            }),
+            _ => {
+                if senders.len() == SENDERS {
+                    senders.remove(0);
+                }
+                senders.push(Sender {
+                    cookie,
+                    first: segment.at,
+                    last: segment.at,
+                });
+            }
         }
     }
 

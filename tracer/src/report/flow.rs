@@ -74,8 +74,9 @@ pub struct FlowReport {
     pub longest_payload_gap_s: f64,
     /// Round trip between client and server, from the handshake; null where it was not seen.
     pub handshake_rtt_s: Option<f64>,
-    /// Cookies of the sockets at both ends, as in `sockets`; null where the kernel told of none: in
-    /// captures, and for an end in another namespace.
+    /// Cookies of the sockets at both ends, which the report's `sockets` tells more of where they were
+    /// looked at; null where the kernel told of none: in captures, and for an end in a namespace that
+    /// was not watched.
     pub sockets: Sides<Option<u64>>,
     /// What befell those sockets, by time.
     pub kernel: Vec<KernelReport>,

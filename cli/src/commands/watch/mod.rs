@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use tracer::flow::FlowTable;
 use tracer::live::{Item, Remark, Session, Settings};
 use tracer::recording::{Recorder, RecordingError};
@@ -174,6 +174,9 @@ fn on_signals() -> io::Result<Arc<AtomicBool>> {
         signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
+    // A recording that reaches a limit on the size of files (ulimit -f) is an error like a full disk,
+    // as long as this signal does not end the process.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     Ok(stop)
 }
 
