@@ -1,12 +1,13 @@
 //! What becomes of sockets, from the kernel's tracepoints.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aya::maps::{HashMap as BpfMap, MapData, PerCpuArray, RingBuf};
 use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf};
 use hopscope_ebpf::{Counts, NAMESPACES, OptionFields, SocketRecord, moment};
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::btf::Types;
 use super::clock::Clock;
@@ -16,9 +17,12 @@ use super::{Owners, fields};
 use crate::live::Item;
 use crate::netns::Namespace;
 use crate::note::{Moment, Note, SocketId, What};
-use crate::socket::{Defaults, Process, Reader, Socket, State};
+use crate::socket::{Defaults, Options, Process, Reader, Socket, State};
 
 const RING: u32 = 8 << 20;
+
+/// Different options remembered of a namespace.
+const KNOWN: usize = 1024;
 
 /// Owners remembered of sockets that are being connected.
 const OWNERS: usize = 65_536;
@@ -56,8 +60,10 @@ pub(super) struct Tracing {
 
 /// A namespace, as notes name it.
 struct Watched {
-    name: String,
+    name: Arc<str>,
     defaults: Result<Defaults, String>,
+    /// Options by what the kernel holds: of most sockets they are the same.
+    known: HashMap<Vec<u8>, Arc<Options>>,
 }
 
 impl Tracing {
@@ -143,14 +149,15 @@ impl Tracing {
             let Some(record) = record::read_socket(&bytes) else {
                 continue;
             };
-            let Some(watched) = self.namespaces.get(&record.namespace) else {
+            let Some(watched) = self.namespaces.get_mut(&record.namespace) else {
                 continue;
             };
             let at = clock.at(record.at);
+            let namespace = Arc::clone(&watched.name);
             let mut tell = |what| {
                 sink(Item::Note(&Note {
                     at,
-                    namespace: watched.name.clone(),
+                    namespace: Arc::clone(&namespace),
                     what,
                 }));
             };
@@ -227,9 +234,24 @@ impl Watched {
             Err(error) => Err(error.to_string()),
         };
         Self {
-            name: namespace.name.clone(),
+            name: namespace.name.as_str().into(),
             defaults,
+            known: HashMap::new(),
         }
+    }
+
+    fn options(&mut self, reader: &Reader, raw: &OptionFields) -> Arc<Options> {
+        if let Some(known) = self.known.get(raw.as_bytes()) {
+            return Arc::clone(known);
+        }
+        let defaults = self.defaults.as_ref().map_err(String::as_str);
+        let options = Arc::new(reader.options(raw, defaults));
+        if self.known.len() >= KNOWN {
+            self.known.clear();
+        }
+        self.known
+            .insert(raw.as_bytes().to_vec(), Arc::clone(&options));
+        options
     }
 }
 
@@ -279,7 +301,7 @@ fn id(record: &SocketRecord) -> SocketId {
 
 fn socket(
     reader: &Reader,
-    watched: &Watched,
+    watched: &mut Watched,
     record: &SocketRecord,
     owner: Option<Process>,
 ) -> Socket {
@@ -288,8 +310,6 @@ fn socket(
         local,
         peer,
     } = id(record);
-    let defaults = watched.defaults.as_ref().map_err(String::as_str);
-    let raw: &OptionFields = &record.options;
     Socket {
         local,
         peer: Some(peer),
@@ -299,6 +319,6 @@ fn socket(
         owner,
         queues: None,
         timer: None,
-        options: reader.options(raw, defaults),
+        options: watched.options(reader, &record.options),
     }
 }
