@@ -13,7 +13,7 @@ use super::btf::Types;
 use super::clock::Clock;
 use super::object::{self, Room, chain};
 use super::record;
-use super::{Owners, fields};
+use super::{Owners, Trial, fields};
 use crate::live::Item;
 use crate::netns::Namespace;
 use crate::note::{Moment, Note, SocketId, What};
@@ -56,6 +56,7 @@ pub(super) struct Tracing {
     reasons: HashMap<i64, String>,
     reader: Reader,
     connecting: Owners,
+    trials: Vec<Trial>,
 }
 
 /// A namespace, as notes name it.
@@ -114,22 +115,32 @@ impl Tracing {
         let all = PROGRAMS
             .into_iter()
             .chain([(reset, "tcp_send_reset", "resets sent")]);
-        let mut attached = 0;
-        let mut refused = Vec::new();
-        for (program, tracepoint, missing) in all {
-            let first = attach(&mut ebpf, program, tracepoint, &btf);
-            let slower = SLOWER.iter().find(|(fast, _)| *fast == program);
-            let attempt = match (first, slower) {
-                (Err(_), Some((_, slower))) => attach(&mut ebpf, slower, tracepoint, &btf),
-                (first, _) => first,
-            };
-            match attempt {
-                Ok(()) => attached += 1,
-                Err(why) => refused.push(format!("not told: {missing} ({tracepoint}: {why})")),
-            }
-        }
-        if attached == 0 {
-            return Err(refused.join("; "));
+        let trials: Vec<Trial> = all
+            .map(|(program, tracepoint, purpose)| {
+                let first = attach(&mut ebpf, program, tracepoint, &btf);
+                let slower = SLOWER.iter().find(|(fast, _)| *fast == program);
+                let outcome = match (first, slower) {
+                    (Err(_), Some((_, slower))) => {
+                        attach(&mut ebpf, slower, tracepoint, &btf).map(|()| "attached, copying")
+                    }
+                    (first, _) => first.map(|()| "attached"),
+                };
+                Trial {
+                    part: format!("tp_btf {tracepoint}"),
+                    purpose,
+                    outcome,
+                }
+            })
+            .collect();
+        let refused = trials.iter().filter_map(|trial| {
+            let why = trial.outcome.as_ref().err()?;
+            Some(format!(
+                "not told: {} ({}: {why})",
+                trial.purpose, trial.part
+            ))
+        });
+        if trials.iter().all(|trial| trial.outcome.is_err()) {
+            return Err(refused.collect::<Vec<_>>().join("; "));
         }
         remarks.extend(refused);
         Ok(Self {
@@ -139,6 +150,7 @@ impl Tracing {
             reasons,
             reader,
             connecting: Owners::new(),
+            trials,
             _ebpf: ebpf,
         })
     }
@@ -207,6 +219,11 @@ impl Tracing {
                 _ => {}
             }
         }
+    }
+
+    /// What was tried.
+    pub(super) fn trials(&self) -> &[Trial] {
+        &self.trials
     }
 
     /// Records that found no room.
