@@ -91,13 +91,12 @@ impl<O: Observer> FlowTable<O> {
     /// Lets go of flows that are over at `now`, where there are more than `keep` of them: the least
     /// telling first, the oldest first among these. `gone` sees each for the last time.
     ///
-    /// Looks only when as many flows have begun since the last time as make it worth while: between
-    /// two looks there are half as many again.
+    /// Looks only when as many flows have begun since the last time as make it worth while.
     pub fn retire(&mut self, keep: usize, now: Time, mut gone: impl FnMut(&Flow)) {
         if self.flows.len() < self.look_at.max(keep) {
             return;
         }
-        self.look_at = self.flows.len() + keep / 2 + 1;
+        self.look_later(keep);
         let mut over: Vec<(u32, u32)> = (0..)
             .zip(&self.flows)
             .filter(|(_, flow)| flow.is_over(now))
@@ -113,7 +112,13 @@ impl<O: Observer> FlowTable<O> {
             is_gone[*place as usize] = true;
         }
         self.let_go(&is_gone, &mut gone);
-        self.look_at = self.flows.len() + keep / 2 + 1;
+        self.look_later(keep);
+    }
+
+    /// Looks at all flows: so not before there are a quarter more of them.
+    fn look_later(&mut self, keep: usize) {
+        let count = self.flows.len();
+        self.look_at = count.saturating_add((keep / 2).max(count / 4) + 1);
     }
 
     fn let_go(&mut self, is_gone: &[bool], gone: &mut impl FnMut(&Flow)) {
