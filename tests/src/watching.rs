@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::binary::{Told, hopscope};
+use crate::binary::{Told, hopscope, path};
 use crate::craft::Scratch;
 use crate::lab::wait;
 
@@ -29,26 +29,56 @@ impl Watching {
     /// # Errors
     /// When it ends before, with its own words.
     pub fn start(arguments: &[&str]) -> Result<Self> {
-        let mut watching = Self::spawn(arguments, |file| Ok(file.into()))?;
+        Self::start_by(&[], arguments)
+    }
+
+    /// The same, started by another program (`setpriv ...`).
+    ///
+    /// # Errors
+    /// When it ends before, with its own words.
+    pub fn start_by(by: &[&str], arguments: &[&str]) -> Result<Self> {
+        let mut watching = Self::spawn(by, arguments, |file| Ok(file.into()))?;
         watching.until("it watches", |_, err| {
             err.lines().any(|line| line.starts_with("watching "))
         })?;
         Ok(watching)
     }
 
-    /// Starts it with another standard output than a file.
+    /// Starts it and reads what it prints from a pipe, and waits until it watches.
     ///
     /// # Errors
-    /// When it cannot be started.
-    pub fn spawn(arguments: &[&str], stdout: impl FnOnce(File) -> Result<Stdio>) -> Result<Self> {
+    /// When it ends before, with its own words.
+    pub fn piped(arguments: &[&str]) -> Result<Self> {
+        let mut watching = Self::spawn(&[], arguments, |_| Ok(Stdio::piped()))?;
+        watching.until("it watches", |_, err| {
+            err.lines().any(|line| line.starts_with("watching "))
+        })?;
+        Ok(watching)
+    }
+
+    fn spawn(
+        by: &[&str],
+        arguments: &[&str],
+        stdout: impl FnOnce(File) -> Result<Stdio>,
+    ) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = Scratch::new(&format!("watching-{count}"))?;
         let file = |name: &str| {
-            let path = folder.path().join(name);
-            File::create(&path).with_context(|| format!("creating {}", path.display()))
+            let file = folder.path().join(name);
+            File::create(&file).with_context(|| format!("creating {}", file.display()))
         };
-        let child = hopscope([&["watch"], arguments].concat())
+        let mut command = match by {
+            [] => hopscope([""; 0]),
+            [program, rest @ ..] => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(path());
+                command
+            }
+        };
+        let child = command
+            .arg("watch")
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(stdout(file("out")?)?)
             .stderr(file("err")?)
@@ -57,7 +87,7 @@ impl Watching {
         Ok(Self { child, folder })
     }
 
-    /// The process, for what its standard output is connected to.
+    /// The process, for its standard output where that is a pipe.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
     }

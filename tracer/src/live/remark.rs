@@ -46,6 +46,22 @@ pub enum Remark {
     },
 }
 
+impl Remark {
+    /// The vantage that it is about, where it is about one that segments were seen at.
+    #[must_use]
+    pub fn vantage(&self) -> Option<&str> {
+        match self {
+            Self::NotWatched { vantage, .. }
+            | Self::InterfaceGone { vantage }
+            | Self::Renamed { vantage, .. } => Some(vantage),
+            Self::NamespaceGone { .. }
+            | Self::Lacking(_)
+            | Self::NothingUp { .. }
+            | Self::NoChanges { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -61,11 +61,19 @@ pub enum SessionError {
     Wait(io::Error),
 }
 
+/// Why a backend is the one that watches.
+enum Why {
+    Asked,
+    Best,
+    /// The probe cannot.
+    Instead(String),
+}
+
 /// What is watched, and through what.
 pub struct Session {
     places: Vec<Place>,
     backend: Backend,
-    why: String,
+    why: Why,
     remarks: Vec<Remark>,
     /// What broke since the last look: what became of an interface is told later than that.
     broken: Vec<Broken>,
@@ -100,22 +108,15 @@ impl Session {
         let mut remarks = Vec::new();
         let probed = probed.map(|probed| attach(probed?, &places, &mut remarks));
         let (backend, why) = match probed {
-            Some(Ok(backend)) if wanted == Wanted::Auto => {
-                (backend, "the best that works".to_owned())
-            }
+            Some(Ok(backend)) if wanted == Wanted::Auto => (backend, Why::Best),
+            Some(Ok(backend)) => (backend, Why::Asked),
             Some(Err(error)) if wanted == Wanted::Ebpf => return Err(error),
-            Some(Err(error)) => {
+            failed => {
                 remarks.clear();
                 let captures = Backend::Pcap(Box::new(Captures::new(settings)));
-                (attach(captures, &places, &mut remarks)?, error.to_string())
-            }
-            Some(Ok(backend)) => (backend, "as asked".to_owned()),
-            None => {
-                let captures = Backend::Pcap(Box::new(Captures::new(settings)));
-                (
-                    attach(captures, &places, &mut remarks)?,
-                    "as asked".to_owned(),
-                )
+                let error = failed.and_then(Result::err);
+                let why = error.map_or(Why::Asked, |error| Why::Instead(error.to_string()));
+                (attach(captures, &places, &mut remarks)?, why)
             }
         };
         let now = Instant::now();
@@ -137,10 +138,23 @@ impl Session {
         self.backend.name()
     }
 
-    /// Why that one.
+    /// Why that one, in words.
     #[must_use]
     pub fn why(&self) -> &str {
-        &self.why
+        match &self.why {
+            Why::Asked => "as asked",
+            Why::Best => "the best that works",
+            Why::Instead(why) => why,
+        }
+    }
+
+    /// Why the probe does not watch, where nobody asked for something else.
+    #[must_use]
+    pub fn no_probe(&self) -> Option<&str> {
+        match &self.why {
+            Why::Instead(why) => Some(why),
+            Why::Asked | Why::Best => None,
+        }
     }
 
     /// Names of the namespaces that are watched.

@@ -112,7 +112,7 @@ pub struct VantageReport {
     pub clock_offset_s: Option<f64>,
     /// What ended the reading before the end of the capture.
     pub damage: Option<String>,
-    /// What was read in another way than the best one, and why.
+    /// What was read or watched in another way than the best one or not to the end, and why.
     pub remarks: Vec<String>,
     /// Segments were counted in the kernel, and some of these counts are missing, for the recording
     /// was cut or written anew by another program: counts of segments and bytes are lower bounds,

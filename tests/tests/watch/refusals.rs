@@ -1,0 +1,98 @@
+//! What cannot be done is refused, with the reason.
+
+use std::process::Command;
+
+use hopscope_tests::binary::{self, Told, hopscope};
+use hopscope_tests::watching::Watching;
+use serde_json::Value;
+
+use super::{Outcome, Pair, flows};
+
+fn refused(arguments: &[&str], says: &[&str]) -> Outcome {
+    let told = Told::from(hopscope([&["watch"], arguments].concat()).output()?);
+    assert_eq!(told.code, Some(2), "{arguments:?}: {}", told.err);
+    assert_eq!(told.out, "", "{arguments:?}");
+    for part in says {
+        assert!(told.err.contains(part), "{part:?} is not in: {}", told.err);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused() -> Outcome {
+    refused(
+        &["--duration", "0s"],
+        &["'0s'", "--duration", "nothing happens in no time"],
+    )?;
+    refused(&["--duration", "30"], &["'30'", "has no unit", "30s"])?;
+    refused(&["--duration", "5 parsecs"], &["'5 parsecs'", "500ms"])?;
+    refused(&["--duration=-5s"], &["'-5s'", "negative"])?;
+    refused(&["--port", "0"], &["'0'", "--port"])?;
+    refused(&["--port", "http"], &["'http'", "--port"])?;
+    refused(
+        &["-f", "tcp prt 8080"],
+        &["cannot compile the filter 'tcp prt 8080'", "pcap-filter"],
+    )?;
+    refused(&["--backend", "xdp"], &["'xdp'", "ebpf", "pcap"])?;
+    refused(
+        &["--netns", "hsw-no-such"],
+        &["--netns hsw-no-such", "no network namespace"],
+    )?;
+    refused(&["--pid", "4194304"], &["--pid 4194304", "no such process"])
+}
+
+/// Without privilege one line says what is missing and what to do.
+#[test]
+fn without_privilege_nothing_is_watched() -> Outcome {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: giving up privilege needs root");
+        return Ok(());
+    }
+    for (backend, says) in [
+        ("pcap", &["CAP_NET_RAW", "run as root"][..]),
+        ("ebpf", &["CAP_BPF", "run as root"]),
+        ("auto", &["run as root"]),
+    ] {
+        let told: Told = Command::new("setpriv")
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .arg(binary::path())
+            .args(["watch", "--backend", backend])
+            .output()?
+            .into();
+        assert_eq!(told.code, Some(2), "{backend}: {}", told.err);
+        assert_eq!(told.err.lines().count(), 1, "{backend}: {}", told.err);
+        for part in says {
+            assert!(told.err.contains(part), "{part:?} is not in: {}", told.err);
+        }
+    }
+    Ok(())
+}
+
+/// Where the probe cannot be loaded libpcap stands in, and both the person and the report are told
+/// why.
+#[test]
+fn libpcap_stands_in() -> Outcome {
+    let Some(pair) = Pair::new("watch-stands-in")? else {
+        return Ok(());
+    };
+    let ns = pair.ns("client")?;
+    // Everything that libpcap needs, inside the namespace already.
+    let without_bpf = ["--bounding-set", "-bpf,-sys_admin,-perfmon"];
+    let by = [&["ip", "netns", "exec", ns, "setpriv"][..], &without_bpf].concat();
+    let watching = Watching::start_by(&by, &["--format=json"])?;
+    pair.curl(&[&pair.url("/ok")?])?;
+    let told = watching.interrupt()?;
+    assert_eq!(told.code, Some(0), "{}", told.err);
+    assert_eq!(told.err.lines().count(), 1, "{}", told.err);
+    let begins = "watching this network namespace with libpcap (cannot load the probe's ";
+    assert!(told.err.starts_with(begins), "{}", told.err);
+    let report: Value = serde_json::from_str(&told.out)?;
+    // The current namespace has no name.
+    assert_eq!(flows(&report, "eth0").len(), 1);
+    for vantage in report["vantages"].as_array().ok_or("no vantages")? {
+        assert_eq!(vantage["source"], "live (libpcap)");
+        let why = vantage["remarks"][0].as_str().unwrap_or_default();
+        assert!(why.starts_with("cannot load the probe's "), "{vantage}");
+    }
+    Ok(())
+}
