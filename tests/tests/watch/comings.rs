@@ -114,9 +114,12 @@ impl Ns {
     fn new(name: &str) -> Result<Self, Box<dyn Error>> {
         let name = format!("hsw{}-{name}", std::process::id());
         run("ip", &["netns", "add", &name])?;
-        let ns = Self(name);
-        run("ip", &["-n", &ns.0, "link", "set", "lo", "up"])?;
-        Ok(ns)
+        Ok(Self(name))
+    }
+
+    fn bring_up(&self) -> Outcome {
+        run("ip", &["-n", &self.0, "link", "set", "lo", "up"])?;
+        Ok(())
     }
 
     /// A connection that is refused, on the loopback.
@@ -161,6 +164,8 @@ fn namespaces_are_removed_by(backend: &str) -> Outcome {
         return Ok(());
     }
     let (one, other) = (Ns::new("one")?, Ns::new("other")?);
+    one.bring_up()?;
+    other.bring_up()?;
     let arguments = [
         "--backend",
         backend,
@@ -192,5 +197,29 @@ fn namespaces_are_removed_by(backend: &str) -> Outcome {
         let of = |line: &&Value| line["type"] == "flow" && line["vantage"] == vantage.as_str();
         assert_eq!(lines.iter().filter(of).count(), 1, "{vantage}");
     }
+    Ok(())
+}
+
+/// A namespace without anything that is up is watched all the same: something may come.
+#[test]
+fn nothing_is_up_yet() -> Outcome {
+    if let Some(missing) = lab::missing() {
+        println!("skipped: watching a namespace where nothing is up needs {missing}");
+        return Ok(());
+    }
+    let ns = Ns::new("down")?;
+    let arguments = ["--backend=pcap", "--format=ndjson", "--netns", &ns.0];
+    let mut watching = Watching::start(&arguments)?;
+    watching.until("it says so", |_, err| {
+        err.contains(&format!("hopscope: {}: no interface is up yet", ns.0))
+    })?;
+    ns.bring_up()?;
+    wait::until("a connection is seen", Duration::from_secs(20), || {
+        ns.connect();
+        Ok(watching.soon(|out| out.contains("\"rst\""))?.then_some(()))
+    })?;
+    let told = watching.interrupt()?;
+    assert_eq!(told.code, Some(0));
+    assert_eq!(told.err.lines().count(), 2, "{}", told.err);
     Ok(())
 }
