@@ -11,55 +11,46 @@ mod socket;
 pub mod thin;
 
 pub use flow::{Counters, FLOWS, FlowKey, SILENCE_NS, Sent, mark, side, state};
-pub use settings::{Fields, MISSING, PORTS, Settings};
+pub use settings::{Fields, MISSING, NAMESPACES, PORTS, Settings};
 pub use socket::{Endpoints, OptionFields, SocketRecord, moment};
 
 /// Kinds of records in the ring: the first field of each.
 pub mod kind {
-    /// A [`super::FrameRecord`].
+    /// A [`super::FrameHead`], then bytes of the frame.
     pub const FRAME: u32 = 1;
+    /// A [`super::FrameHead`], [`super::Counters`], then bytes of the frame.
+    pub const COUNTED_FRAME: u32 = 2;
     /// A [`super::SocketRecord`].
-    pub const SOCKET: u32 = 2;
+    pub const SOCKET: u32 = 3;
 }
 
-/// Bytes of a frame without payload: Ethernet with two VLAN tags, IPv6, TCP with options fit.
-pub const HEADERS: usize = 128;
+/// Bytes told of a frame without payload: those of Ethernet, IPv6 and TCP with the options of a SYN,
+/// or with IPv4 of all of them.
+pub const HEADERS: usize = 96;
 
-/// Bytes of a frame with payload: its headers and the first lines of a request.
+/// Bytes told of other frames: headers and the first lines of a request.
 pub const HEADERS_AND_TEXT: usize = 384;
 
-/// The beginning of every record.
-pub type Kind = u32;
-
-/// A frame that is told, with what its flow had counted before it.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct FrameRecord<const BYTES: usize> {
-    /// What does not depend on how many bytes there are.
-    pub head: FrameHead,
-    /// The frame's beginning.
-    pub bytes: [u8; BYTES],
-}
-
-/// What is told of a frame besides its bytes.
+/// A frame that is told.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[cfg_attr(not(target_arch = "bpf"), derive(zerocopy::FromBytes))]
 pub struct FrameHead {
-    /// [`kind::FRAME`].
+    /// One of [`kind`].
     pub kind: u32,
     /// The interface, by its index in its namespace.
     pub interface: u32,
     /// When.
     pub at: u64,
-    /// The socket that sent it; zero where the frame came in or the kernel sent it for none.
+    /// The socket that sent it; zero where that was told before, where the frame came in, or where
+    /// no socket sent it.
     pub cookie: u64,
+    /// [`Counters::since`] of its flow; zero where the flow is not counted.
+    pub since: u64,
     /// Length of the frame.
     pub wire_len: u32,
-    /// How many bytes of it follow.
+    /// How many bytes of it are told.
     pub captured: u32,
-    /// The flow's counters before this frame; all zero where it is not thinned.
-    pub counters: Counters,
 }
 
 /// What each processor counts.

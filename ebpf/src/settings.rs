@@ -3,6 +3,9 @@
 /// Ports that can be asked for at once.
 pub const PORTS: usize = 16;
 
+/// Namespaces that are compared one by one; more are looked up in a map.
+pub const NAMESPACES: usize = 8;
+
 /// A field that this kernel does not have.
 pub const MISSING: u32 = u32::MAX;
 
@@ -20,6 +23,10 @@ pub struct Settings {
     pub port_count: u32,
     /// Not zero: every segment is told.
     pub all_segments: u32,
+    /// The inodes of the namespaces whose sockets are watched, where there are few.
+    pub namespaces: [u32; NAMESPACES],
+    /// Not zero: there are more than few.
+    pub many_namespaces: u32,
 }
 
 /// Offsets of fields in the kernel's structures, in bytes, from its own description of them (BTF);

@@ -73,7 +73,10 @@ pub struct Endpoints {
 /// Options as the kernel holds them; what [`super::Fields`] does not know stays zero.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
-#[cfg_attr(not(target_arch = "bpf"), derive(zerocopy::FromBytes))]
+#[cfg_attr(
+    not(target_arch = "bpf"),
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable)
+)]
 pub struct OptionFields {
     /// Bits: see `enum sock_flags`.
     pub flags: u64,

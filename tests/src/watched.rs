@@ -226,7 +226,7 @@ pub fn tally(since: Time, lower: Counts, higher: Counts, between: [Time; 2]) -> 
 pub fn note(at: Time, namespace: &str, what: What) -> Thing {
     Thing::Note(Note {
         at,
-        namespace: namespace.to_owned(),
+        namespace: namespace.into(),
         what,
     })
 }
@@ -264,7 +264,8 @@ pub fn seen(moment: Moment, id: SocketId, state: State, keepidle: u64) -> What {
             },
             keepidle: set(std::time::Duration::from_secs(keepidle)),
             ..Options::not_read("this kernel does not tell it")
-        },
+        }
+        .into(),
     };
     What::Socket {
         moment,

@@ -1,5 +1,7 @@
 //! What the kernel tells beside segments: sockets, who closed them, resets and their reasons.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::segment::Endpoint;
@@ -12,7 +14,7 @@ pub struct Note {
     /// When.
     pub at: Time,
     /// Name of the namespace, as vantages are named after it.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// What.
     pub what: What,
 }

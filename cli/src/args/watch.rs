@@ -52,6 +52,10 @@ pub(crate) struct Watch {
     /// All flows in the table, not only the twenty most telling.
     #[arg(short, long)]
     pub(crate) all: bool,
+    /// How many connections that are over are kept in detail, at about 1 kB each; of more the least
+    /// telling are only counted, so that memory has an end.
+    #[arg(long, value_name = "FLOWS", default_value = "100000")]
+    pub(crate) keep: usize,
     /// No events, only the report at the end.
     #[arg(short, long)]
     pub(crate) quiet: bool,

@@ -22,6 +22,9 @@ use crate::args::{Format, Read};
 use crate::progress::Progress;
 use crate::render;
 
+/// How to see what the table leaves out.
+const HINT: &str = "All of them: --all; one of them: --flow ID";
+
 /// A capture as named on the command line.
 struct Input<'a> {
     name: String,
@@ -81,7 +84,7 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
     }
     let report = Report::new(&sources);
     match args.format {
-        Format::Table => render::table(&report, args.all)?,
+        Format::Table => render::table(&report, args.all, HINT)?,
         Format::Json => render::json(&report)?,
         Format::Ndjson => render::ndjson(&report)?,
     }

@@ -3,7 +3,9 @@
 use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
-use tracer::report::{FlowReport, Report, SocketReport, UnjoinedReport, VantageReport};
+use tracer::report::{
+    FlowReport, LeftOutReport, Report, SocketReport, UnjoinedReport, VantageReport,
+};
 
 /// One indented document.
 pub(crate) fn json(report: &Report) -> anyhow::Result<()> {
@@ -23,6 +25,7 @@ enum Line<'a> {
     },
     Vantage(&'a VantageReport),
     Flow(&'a FlowReport),
+    FlowsLeftOut(&'a LeftOutReport),
     Socket(&'a SocketReport),
     Unjoined(&'a UnjoinedReport),
 }
@@ -36,6 +39,7 @@ pub(crate) fn ndjson(report: &Report) -> anyhow::Result<()> {
     })
     .chain(report.vantages.iter().map(Line::Vantage))
     .chain(report.flows.iter().map(Line::Flow))
+    .chain(report.flows_left_out.iter().map(Line::FlowsLeftOut))
     .chain(report.sockets.iter().map(Line::Socket))
     .chain(report.unjoined.iter().map(Line::Unjoined));
     for line in lines {

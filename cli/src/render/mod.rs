@@ -9,6 +9,7 @@ mod sockets;
 mod table;
 mod telling;
 mod timeline;
+mod totals;
 mod units;
 mod wording;
 

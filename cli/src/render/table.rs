@@ -8,14 +8,15 @@ use tracer::time::Time;
 
 use super::grid::{self, Column, Kind};
 use super::units::{count, seconds};
-use super::{columns, flows, harmless, telling};
+use super::{columns, flows, harmless, telling, totals};
 
 const SHOWN: usize = 20;
 pub(super) const HEADING: Style = Style::new().bold();
 pub(super) const WARNING: Style = AnsiColor::Yellow.on_default();
 
-/// One line a flow, the most telling first, then the vantages and what they missed.
-pub(crate) fn table(report: &Report, all: bool) -> anyhow::Result<()> {
+/// One line a flow, the most telling first, then the vantages and what they missed. Where not all
+/// flows are shown, the hint says how to see more.
+pub(crate) fn table(report: &Report, all: bool, hint: &str) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
     let width = columns();
     let order = telling::order(&report.flows);
@@ -26,11 +27,11 @@ pub(crate) fn table(report: &Report, all: bool) -> anyhow::Result<()> {
     };
     let start = report.flows.iter().map(|flow| flow.first).min();
     let heading = match start {
-        Some(start) => format!(
-            "{shown} of {}, times since {}",
-            order.len(),
-            milliseconds(start)
-        ),
+        Some(start) => {
+            let left_out = report.flows_left_out.iter().map(|gone| gone.sums.flows);
+            let all = order.len() as u64 + left_out.sum::<u64>();
+            format!("{shown} of {all}, times since {}", milliseconds(start))
+        }
         None => "none: no TCP segments in what was read".to_owned(),
     };
     writeln!(out, "{HEADING}FLOWS{HEADING:#}  {heading}")?;
@@ -41,8 +42,12 @@ pub(crate) fn table(report: &Report, all: bool) -> anyhow::Result<()> {
             writeln!(out, "no room for: {}", drawn.left_out.join(", "))?;
         }
     }
-    if let Some(rest) = flows::left_out(&order[shown..]) {
-        writeln!(out, "{rest}")?;
+    let not_shown = totals::not_shown(&order[shown..], hint);
+    for line in [not_shown, totals::left_out(&report.flows_left_out)]
+        .into_iter()
+        .flatten()
+    {
+        writeln!(out, "{line}")?;
     }
     writeln!(
         out,

@@ -11,15 +11,9 @@ use hopscope_ebpf::{Counters, Counts, FLOWS, Fields, FlowKey, Settings};
 pub(super) static FLOW_COUNTERS: HashMap<FlowKey, Counters> =
     HashMap::with_max_entries(FLOWS, BPF_F_NO_PREALLOC);
 
-/// Counters that are too large for the stack of a program.
+/// What a new flow begins with: too large for the stack of a program.
 #[map]
-pub(super) static SCRATCH: PerCpuArray<Counters> = PerCpuArray::with_max_entries(2, 0);
-
-/// What a new flow begins with: only its times are ever written.
-pub(super) const NEW: u32 = 0;
-
-/// Never written.
-pub(super) const ZERO: u32 = 1;
+pub(super) static NEW: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
 
 /// What was counted, by processor.
 #[map]
@@ -43,6 +37,8 @@ static SETTINGS: Settings = Settings {
     ports: [0; hopscope_ebpf::PORTS],
     port_count: 0,
     all_segments: 0,
+    namespaces: [0; hopscope_ebpf::NAMESPACES],
+    many_namespaces: 0,
 };
 
 #[unsafe(no_mangle)]

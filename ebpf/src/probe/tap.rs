@@ -5,12 +5,10 @@ use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_skb_load_by
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use core::mem::MaybeUninit;
-use hopscope_ebpf::{
-    Counters, Counts, FrameRecord, HEADERS, HEADERS_AND_TEXT, Settings, kind, thin,
-};
+use hopscope_ebpf::{Counters, Counts, FrameHead, HEADERS, HEADERS_AND_TEXT, Settings, kind, thin};
 
 use super::header::{Content, Segment, read};
-use super::maps::{FLOW_COUNTERS, LOSSES, NEW, RECORDS, SCRATCH, ZERO, counts, settings};
+use super::maps::{FLOW_COUNTERS, LOSSES, NEW, RECORDS, counts, settings};
 
 /// What comes in, where frames begin with an Ethernet header.
 #[classifier]
@@ -37,23 +35,44 @@ pub(super) fn ip_out(ctx: TcContext) -> i32 {
 }
 
 /// Looks at a frame, and lets it pass in any case.
+///
+/// Each step stands here once: what is inlined several times makes a program that the processor's
+/// cache has no room for.
 #[inline(always)]
 fn tap(ctx: &TcContext, ethernet: bool, out: bool) -> i32 {
     let Some(counts) = counts() else {
         return TC_ACT_UNSPEC;
     };
     let mut segment = MaybeUninit::uninit();
-    match read(ctx, ethernet, &mut segment) {
-        Content::Segment => {
-            // SAFETY: was filled.
-            let segment = unsafe { segment.assume_init_ref() };
-            if is_asked_for(settings(), segment) {
-                counts.segments += 1;
-                take(ctx, segment, out, counts);
-            }
-        }
-        Content::Hidden => tell(ctx, None, None, out, now()),
-        Content::Other => {}
+    let content = read(ctx, ethernet, &mut segment);
+    let segment = match content {
+        // SAFETY: was filled.
+        Content::Segment => Some(unsafe { segment.assume_init_ref() }),
+        Content::Hidden => None,
+        Content::Other => return TC_ACT_UNSPEC,
+    };
+    if segment.is_some_and(|segment| !is_asked_for(settings(), segment)) {
+        return TC_ACT_UNSPEC;
+    }
+    let now = now();
+    let flow = segment.and_then(|segment| count(segment, now, counts));
+    // SAFETY: what another processor writes to the same flow at the same time can make a count one
+    // too low; entries are not reused while a program runs.
+    let flow = flow.map(|flow| unsafe { &mut *flow });
+    let mut telling = true;
+    let mut with_cookie = out;
+    if let (Some(flow), Some(segment)) = (&flow, segment) {
+        telling = thin::is_telling(flow, &segment.seen, now, counts);
+        // Every frame of a socket has the same cookie: its first one tells it.
+        with_cookie &= segment.seen.is_first(flow);
+    }
+    if telling {
+        tell(ctx, flow.as_deref(), segment, with_cookie, now);
+    }
+    if let (Some(flow), Some(segment)) = (flow, segment)
+        && thin::take(flow, &segment.seen, now, telling)
+    {
+        let _ = FLOW_COUNTERS.remove(&segment.key);
     }
     TC_ACT_UNSPEC
 }
@@ -64,12 +83,12 @@ fn now() -> u64 {
     unsafe { bpf_ktime_get_ns() }
 }
 
+/// The flow that a segment belongs to; none where all are told anyway, or where there is no room.
 #[inline(always)]
-fn take(ctx: &TcContext, segment: &Segment, out: bool, counts: &mut Counts) {
-    let now = now();
+fn count(segment: &Segment, now: u64, counts: &mut Counts) -> Option<*mut Counters> {
+    counts.segments += 1;
     if settings().all_segments != 0 {
-        tell(ctx, None, Some(segment), out, now);
-        return;
+        return None;
     }
     // The first segment of a connection is hardly ever preceded by others: no need to look for them.
     let mut flow = if segment.seen.opens() {
@@ -78,45 +97,24 @@ fn take(ctx: &TcContext, segment: &Segment, out: bool, counts: &mut Counts) {
         FLOW_COUNTERS.get_ptr_mut(&segment.key)
     };
     if flow.is_none() {
-        if begin(ctx, segment, out, now) {
-            return;
-        }
+        begin(segment, now);
         flow = FLOW_COUNTERS.get_ptr_mut(&segment.key);
+        counts.untracked += u64::from(flow.is_none());
     }
-    let Some(flow) = flow else {
-        counts.untracked += 1;
-        tell(ctx, None, Some(segment), out, now);
-        return;
-    };
-    // SAFETY: what another processor writes to the same flow at the same time can make a count one
-    // too low; entries are not reused while a program runs.
-    let flow = unsafe { &mut *flow };
-    let telling = thin::is_telling(flow, &segment.seen, now, counts);
-    if telling {
-        // Every frame of a socket has the same cookie: its first one tells it.
-        let with_cookie = out && segment.seen.is_first(flow);
-        tell(ctx, Some(flow), Some(segment), with_cookie, now);
-    }
-    if thin::take(flow, &segment.seen, now, telling) {
-        let _ = FLOW_COUNTERS.remove(&segment.key);
-    }
+    flow
 }
 
-/// Begins a flow that was not counted until now. False where it was, or finds no room.
+/// Begins a flow, where none is under way.
 #[inline(always)]
-fn begin(ctx: &TcContext, segment: &Segment, out: bool, now: u64) -> bool {
-    let Some(scratch) = SCRATCH.get_ptr_mut(NEW) else {
-        return false;
-    };
-    // SAFETY: this processor's own, and nothing else uses it meanwhile.
-    let flow = unsafe { &mut *scratch };
-    flow.begin(now);
-    let _ = thin::take(flow, &segment.seen, now, true);
-    let begun = FLOW_COUNTERS.insert(&segment.key, &*flow, u64::from(BPF_NOEXIST));
-    if begun.is_ok() {
-        tell(ctx, Some(flow), Some(segment), out, now);
+fn begin(segment: &Segment, now: u64) {
+    if let Some(new) = NEW.get_ptr_mut(0) {
+        // SAFETY: this processor's own, and nothing else uses it meanwhile.
+        let new = unsafe { &mut *new };
+        new.since = now;
+        new.last_at = now;
+        new.active_at = now;
+        let _ = FLOW_COUNTERS.insert(&segment.key, &*new, u64::from(BPF_NOEXIST));
     }
-    begun.is_ok()
 }
 
 #[inline(always)]
@@ -135,7 +133,7 @@ fn is_asked_for(settings: &Settings, segment: &Segment) -> bool {
     found
 }
 
-/// Tells a frame to user space, with its flow's counters where it has any.
+/// Tells a frame to user space, with what its flow has counted, if it has counted anything.
 #[inline(always)]
 fn tell(
     ctx: &TcContext,
@@ -144,17 +142,25 @@ fn tell(
     with_cookie: bool,
     now: u64,
 ) {
-    let Some(flow) = flow.or_else(|| SCRATCH.get(ZERO)) else {
-        return;
+    let since = flow.map_or(0, |flow| flow.since);
+    let head = Head {
+        now,
+        with_cookie,
+        since,
     };
-    let told = match segment {
-        Some(segment) if segment.seen.len == 0 => {
-            record::<HEADERS>(ctx, flow, with_cookie, now, segment.payload)
+    // Without payload only headers are worth telling, where there is room for them.
+    let headers = match segment {
+        Some(segment) if segment.seen.len == 0 && segment.payload <= HEADERS as u32 => {
+            segment.payload
         }
-        _ => {
-            let most = HEADERS_AND_TEXT as u32;
-            record::<HEADERS_AND_TEXT>(ctx, flow, with_cookie, now, most)
-        }
+        _ => 0,
+    };
+    let counted = flow.filter(|flow| flow.sent[0].segments + flow.sent[1].segments > 0);
+    let told = match counted {
+        None if headers > 0 => write::<HEADERS>(ctx, &head, headers),
+        None => write::<HEADERS_AND_TEXT>(ctx, &head, HEADERS_AND_TEXT as u32),
+        Some(flow) if headers > 0 => write_counted::<HEADERS>(ctx, &head, flow, headers),
+        Some(flow) => write_counted::<HEADERS_AND_TEXT>(ctx, &head, flow, HEADERS_AND_TEXT as u32),
     };
     if !told {
         lose(ctx);
@@ -175,44 +181,107 @@ fn lose(ctx: &TcContext) {
     }
 }
 
+/// What a record begins with, as far as it is known before.
+struct Head {
+    now: u64,
+    with_cookie: bool,
+    since: u64,
+}
+
+#[repr(C)]
+struct Record<const BYTES: usize> {
+    head: FrameHead,
+    bytes: [u8; BYTES],
+}
+
+#[repr(C)]
+struct CountedRecord<const BYTES: usize> {
+    head: FrameHead,
+    counters: Counters,
+    bytes: [u8; BYTES],
+}
+
 /// Puts a frame's first bytes, `wanted` of them at most, into the ring. Nobody is woken: user space
 /// looks into the ring many times a second, which costs less than being woken for every record.
 #[inline(always)]
-fn record<const BYTES: usize>(
-    ctx: &TcContext,
-    flow: &Counters,
-    with_cookie: bool,
-    now: u64,
-    wanted: u32,
-) -> bool {
-    let Some(mut entry) = RECORDS.reserve::<FrameRecord<BYTES>>(0) else {
+fn write<const BYTES: usize>(ctx: &TcContext, head: &Head, wanted: u32) -> bool {
+    let Some(mut entry) = RECORDS.reserve::<Record<BYTES>>(0) else {
         return false;
     };
     let record = entry.as_mut_ptr();
+    // SAFETY: writes within the record.
+    unsafe {
+        let bytes = &raw mut (*record).bytes;
+        fill(
+            ctx,
+            kind::FRAME,
+            head,
+            &raw mut (*record).head,
+            bytes,
+            wanted,
+        );
+    }
+    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+    true
+}
+
+/// The same with the counters of its flow.
+#[inline(always)]
+fn write_counted<const BYTES: usize>(
+    ctx: &TcContext,
+    head: &Head,
+    flow: &Counters,
+    wanted: u32,
+) -> bool {
+    let Some(mut entry) = RECORDS.reserve::<CountedRecord<BYTES>>(0) else {
+        return false;
+    };
+    let record = entry.as_mut_ptr();
+    // SAFETY: writes within the record.
+    unsafe {
+        let bytes = &raw mut (*record).bytes;
+        (*record).counters = *flow;
+        fill(
+            ctx,
+            kind::COUNTED_FRAME,
+            head,
+            &raw mut (*record).head,
+            bytes,
+            wanted,
+        );
+    }
+    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+    true
+}
+
+/// # Safety
+///
+/// `to` and `bytes` can be written.
+#[inline(always)]
+unsafe fn fill<const BYTES: usize>(
+    ctx: &TcContext,
+    kind: u32,
+    head: &Head,
+    to: *mut FrameHead,
+    bytes: *mut [u8; BYTES],
+    wanted: u32,
+) {
     let len = ctx.len();
     let captured = len.min(wanted).min(BYTES as u32);
-    // SAFETY: writes within the record, whose `bytes` are written up to `captured` only.
+    // SAFETY: by the caller.
     unsafe {
-        let head = &raw mut (*record).head;
-        (*head).kind = kind::FRAME;
-        (*head).interface = (*ctx.skb.skb).ifindex;
-        (*head).at = now;
-        (*head).cookie = if with_cookie {
+        (*to).kind = kind;
+        (*to).interface = (*ctx.skb.skb).ifindex;
+        (*to).at = head.now;
+        (*to).since = head.since;
+        (*to).wire_len = len;
+        (*to).cookie = if head.with_cookie {
             bpf_get_socket_cookie(ctx.skb.skb.cast())
         } else {
             0
         };
-        (*head).wire_len = len;
-        (*head).counters = *flow;
-        let copied = captured > 0
-            && bpf_skb_load_bytes(
-                ctx.skb.skb.cast(),
-                0,
-                (&raw mut (*record).bytes).cast(),
-                captured,
-            ) == 0;
-        (*head).captured = if copied { captured } else { 0 };
+        let copied =
+            captured > 0 && bpf_skb_load_bytes(ctx.skb.skb.cast(), 0, bytes.cast(), captured) == 0;
+        (*to).captured = if copied { captured } else { 0 };
     }
-    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
-    true
 }

@@ -8,7 +8,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use core::ptr;
 use hopscope_ebpf::{Endpoints, Fields, SocketRecord, kind, moment};
 
-use super::maps::{NAMESPACES, RECORDS, counts, fields};
+use super::maps::{NAMESPACES, RECORDS, counts, fields, settings};
 use super::socket::{copy, endpoints, field, mapped, namespace, options};
 
 const IPPROTO_TCP: u16 = 6;
@@ -159,7 +159,19 @@ fn tell<const DIRECT: bool>(ctx: &BtfTracePointContext, sock: *const u8, event: 
 #[inline(always)]
 fn watched(namespace: Option<u32>) -> Option<u32> {
     let namespace = namespace?;
-    NAMESPACES.get_ptr(&namespace).map(|_| namespace)
+    let settings = settings();
+    let found = if settings.many_namespaces != 0 {
+        NAMESPACES.get_ptr(&namespace).is_some()
+    } else {
+        let mut found = false;
+        let mut index = 0;
+        while index < settings.namespaces.len() {
+            found |= settings.namespaces[index] == namespace;
+            index += 1;
+        }
+        found
+    };
+    found.then_some(namespace)
 }
 
 /// A segment that belongs to no socket was answered: the ends are those of that segment, the other
@@ -256,8 +268,11 @@ fn record(
         (*record).old_state = event.old;
         (*record).new_state = event.new;
         (*record).code = code;
-        (*record).pid = ctx.tgid();
-        generated::bpf_get_current_comm((&raw mut (*record).comm).cast(), 16);
+        // Otherwise whoever happens to be on the processor.
+        if matches!(event.moment, moment::CONNECTING | moment::CLOSING) {
+            (*record).pid = ctx.tgid();
+            generated::bpf_get_current_comm((&raw mut (*record).comm).cast(), 16);
+        }
     }
     if fill(record) {
         entry.submit(u64::from(BPF_RB_NO_WAKEUP));

@@ -306,7 +306,7 @@ fn sockets_that_are_gone_are_left_out_the_oldest_first() {
     let mut take = |at, what| {
         kernel.take(&Note {
             at: ms(at),
-            namespace: "gw".to_owned(),
+            namespace: "gw".into(),
             what,
         });
     };

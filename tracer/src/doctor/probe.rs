@@ -3,26 +3,47 @@
 use super::{Check, Verdict};
 use crate::live::{Interfaces, Link, Settings};
 use crate::netns::Namespace;
-use crate::probe::{Port, Probe};
+use crate::probe::{Port, Probe, Trial};
 
 const NAME: &str = "eBPF probe";
 
-/// Loads every program and attaches to an interface, the loopback where there is one: what is
-/// missing, a line each. The first check is of the probe as a whole.
+/// Loads every program and attaches it for a moment, TC programs to the loopback where there is one:
+/// a line each. The first check is of the probe as a whole.
 pub(super) fn checks() -> Vec<Check> {
     match attached() {
-        Ok((link, lacking)) => {
-            let lacking = lacking
-                .into_iter()
-                .map(|what| Check::not(Verdict::Partly, NAME, "attached, but", what));
+        Ok((link, trials, remarks)) => {
             let whole = Check::works(NAME, format!("loaded, and attached to {}", link.name));
-            std::iter::once(whole).chain(lacking).collect()
+            let mut checks = vec![whole];
+            checks.extend(trials.into_iter().map(part));
+            // What has no part of its own.
+            let whole = remarks
+                .into_iter()
+                .filter(|remark| !remark.starts_with("not told:"));
+            checks.extend(whole.map(|what| Check::not(Verdict::Partly, NAME, "in part", what)));
+            checks
         }
         Err(why) => vec![Check::not(Verdict::Missing, NAME, "not to be had", why)],
     }
 }
 
-fn attached() -> Result<(Link, Vec<String>), String> {
+fn part(trial: Trial) -> Check {
+    let Trial {
+        part,
+        purpose,
+        outcome,
+    } = trial;
+    match outcome {
+        Ok(how) => Check::works(&part, format!("{how}: {purpose}")),
+        Err(why) => Check::not(
+            Verdict::Missing,
+            &part,
+            why,
+            format!("without it watching does not tell {purpose}"),
+        ),
+    }
+}
+
+fn attached() -> Result<(Link, Vec<Trial>, Vec<String>), String> {
     let here = Namespace::current().map_err(|error| error.to_string())?;
     let interfaces = Interfaces::of(&here).map_err(|error| error.to_string())?;
     let namespaces = [here];
@@ -38,11 +59,12 @@ fn attached() -> Result<(Link, Vec<String>), String> {
         index: link.index,
         name: &link.name,
         link: link_type,
-        loopback: link.loopback,
+        // Both directions are tried.
+        loopback: false,
         number: 0,
     };
     probe
         .attach(&namespaces[0], 0, &port)
         .map_err(|error| error.to_string())?;
-    Ok((link.clone(), probe.remarks()))
+    Ok((link.clone(), probe.trials(), probe.remarks()))
 }

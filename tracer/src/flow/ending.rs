@@ -46,6 +46,24 @@ impl Closing {
     }
 }
 
+/// How a flow ended.
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// A FIN came first.
+    Fin,
+    /// A RST came first.
+    Rst,
+    /// Neither was seen.
+    Open,
+    /// A RST answered the SYN.
+    Refused,
+    /// Nothing answered the SYN.
+    Unanswered,
+}
+
 /// The first FIN or RST of a flow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ending {

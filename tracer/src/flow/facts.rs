@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Closing, Ending, Flow, Probe, RunEnd, Side};
+use super::{Closing, End, Ending, Flow, Probe, RunEnd, Side};
 use crate::segment::Endpoint;
 use crate::time::Time;
 
@@ -47,6 +47,24 @@ impl Flow {
     #[must_use]
     pub fn ending(&self) -> Option<Ending> {
         self.endings.as_ref()?.first
+    }
+
+    /// How it ended.
+    #[must_use]
+    pub fn end(&self) -> End {
+        match self.ending() {
+            Some(Ending::Fin(_)) => End::Fin,
+            Some(Ending::Rst(rst)) if rst.by == Side::Server && self.refused() => End::Refused,
+            Some(Ending::Rst(_)) => End::Rst,
+            None if self.unanswered() => End::Unanswered,
+            None => End::Open,
+        }
+    }
+
+    /// The side that sent the first FIN or RST.
+    #[must_use]
+    pub fn ended_by(&self) -> Option<Side> {
+        self.ending().map(|ending| ending.closing().by)
     }
 
     /// When both sides had sent their FIN, or one a RST.

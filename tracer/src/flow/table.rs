@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::direction::Direction;
+use super::retire::Numbers;
 use super::{Flow, Observer, Side, Teller, roles};
 use crate::segment::{Endpoint, Segment};
 use crate::tally::{FlowTally, Tally};
@@ -36,20 +37,22 @@ const LOOKAHEAD: usize = 64;
 /// happens in between goes to the observer. The table grows with the number of flows, not with
 /// that of segments.
 pub struct FlowTable<O = ()> {
-    observer: O,
-    first_id: u64,
-    flows: Vec<Flow>,
+    pub(super) observer: O,
+    pub(super) numbers: Numbers,
+    pub(super) flows: Vec<Flow>,
     /// The latest flow of each pair of endpoints.
-    index: HashTable<Entry>,
+    pub(super) index: HashTable<Entry>,
     hasher: RandomState,
-    listeners: HashSet<Endpoint, RandomState>,
+    pub(super) listeners: HashSet<Endpoint, RandomState>,
+    /// With so many flows it is worth while to look for some to let go.
+    pub(super) look_at: usize,
 }
 
 /// A flow by its place in `flows`, and a part of its hash: enough to tell which flow a segment most
 /// likely belongs to without looking at any.
-struct Entry {
+pub(super) struct Entry {
     tag: u32,
-    place: u32,
+    pub(super) place: u32,
 }
 
 /// The part of a hash that the index itself does not use.
@@ -64,11 +67,12 @@ impl<O: Observer> FlowTable<O> {
     pub fn new(first_id: u64, observer: O) -> Self {
         Self {
             observer,
-            first_id,
+            numbers: Numbers::from(first_id),
             flows: Vec::new(),
             index: HashTable::new(),
             hasher: RandomState::default(),
             listeners: HashSet::default(),
+            look_at: 0,
         }
     }
 
@@ -121,7 +125,7 @@ impl<O: Observer> FlowTable<O> {
     fn catch_up(&mut self, place: u32, tally: &Tally) {
         let mut teller = Teller {
             observer: &mut self.observer,
-            flow: FlowId(self.first_id + u64::from(place)),
+            flow: self.numbers.of(place),
         };
         self.flows[place as usize].catch_up(tally, &mut teller);
     }
@@ -194,7 +198,7 @@ impl<O: Observer> FlowTable<O> {
     fn give(&mut self, place: u32, segment: &Segment<'_>) -> bool {
         let flow = &mut self.flows[place as usize];
         let by = flow.side_of(segment.source);
-        let id = FlowId(self.first_id + u64::from(place));
+        let id = self.numbers.of(place);
         flow.handle(
             segment,
             by,
@@ -215,8 +219,7 @@ impl<O: Observer> FlowTable<O> {
         let client = flow.endpoints.client;
         let belongs = flow.takes_syn(segment);
         if flow.endpoints.client != client {
-            self.observer
-                .sides_swapped(FlowId(self.first_id + u64::from(place)));
+            self.observer.sides_swapped(self.numbers.of(place));
         }
         belongs
     }
@@ -248,11 +251,22 @@ impl<O: Observer> FlowTable<O> {
         place
     }
 
-    /// The flow of that number, as far as it is known.
+    /// The flow of that number, as far as it is known; `None` where it was let go.
     #[must_use]
     pub fn flow(&self, id: FlowId) -> Option<&Flow> {
-        let place = usize::try_from(id.0.checked_sub(self.first_id)?).ok()?;
-        self.flows.get(place)
+        self.flows.get(self.numbers.place(id)?)
+    }
+
+    /// How many flows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Whether there is none yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
     }
 
     /// Who is told what happens.
@@ -260,13 +274,22 @@ impl<O: Observer> FlowTable<O> {
         &mut self.observer
     }
 
+    /// The numbers of the flows in their order, where some were let go; otherwise they are counted
+    /// on from the first.
+    #[must_use]
+    pub fn numbers(&self) -> Option<Vec<FlowId>> {
+        let all = u32::try_from(self.flows.len()).unwrap_or(u32::MAX);
+        let numbers = || (0..all).map(|place| self.numbers.of(place)).collect();
+        self.numbers.have_gaps().then(numbers)
+    }
+
     /// All flows in the order of their first segments, and the observer.
     #[must_use]
     pub fn finish(mut self) -> (Vec<Flow>, O) {
-        for (id, flow) in (self.first_id..).map(FlowId).zip(&mut self.flows) {
+        for (place, flow) in (0..).zip(&mut self.flows) {
             flow.finish(&mut Teller {
                 observer: &mut self.observer,
-                flow: id,
+                flow: self.numbers.of(place),
             });
         }
         (self.flows, self.observer)

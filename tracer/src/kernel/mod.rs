@@ -15,6 +15,7 @@ use foldhash::fast::RandomState;
 use self::account::Told;
 pub use self::account::{Account, Fact, FactKind, Seen};
 use self::senders::Senders;
+use crate::flow::{Flow, Side};
 use crate::note::{Note, What};
 use crate::segment::{Endpoint, Segment};
 use crate::time::Time;
@@ -27,8 +28,10 @@ pub const GONE: usize = 50_000;
 #[derive(Clone, Debug, Default)]
 pub struct Kernel {
     accounts: HashMap<Key, Account, RandomState>,
-    /// Those that are closing or gone, in that order.
+    /// Those that are closing or gone, in that order; some of them may have been let go.
     gone: VecDeque<Key>,
+    /// How many of these are still kept.
+    gone_count: usize,
     forgotten: u64,
     /// How many there were, which numbers them.
     count: u64,
@@ -67,11 +70,39 @@ impl Kernel {
         let is_gone = account.is_closing() || told.cookie.is_none();
         if is_gone && !std::mem::replace(&mut account.gone, true) {
             self.gone.push_back(key);
+            self.gone_count += 1;
         }
-        if self.gone.len() > GONE
+        while self.gone_count > GONE
             && let Some(oldest) = self.gone.pop_front()
         {
-            self.accounts.remove(&oldest);
+            self.forget(&oldest);
+        }
+    }
+
+    /// A flow is no longer kept: neither are the sockets that sent its segments, where they are gone.
+    pub(crate) fn let_go(&mut self, namespace: &str, flow: &Flow) {
+        let namespace = self.namespace(namespace);
+        let during = [flow.first_at(), flow.last_at()];
+        for side in [Side::Client, Side::Server] {
+            let way = [flow.endpoint(side), flow.endpoint(side.other())];
+            let cookies: Vec<u64> = self.senders(flow.vantage(), way, during).collect();
+            for cookie in cookies {
+                let key = Key::Cookie(Arc::clone(&namespace), cookie);
+                // A SYN-ACK may come from the listener, which stays.
+                if self.accounts.get(&key).is_some_and(|account| account.gone) {
+                    self.forget(&key);
+                }
+            }
+        }
+        if self.gone.len() > 2 * GONE {
+            let accounts = &self.accounts;
+            self.gone.retain(|key| accounts.contains_key(key));
+        }
+    }
+
+    fn forget(&mut self, gone: &Key) {
+        if self.accounts.remove(gone).is_some() {
+            self.gone_count -= 1;
             self.forgotten += 1;
         }
     }
@@ -99,7 +130,8 @@ impl Kernel {
         self.senders.between(vantage, way, between)
     }
 
-    /// Sockets that are gone and not in [`Kernel::accounts`], for there were more than [`GONE`].
+    /// Sockets that are gone and not in [`Kernel::accounts`]: there were more than [`GONE`], or their
+    /// flows were let go.
     #[must_use]
     pub fn forgotten(&self) -> u64 {
         self.forgotten

@@ -184,6 +184,14 @@ impl Probe {
         }
     }
 
+    /// Every part that was tried so far.
+    #[must_use]
+    pub fn trials(&self) -> Vec<Trial> {
+        let taps = self.taps.iter().flat_map(Tap::trials);
+        let tracing = self.tracing.iter().flat_map(Tracing::trials);
+        taps.chain(tracing).cloned().collect()
+    }
+
     /// Records about sockets that found no room, and segments of flows that found none among those
     /// counted, and were all told.
     pub fn shortage(&self) -> Shortage {
@@ -198,6 +206,17 @@ impl Probe {
         }
         sum
     }
+}
+
+/// A part of the probe that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// The part: program type and where it is attached.
+    pub part: String,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// How it was attached, or why it is not.
+    pub outcome: Result<&'static str, String>,
 }
 
 /// What the probe had no room for.

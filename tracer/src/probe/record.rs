@@ -12,11 +12,26 @@ use crate::segment::Endpoint;
 use crate::source::Frame;
 use crate::tally::Tally;
 
-/// A frame and its bytes; `None` where the record is of another kind.
-pub(super) fn read_frame(bytes: &[u8]) -> Option<(FrameHead, &[u8])> {
+/// A frame, what its flow had counted before it, and its bytes; `None` where the record is of
+/// another kind.
+pub(super) fn read_frame(bytes: &[u8]) -> Option<(FrameHead, Option<Counters>, &[u8])> {
     let (head, rest) = FrameHead::read_from_prefix(bytes).ok()?;
-    let captured = rest.get(..head.captured as usize)?;
-    (head.kind == kind::FRAME).then_some((head, captured))
+    let (counters, rest) = match head.kind {
+        kind::FRAME => (None, rest),
+        kind::COUNTED_FRAME => {
+            let (counters, rest) = Counters::read_from_prefix(rest).ok()?;
+            (Some(counters), rest)
+        }
+        _ => return None,
+    };
+    // A flow that has counted nothing yet tells when it began to.
+    let counters = counters.or_else(|| {
+        (head.since != 0).then(|| Counters {
+            since: head.since,
+            ..Counters::default()
+        })
+    });
+    Some((head, counters, rest.get(..head.captured as usize)?))
 }
 
 /// Something about a socket; `None` where the record is of another kind.
@@ -30,8 +45,7 @@ pub(super) fn frame(
     interface: u32,
     link: LinkType,
     number: u64,
-    head: &FrameHead,
-    data: &[u8],
+    (head, counters, data): (FrameHead, Option<Counters>, &[u8]),
     clock: &Clock,
     sink: &mut dyn FnMut(Item<'_>),
 ) {
@@ -43,8 +57,7 @@ pub(super) fn frame(
         data,
         wire_len: head.wire_len,
     };
-    let thinned = head.counters.since != 0;
-    let tally = thinned.then(|| tally(&head.counters, clock));
+    let tally = counters.map(|counters| tally(&counters, clock));
     sink(Item::Frame {
         frame,
         tally: tally.as_ref(),

@@ -12,7 +12,7 @@ use zerocopy::FromBytes;
 use super::clock::Clock;
 use super::object::{self, REMEDY, Room, chain};
 use super::record;
-use super::{Port, ProbeError};
+use super::{Port, ProbeError, Trial};
 use crate::decode::LinkType;
 use crate::live::{Item, Settings};
 use crate::netns::Namespace;
@@ -36,6 +36,7 @@ pub(super) struct Tap {
     losses: PerCpuHashMap<MapData, u32, u64>,
     /// By index in the namespace.
     ports: HashMap<u32, Attached>,
+    trials: Vec<Trial>,
 }
 
 /// An interface that is watched, or was.
@@ -59,6 +60,7 @@ impl Tap {
             port_count: u32::try_from(settings.ports.len()).unwrap_or(0),
             // A filter in pcap syntax looks at each frame, here in user space.
             all_segments: u32::from(settings.all_segments || settings.filter.is_some()),
+            ..hopscope_ebpf::Settings::default()
         };
         let shares = u32::try_from(shared_by.max(1).next_power_of_two()).unwrap_or(u32::MAX);
         let room = Room {
@@ -80,6 +82,7 @@ impl Tap {
             losses: of_kind("losses", map("LOSSES")?)?,
             ebpf,
             ports: HashMap::new(),
+            trials: Vec::new(),
         })
     }
 
@@ -100,16 +103,25 @@ impl Tap {
         }
         let mut links = Vec::new();
         for (program, direction) in wanted {
-            let link = namespace.within(|| self.attach_one(program, port.name, direction))?;
-            links.push((
-                program,
-                link.map_err(|why| ProbeError::Attach {
-                    interface: port.name.to_owned(),
-                    namespace: namespace.name.clone(),
-                    why,
-                    remedy: REMEDY,
-                })?,
-            ));
+            let attached = namespace.within(|| self.attach_one(program, port.name, direction))?;
+            self.trials.push(Trial {
+                part: match direction {
+                    TcAttachType::Egress => format!("TC egress of {}", port.name),
+                    _ => format!("TC ingress of {}", port.name),
+                },
+                purpose: "segments",
+                outcome: attached
+                    .as_ref()
+                    .map(|(_, way)| *way)
+                    .map_err(String::clone),
+            });
+            let (link, _) = attached.map_err(|why| ProbeError::Attach {
+                interface: port.name.to_owned(),
+                namespace: namespace.name.clone(),
+                why,
+                remedy: REMEDY,
+            })?;
+            links.push((program, link));
         }
         self.ports.insert(
             port.index,
@@ -129,7 +141,7 @@ impl Tap {
         program: &'static str,
         interface: &str,
         direction: TcAttachType,
-    ) -> Result<SchedClassifierLinkId, String> {
+    ) -> Result<(SchedClassifierLinkId, &'static str), String> {
         let program: &mut SchedClassifier = self
             .ebpf
             .program_mut(program)
@@ -141,10 +153,11 @@ impl Tap {
         }
         let tcx = TcAttachOptions::TcxOrder(LinkOrder::default());
         let first = program.attach_with_options(interface, direction, tcx);
-        first.or_else(|error| {
+        first.map(|link| (link, "TCX")).or_else(|error| {
             let clsact = tc::qdisc_add_clsact(interface);
             let netlink = TcAttachOptions::Netlink(NlOptions::default());
             let attached = program.attach_with_options(interface, direction, netlink);
+            let attached = attached.map(|link| (link, "clsact"));
             attached.map_err(|second| match clsact {
                 Err(clsact) if !clsact.to_string().contains("exists") => {
                     format!("TCX: {}; clsact: {}", chain(&error), chain(&clsact))
@@ -187,11 +200,11 @@ impl Tap {
         sink: &mut dyn FnMut(Item<'_>),
     ) {
         while let Some(bytes) = self.ring.next() {
-            if let Some((head, data)) = record::read_frame(&bytes)
-                && let Some(port) = self.ports.get(&head.interface)
+            if let Some(frame) = record::read_frame(&bytes)
+                && let Some(port) = self.ports.get(&frame.0.interface)
             {
                 *frames += 1;
-                record::frame(port.number, port.link, *frames, &head, data, clock, sink);
+                record::frame(port.number, port.link, *frames, frame, clock, sink);
             }
         }
     }
@@ -225,6 +238,11 @@ impl Tap {
                 other: 0,
             });
         }
+    }
+
+    /// What was tried.
+    pub(super) fn trials(&self) -> &[Trial] {
+        &self.trials
     }
 
     /// What was counted on all processors together.

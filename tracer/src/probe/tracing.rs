@@ -1,24 +1,28 @@
 //! What becomes of sockets, from the kernel's tracepoints.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aya::maps::{HashMap as BpfMap, MapData, PerCpuArray, RingBuf};
 use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf};
-use hopscope_ebpf::{Counts, OptionFields, SocketRecord, moment};
-use zerocopy::FromBytes;
+use hopscope_ebpf::{Counts, NAMESPACES, OptionFields, SocketRecord, moment};
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::btf::Types;
 use super::clock::Clock;
 use super::object::{self, Room, chain};
 use super::record;
-use super::{Owners, fields};
+use super::{Owners, Trial, fields};
 use crate::live::Item;
 use crate::netns::Namespace;
 use crate::note::{Moment, Note, SocketId, What};
-use crate::socket::{Defaults, Process, Reader, Socket, State};
+use crate::socket::{Defaults, Options, Process, Reader, Socket, State};
 
 const RING: u32 = 8 << 20;
+
+/// Different options remembered of a namespace.
+const KNOWN: usize = 1024;
 
 /// Owners remembered of sockets that are being connected.
 const OWNERS: usize = 65_536;
@@ -52,12 +56,15 @@ pub(super) struct Tracing {
     reasons: HashMap<i64, String>,
     reader: Reader,
     connecting: Owners,
+    trials: Vec<Trial>,
 }
 
 /// A namespace, as notes name it.
 struct Watched {
-    name: String,
+    name: Arc<str>,
     defaults: Result<Defaults, String>,
+    /// Options by what the kernel holds: of most sockets they are the same.
+    known: HashMap<Vec<u8>, Arc<Options>>,
 }
 
 impl Tracing {
@@ -76,8 +83,15 @@ impl Tracing {
             flows: 1,
             ring: RING,
         };
-        let mut ebpf = object::load(&room, &hopscope_ebpf::Settings::default(), fields)
-            .map_err(|error| error.to_string())?;
+        let inode = |of: &Namespace| u32::try_from(of.inode()).unwrap_or(0);
+        let mut settings = hopscope_ebpf::Settings {
+            many_namespaces: u32::from(namespaces.len() > NAMESPACES),
+            ..hopscope_ebpf::Settings::default()
+        };
+        for (slot, namespace) in settings.namespaces.iter_mut().zip(namespaces) {
+            *slot = inode(namespace);
+        }
+        let mut ebpf = object::load(&room, &settings, fields).map_err(|error| error.to_string())?;
         let mut map = |name: &str| ebpf.take_map(name).ok_or(format!("no map {name}"));
         let ring = RingBuf::try_from(map("RECORDS")?).map_err(|error| chain(&error))?;
         let counts = PerCpuArray::try_from(map("COUNTS")?).map_err(|error| chain(&error))?;
@@ -86,9 +100,10 @@ impl Tracing {
             .map_err(|error: aya::maps::MapError| chain(&error))?;
         let mut known = HashMap::new();
         for namespace in namespaces {
-            let inode = u32::try_from(namespace.inode()).unwrap_or(0);
-            watched.insert(inode, 1, 0).map_err(|error| chain(&error))?;
-            known.insert(inode, Watched::new(namespace));
+            watched
+                .insert(inode(namespace), 1, 0)
+                .map_err(|error| chain(&error))?;
+            known.insert(inode(namespace), Watched::new(namespace));
         }
         let btf = Btf::from_sys_fs().map_err(|error| chain(&error))?;
         let reasons = types.values(REASONS);
@@ -100,22 +115,32 @@ impl Tracing {
         let all = PROGRAMS
             .into_iter()
             .chain([(reset, "tcp_send_reset", "resets sent")]);
-        let mut attached = 0;
-        let mut refused = Vec::new();
-        for (program, tracepoint, missing) in all {
-            let first = attach(&mut ebpf, program, tracepoint, &btf);
-            let slower = SLOWER.iter().find(|(fast, _)| *fast == program);
-            let attempt = match (first, slower) {
-                (Err(_), Some((_, slower))) => attach(&mut ebpf, slower, tracepoint, &btf),
-                (first, _) => first,
-            };
-            match attempt {
-                Ok(()) => attached += 1,
-                Err(why) => refused.push(format!("not told: {missing} ({tracepoint}: {why})")),
-            }
-        }
-        if attached == 0 {
-            return Err(refused.join("; "));
+        let trials: Vec<Trial> = all
+            .map(|(program, tracepoint, purpose)| {
+                let first = attach(&mut ebpf, program, tracepoint, &btf);
+                let slower = SLOWER.iter().find(|(fast, _)| *fast == program);
+                let outcome = match (first, slower) {
+                    (Err(_), Some((_, slower))) => {
+                        attach(&mut ebpf, slower, tracepoint, &btf).map(|()| "attached, copying")
+                    }
+                    (first, _) => first.map(|()| "attached"),
+                };
+                Trial {
+                    part: format!("tp_btf {tracepoint}"),
+                    purpose,
+                    outcome,
+                }
+            })
+            .collect();
+        let refused = trials.iter().filter_map(|trial| {
+            let why = trial.outcome.as_ref().err()?;
+            Some(format!(
+                "not told: {} ({}: {why})",
+                trial.purpose, trial.part
+            ))
+        });
+        if trials.iter().all(|trial| trial.outcome.is_err()) {
+            return Err(refused.collect::<Vec<_>>().join("; "));
         }
         remarks.extend(refused);
         Ok(Self {
@@ -125,6 +150,7 @@ impl Tracing {
             reasons,
             reader,
             connecting: Owners::new(),
+            trials,
             _ebpf: ebpf,
         })
     }
@@ -135,14 +161,15 @@ impl Tracing {
             let Some(record) = record::read_socket(&bytes) else {
                 continue;
             };
-            let Some(watched) = self.namespaces.get(&record.namespace) else {
+            let Some(watched) = self.namespaces.get_mut(&record.namespace) else {
                 continue;
             };
             let at = clock.at(record.at);
+            let namespace = Arc::clone(&watched.name);
             let mut tell = |what| {
                 sink(Item::Note(&Note {
                     at,
-                    namespace: watched.name.clone(),
+                    namespace: Arc::clone(&namespace),
                     what,
                 }));
             };
@@ -194,6 +221,11 @@ impl Tracing {
         }
     }
 
+    /// What was tried.
+    pub(super) fn trials(&self) -> &[Trial] {
+        &self.trials
+    }
+
     /// Records that found no room.
     pub(super) fn lost(&self) -> u64 {
         let each = self.counts.get(&0, 0).ok();
@@ -219,9 +251,24 @@ impl Watched {
             Err(error) => Err(error.to_string()),
         };
         Self {
-            name: namespace.name.clone(),
+            name: namespace.name.as_str().into(),
             defaults,
+            known: HashMap::new(),
         }
+    }
+
+    fn options(&mut self, reader: &Reader, raw: &OptionFields) -> Arc<Options> {
+        if let Some(known) = self.known.get(raw.as_bytes()) {
+            return Arc::clone(known);
+        }
+        let defaults = self.defaults.as_ref().map_err(String::as_str);
+        let options = Arc::new(reader.options(raw, defaults));
+        if self.known.len() >= KNOWN {
+            self.known.clear();
+        }
+        self.known
+            .insert(raw.as_bytes().to_vec(), Arc::clone(&options));
+        options
     }
 }
 
@@ -271,7 +318,7 @@ fn id(record: &SocketRecord) -> SocketId {
 
 fn socket(
     reader: &Reader,
-    watched: &Watched,
+    watched: &mut Watched,
     record: &SocketRecord,
     owner: Option<Process>,
 ) -> Socket {
@@ -280,8 +327,6 @@ fn socket(
         local,
         peer,
     } = id(record);
-    let defaults = watched.defaults.as_ref().map_err(String::as_str);
-    let raw: &OptionFields = &record.options;
     Socket {
         local,
         peer: Some(peer),
@@ -291,6 +336,6 @@ fn socket(
         owner,
         queues: None,
         timer: None,
-        options: reader.options(raw, defaults),
+        options: watched.options(reader, &record.options),
     }
 }

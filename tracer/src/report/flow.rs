@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::join::FlowFacts;
 use super::kernel::{FactReport, KernelReport};
-use crate::flow::{Closing, Ending, Flow, FlowId, Probe, RunEnd, Side, Sides, idle, interval};
+use crate::flow::{Closing, End, Flow, FlowId, Probe, RunEnd, Side, Sides, idle, interval};
 use crate::time::Time;
 
 /// One TCP connection as seen at one vantage.
@@ -18,6 +18,9 @@ use crate::time::Time;
 pub struct FlowReport {
     /// Its number in this report.
     pub id: FlowId,
+    /// How much it tells, for those who show only some.
+    #[serde(skip)]
+    pub weight: u32,
     /// Name of the vantage.
     pub vantage: String,
     /// `ip:port`, IPv6 in brackets.
@@ -90,22 +93,6 @@ pub enum Roles {
     Syn,
     /// From ports, known listeners and payload: the capture begins later.
     Inferred,
-}
-
-/// How a flow ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum End {
-    /// A FIN came first.
-    Fin,
-    /// A RST came first.
-    Rst,
-    /// Neither was seen.
-    Open,
-    /// A RST answered the SYN.
-    Refused,
-    /// Nothing answered the SYN.
-    Unanswered,
 }
 
 /// A FIN or RST.
@@ -181,7 +168,7 @@ impl ProbeReport {
 
 impl FlowReport {
     pub(super) fn new(id: FlowId, vantage: &str, flow: &Flow, told: &FlowFacts<'_>) -> Self {
-        let (end, ending) = end(flow);
+        let ending = flow.ending();
         let closed = flow.closed_at();
         let both = Sides {
             client: Side::Client,
@@ -189,6 +176,7 @@ impl FlowReport {
         };
         Self {
             id,
+            weight: flow.weight(),
             vantage: vantage.to_owned(),
             client: flow.endpoint(Side::Client).to_string(),
             server: flow.endpoint(Side::Server).to_string(),
@@ -203,8 +191,8 @@ impl FlowReport {
             ended: ending.map(|ending| ending.closing().at),
             closed,
             lasted_s: seconds(closed.unwrap_or(flow.last_at()).since(flow.first_at())),
-            end,
-            ended_by: ending.map(|ending| ending.closing().by),
+            end: flow.end(),
+            ended_by: flow.ended_by(),
             syns: flow.syns(),
             fins: flow.fins().iter().map(Closed::from).collect(),
             rsts: flow.rsts().iter().map(Closed::from).collect(),
@@ -231,18 +219,6 @@ impl FlowReport {
                 })
                 .collect(),
         }
-    }
-}
-
-fn end(flow: &Flow) -> (End, Option<Ending>) {
-    match flow.ending() {
-        Some(ending @ Ending::Fin(_)) => (End::Fin, Some(ending)),
-        Some(ending @ Ending::Rst(rst)) if rst.by == Side::Server && flow.refused() => {
-            (End::Refused, Some(ending))
-        }
-        Some(ending) => (End::Rst, Some(ending)),
-        None if flow.unanswered() => (End::Unanswered, None),
-        None => (End::Open, None),
     }
 }
 

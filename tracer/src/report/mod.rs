@@ -11,14 +11,15 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub use self::flow::{Closed, End, FlowReport, KeepaliveReport, ProbeReport, Roles};
+pub use self::flow::{Closed, FlowReport, KeepaliveReport, ProbeReport, Roles};
 use self::join::{Joined, join};
 pub use self::kernel::{FactName, FactReport, KernelReport, UnjoinedReport};
 pub use self::socket::{ClosedByReport, OptionsReport, SeenReport, SocketReport, TimerReport};
+pub use crate::flow::End;
 use crate::flow::FlowId;
 use crate::survey::Survey;
 use crate::time::Time;
-use crate::vantage::{Gathered, Vantage};
+use crate::vantage::{Gathered, LeftOut, Vantage};
 
 /// Name and version of the contract.
 pub const SCHEMA: &str = "hopscope.report.v1";
@@ -35,6 +36,9 @@ pub struct Report {
     pub vantages: Vec<VantageReport>,
     /// TCP connections, each as seen at one vantage, in the order in which they were first seen.
     pub flows: Vec<FlowReport>,
+    /// Flows that are not in `flows`, summed up by vantage and end: where watching goes on for long,
+    /// only the most telling of those that are over are kept.
+    pub flows_left_out: Vec<LeftOutReport>,
     /// Flows of one connection joined across vantages. Empty: this version does not join flows.
     pub hops: Vec<Never>,
     /// Hops joined through proxies. Empty: this version does not join hops.
@@ -45,10 +49,20 @@ pub struct Report {
     /// not show them.
     pub sockets: Vec<SocketReport>,
     /// Sockets that are gone and left out of `sockets`, with what befell them: only the latest are
-    /// kept.
+    /// kept, and none of flows that are left out.
     pub sockets_left_out: u64,
     /// What the kernel told of no flow above: of connections that were not seen or not asked for.
     pub unjoined: Vec<UnjoinedReport>,
+}
+
+/// Flows of one vantage that ended alike and are not kept one by one.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct LeftOutReport {
+    /// Name of the vantage.
+    pub vantage: String,
+    /// How they ended, and what they came to.
+    #[serde(flatten)]
+    pub sums: LeftOut,
 }
 
 /// What this version does not report.
@@ -122,19 +136,30 @@ impl Report {
     #[must_use]
     pub fn new(sources: &[Gathered]) -> Self {
         let mut report = Self::empty();
+        let mut before = 0;
         for gathered in sources {
-            report.add(gathered);
+            report.add(gathered, before);
+            let left_out = gathered.left_out.iter().map(|gone| gone.flows);
+            before += gathered.flows.len() as u64 + left_out.sum::<u64>();
         }
         report
     }
 
-    fn add(&mut self, gathered: &Gathered) {
+    /// Adds what came of a source, whose flows are numbered on from those `before` it.
+    fn add(&mut self, gathered: &Gathered, before: u64) {
         let Joined { flows, unjoined } = join(gathered);
-        for (flow, told) in gathered.flows.iter().zip(flows) {
-            let id = FlowId(self.flows.len() as u64);
-            let vantage = &gathered.vantages[flow.vantage() as usize].name;
+        let name = |vantage: u32| &gathered.vantages[vantage as usize].name;
+        for (place, (flow, told)) in gathered.flows.iter().zip(flows).enumerate() {
+            let number = gathered.numbers.as_ref().map(|numbers| numbers[place].0);
+            let id = FlowId(before + number.unwrap_or(place as u64));
+            let vantage = name(flow.vantage());
             self.flows.push(FlowReport::new(id, vantage, flow, &told));
         }
+        let left_out = gathered.left_out.iter().map(|sums| LeftOutReport {
+            vantage: name(sums.vantage).clone(),
+            sums: sums.clone(),
+        });
+        self.flows_left_out.extend(left_out);
         let vantage = |vantage| VantageReport::new(vantage, gathered);
         self.vantages.extend(gathered.vantages.iter().map(vantage));
         self.sockets
@@ -166,6 +191,7 @@ impl Report {
             schema: SCHEMA,
             vantages: Vec::new(),
             flows: Vec::new(),
+            flows_left_out: Vec::new(),
             hops: Vec::new(),
             chains: Vec::new(),
             verdicts: Vec::new(),

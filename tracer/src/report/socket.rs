@@ -1,6 +1,7 @@
 //! A socket in the report.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -150,7 +151,7 @@ impl SocketReport {
     pub(super) fn watched(vantage: &str, account: &Account) -> Option<Self> {
         let mut socket = (*account.seen.last()?.socket).clone();
         for earlier in account.seen.iter().rev().map(|seen| &seen.socket) {
-            socket.options.complete(&earlier.options);
+            Arc::make_mut(&mut socket.options).complete(&earlier.options);
             socket.owner = socket.owner.or_else(|| earlier.owner.clone());
             socket.inode = socket.inode.or(earlier.inode);
         }

@@ -4,6 +4,7 @@ mod defaults;
 mod fields;
 mod options;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -33,8 +34,8 @@ pub struct Socket {
     pub queues: Option<Queues>,
     /// The timer that will fire next, where one is armed and it could be read.
     pub timer: Option<Timer>,
-    /// Its options.
-    pub options: Options,
+    /// Its options; those of most sockets are the same.
+    pub options: Arc<Options>,
 }
 
 /// A process, by the name of its thread where the kernel tells it at the moment.

@@ -196,7 +196,9 @@ impl Listing {
                 owner: holders.first().map(|holder| holder.process.clone()),
                 queues: listed.queues,
                 timer: listed.timer,
-                options: options.unwrap_or_else(|reason| Options::not_read(&reason)),
+                options: options
+                    .unwrap_or_else(|reason| Options::not_read(&reason))
+                    .into(),
             }
         });
         let mut sockets: Vec<Socket> = sockets.collect();

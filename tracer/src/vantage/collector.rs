@@ -2,14 +2,16 @@
 
 use arrayvec::ArrayVec;
 
-use super::{Naming, Vantage};
+use super::left_out::Sums;
+use super::{LeftOut, Naming, Vantage};
 use crate::decode::Skip;
-use crate::flow::{Flow, FlowTable, Observer, Side};
+use crate::flow::{Flow, FlowId, FlowTable, Observer, Side};
 use crate::kernel::Kernel;
 use crate::live::Item;
 use crate::segment::Segment;
 use crate::source::{BATCH, Capture, Damage, Extra, Filter, FilterError, Frame, Interface, Unread};
 use crate::tally::{FlowTally, Tally};
+use crate::time::Time;
 
 /// What came of a source.
 #[derive(Debug, Default)]
@@ -18,6 +20,10 @@ pub struct Gathered {
     pub vantages: Vec<Vantage>,
     /// Flows in the order of their first segments; they name vantages by their place.
     pub flows: Vec<Flow>,
+    /// The numbers of `flows` in this source, where some were let go; otherwise their places are.
+    pub numbers: Option<Vec<FlowId>>,
+    /// Flows that were let go, summed up.
+    pub left_out: Vec<LeftOut>,
     /// What the kernel told of sockets.
     pub kernel: Kernel,
     /// What stands before the names of namespaces, as before those of vantages.
@@ -45,6 +51,7 @@ pub struct Collector<O = ()> {
     /// What each of them counted of which no frame was shown.
     counts: Vec<Counts>,
     kernel: Kernel,
+    left_out: Sums,
     /// Segments were counted without being shown.
     tallied: bool,
     /// What only the end of a capture tells.
@@ -92,6 +99,7 @@ impl<O: Observer> Collector<O> {
             vantages: Vec::new(),
             counts: Vec::new(),
             kernel: Kernel::default(),
+            left_out: Sums::default(),
             tallied: false,
             damage: None,
             unread: Unread::default(),
@@ -253,6 +261,33 @@ impl<O: Observer> Collector<O> {
         &mut self.table
     }
 
+    /// Lets go of flows that are over, where there are more than `keep` of them, and of what the
+    /// kernel told of their sockets: the least telling first. They are only counted from then on.
+    pub fn retire(&mut self, keep: usize) {
+        let Some(now) = self
+            .vantages
+            .iter()
+            .filter_map(|vantage| vantage.last)
+            .max()
+        else {
+            return;
+        };
+        let Self {
+            table,
+            kernel,
+            left_out,
+            interfaces,
+            ..
+        } = self;
+        table.retire(keep, now, |flow| {
+            left_out.add(flow);
+            let interface = interfaces.get(flow.vantage() as usize);
+            if let Some(namespace) = interface.and_then(|known| known.namespace.as_deref()) {
+                kernel.let_go(namespace, flow);
+            }
+        });
+    }
+
     /// What the vantages known so far are called; later ones leave these names alone where all
     /// interfaces were watched.
     #[must_use]
@@ -263,12 +298,14 @@ impl<O: Observer> Collector<O> {
     /// Nothing more comes: what came of it, and the observer.
     #[must_use]
     pub fn finish(mut self, naming: &Naming<'_>) -> (Gathered, O) {
+        let numbers = self.table.numbers();
         let (flows, observer) = self.table.finish();
+        let left_out = self.left_out.into_list();
         let names = naming.names(&self.interfaces);
         let count = names.len().max(self.vantages.len()).max(self.counts.len());
         self.vantages.resize_with(count, Vantage::default);
         if self.tallied {
-            add_flows(&mut self.vantages, &flows);
+            add_flows(&mut self.vantages, &flows, &left_out);
         }
         for (vantage, counts) in self.vantages.iter_mut().zip(&self.counts) {
             vantage.add(counts);
@@ -292,6 +329,8 @@ impl<O: Observer> Collector<O> {
         let gathered = Gathered {
             vantages: self.vantages,
             flows,
+            numbers,
+            left_out,
             kernel: self.kernel,
             prefix: naming.prefix().map(str::to_owned),
         };
@@ -300,18 +339,25 @@ impl<O: Observer> Collector<O> {
 }
 
 /// Adds the segments that were only counted: those of flows beyond what was shown.
-fn add_flows(vantages: &mut [Vantage], flows: &[Flow]) {
+fn add_flows(vantages: &mut [Vantage], flows: &[Flow], left_out: &[LeftOut]) {
     let mut all = vec![0_u64; vantages.len()];
-    for flow in flows {
-        let place = flow.vantage() as usize;
-        let [client, server] = [Side::Client, Side::Server].map(|side| flow.segments(side));
-        for count in [client, server, flow.duplicates()] {
+    let mut add = |place: u32, counts: [u64; 3], first: Time, last: Time| {
+        let place = place as usize;
+        for count in counts {
             all[place] = all[place].saturating_add(count);
         }
         let vantage = &mut vantages[place];
-        let (first, last) = (flow.first_at(), flow.last_at());
         vantage.first = Some(vantage.first.map_or(first, |known| known.min(first)));
         vantage.last = vantage.last.max(Some(last));
+    };
+    for flow in flows {
+        let [client, server] = [Side::Client, Side::Server].map(|side| flow.segments(side));
+        let counts = [client, server, flow.duplicates()];
+        add(flow.vantage(), counts, flow.first_at(), flow.last_at());
+    }
+    for gone in left_out {
+        let counts = [gone.segments.client, gone.segments.server, gone.duplicates];
+        add(gone.vantage, counts, gone.first, gone.last);
     }
     for (vantage, all) in vantages.iter_mut().zip(all) {
         vantage.count(all.saturating_sub(vantage.segments));

@@ -3,9 +3,11 @@
 //! A [`Collector`] makes vantages and flows of what a capture or a live source yields.
 
 mod collector;
+mod left_out;
 mod naming;
 
 pub use self::collector::{Collector, Gathered, read};
+pub use self::left_out::LeftOut;
 pub use self::naming::Naming;
 pub(crate) use self::naming::own_name;
 

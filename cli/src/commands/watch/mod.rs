@@ -28,6 +28,9 @@ use crate::render;
 /// Longest wait before signals and the deadline are looked at.
 const TICK: Duration = Duration::from_millis(50);
 
+/// How to see what the table leaves out.
+const HINT: &str = "All of them: --all; one of them: record with -w, then hopscope read --flow ID";
+
 /// Watches until told to stop, then prints the report.
 pub(super) fn run(args: &Watch) -> anyhow::Result<Outcome> {
     if let Some(expression) = &args.filter {
@@ -59,6 +62,7 @@ pub(super) fn run(args: &Watch) -> anyhow::Result<Outcome> {
             return Ok(Outcome::Fine);
         }
         watched.pass_on()?;
+        watched.collector.retire(args.keep);
     }
     tell_remarks(session.finish(&mut |item| watched.take(&item)));
     watched.finish(args)
@@ -145,7 +149,7 @@ fn print(args: &Watch, report: &Report) -> anyhow::Result<()> {
             if !args.quiet {
                 writeln!(io::stdout())?;
             }
-            render::table(report, args.all)
+            render::table(report, args.all, HINT)
         }
         Format::Json => render::json(report),
         Format::Ndjson => render::ndjson(report),
