@@ -26,6 +26,9 @@ type Outcome = Result<(), Box<dyn Error>>;
 
 const APP: u16 = 8087;
 
+/// What must be alike with libpcap and with whatever is best here.
+const BACKENDS: [&str; 2] = ["pcap", "auto"];
+
 /// Two namespaces with a server in the second one.
 struct Pair {
     app: Process,
@@ -270,7 +273,14 @@ fn a_duration_ends_it() -> Outcome {
 
 #[test]
 fn ports_and_filters_leave_out_the_rest() -> Outcome {
-    let Some(pair) = Pair::new("watch-ports")? else {
+    for backend in BACKENDS {
+        ports_and_filters_leave_out_the_rest_by(backend)?;
+    }
+    Ok(())
+}
+
+fn ports_and_filters_leave_out_the_rest_by(backend: &str) -> Outcome {
+    let Some(pair) = Pair::new(&format!("watch-ports-{backend}"))? else {
         return Ok(());
     };
     let ns = pair.ns("client")?;
@@ -283,7 +293,7 @@ fn ports_and_filters_leave_out_the_rest() -> Outcome {
         (&["-f", "ip6 or vlan 7"], 0),
     ];
     for (filter, expected) in cases {
-        let arguments = ["--backend=pcap", "--format=json", "--netns", ns];
+        let arguments = ["--backend", backend, "--format=json", "--netns", ns];
         let watching = Watching::start(&[&arguments, filter].concat())?;
         pair.curl(&[&pair.url("/ok")?])?;
         let told = watching.interrupt()?;
@@ -301,12 +311,19 @@ fn ports_and_filters_leave_out_the_rest() -> Outcome {
 /// frame, where a filter that only looks at bytes does not see it.
 #[test]
 fn vlan_tags_are_seen_through() -> Outcome {
-    let Some(pair) = Pair::new("watch-vlan")? else {
+    for backend in BACKENDS {
+        vlan_tags_are_seen_through_by(backend)?;
+    }
+    Ok(())
+}
+
+fn vlan_tags_are_seen_through_by(backend: &str) -> Outcome {
+    let Some(pair) = Pair::new(&format!("watch-vlan-{backend}"))? else {
         return Ok(());
     };
     let (ns, pod) = (pair.ns("client")?, pair.ns("pod")?);
     for filter in [&[][..], &["--port=80"], &["-f", "ether src 2:0:0:0:0:1"]] {
-        let arguments = ["--backend=pcap", "--format=json", "--netns", pod];
+        let arguments = ["--backend", backend, "--format=json", "--netns", pod];
         let watching = Watching::start(&[&arguments, filter].concat())?;
         let namespace = Namespace::open(&Path::new("/run/netns").join(ns), ns)?;
         namespace.within(send_tagged)??;
@@ -352,11 +369,18 @@ fn send_tagged() -> Result<(), String> {
 /// An interface that comes later is watched, goes down and up, and is let go when it is removed.
 #[test]
 fn interfaces_come_and_go() -> Outcome {
-    let Some(pair) = Pair::new("watch-interfaces")? else {
+    for backend in BACKENDS {
+        interfaces_come_and_go_by(backend)?;
+    }
+    Ok(())
+}
+
+fn interfaces_come_and_go_by(backend: &str) -> Outcome {
+    let Some(pair) = Pair::new(&format!("watch-interfaces-{backend}"))? else {
         return Ok(());
     };
     let (ns, pod) = (pair.ns("client")?, pair.ns("pod")?);
-    let mut watching = Watching::start(&["--backend=pcap", "--format=ndjson", "--netns", ns])?;
+    let mut watching = Watching::start(&["--backend", backend, "--format=ndjson", "--netns", ns])?;
     let peer = ["peer", "name", "late", "netns", pod];
     run(
         "ip",
@@ -475,13 +499,21 @@ impl Drop for Ns {
 /// is left the report follows.
 #[test]
 fn namespaces_are_removed() -> Outcome {
+    for backend in BACKENDS {
+        namespaces_are_removed_by(backend)?;
+    }
+    Ok(())
+}
+
+fn namespaces_are_removed_by(backend: &str) -> Outcome {
     if let Some(missing) = lab::missing() {
         println!("skipped: watching namespaces that are removed needs {missing}");
         return Ok(());
     }
     let (one, other) = (Ns::new("one")?, Ns::new("other")?);
     let arguments = [
-        "--backend=pcap",
+        "--backend",
+        backend,
         "--format=ndjson",
         "--netns",
         &one.0,
@@ -516,14 +548,22 @@ fn namespaces_are_removed() -> Outcome {
 /// The recording says the same as the watch that wrote it.
 #[test]
 fn a_recording_gives_the_same_report() -> Outcome {
-    let Some(pair) = Pair::new("watch-recording")? else {
+    for backend in BACKENDS {
+        a_recording_gives_the_same_report_by(backend)?;
+    }
+    Ok(())
+}
+
+fn a_recording_gives_the_same_report_by(backend: &str) -> Outcome {
+    let Some(pair) = Pair::new(&format!("watch-recording-{backend}"))? else {
         return Ok(());
     };
     let ns = pair.ns("client")?;
     let file = pair.logs.path().join("watch.pcapng");
     let file = file.to_string_lossy();
     let arguments = [
-        "--backend=pcap",
+        "--backend",
+        backend,
         "--format=json",
         "--netns",
         ns,
@@ -624,11 +664,18 @@ impl Drop for Mounted<'_> {
 /// More events than anybody can read are counted, not printed; the report has every flow.
 #[test]
 fn a_flood_of_events_is_cut_down() -> Outcome {
-    let Some(pair) = Pair::new("watch-flood")? else {
+    for backend in BACKENDS {
+        a_flood_of_events_is_cut_down_by(backend)?;
+    }
+    Ok(())
+}
+
+fn a_flood_of_events_is_cut_down_by(backend: &str) -> Outcome {
+    let Some(pair) = Pair::new(&format!("watch-flood-{backend}"))? else {
         return Ok(());
     };
     let ns = pair.ns("client")?;
-    let arguments = ["--backend=pcap", "--format=ndjson", "--netns", ns];
+    let arguments = ["--backend", backend, "--format=ndjson", "--netns", ns];
     let mut watching = Watching::start(&arguments)?;
     let flood = format!("{}[1-1500]", pair.url("/ok?")?);
     pair.curl(&[

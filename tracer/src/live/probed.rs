@@ -5,8 +5,8 @@ use super::interfaces::Link;
 use super::roster::{Key, Roster};
 use super::{Item, Settings, Sink};
 use crate::netns::{Namespace, NamespaceId};
-use crate::probe::{Port, Probe, ProbeError};
-use crate::source::{Filter, FilterError};
+use crate::probe::{Port, Probe, ProbeError, Shortage};
+use crate::source::{Filter, FilterError, Frame};
 
 /// The probe at work.
 pub(super) struct Probed {
@@ -16,8 +16,16 @@ pub(super) struct Probed {
     roster: Roster,
     /// Places of the interfaces that it is attached to.
     attached: Vec<u32>,
-    filter: Option<Filter>,
-    /// The filter has no meaning for some interface.
+    sieve: Option<Sieve>,
+}
+
+/// Leaves out the frames that a filter does not let pass: the probe cannot apply one in the kernel,
+/// and shows every segment where there is one.
+struct Sieve {
+    filter: Filter,
+    /// Frames that passed.
+    passed: u64,
+    /// It has no meaning for some interface, whose frames are left out.
     senseless: Option<FilterError>,
 }
 
@@ -33,8 +41,11 @@ impl Probed {
             namespaces: namespaces.iter().map(Namespace::id).collect(),
             roster: Roster::default(),
             attached: Vec::new(),
-            filter,
-            senseless: None,
+            sieve: filter.map(|filter| Sieve {
+                filter,
+                passed: 0,
+                senseless: None,
+            }),
         })
     }
 
@@ -96,13 +107,10 @@ impl Probed {
 
     pub(super) fn drain(&mut self, sink: Sink<'_>) -> Drained {
         self.roster.tell(sink);
-        let Self {
-            probe,
-            filter,
-            senseless,
-            ..
-        } = self;
-        probe.drain(&mut sieve(filter.as_mut(), senseless, sink));
+        match &mut self.sieve {
+            None => self.probe.drain(sink),
+            Some(sieve) => self.probe.drain(&mut |item| sieve.pass(item, sink)),
+        }
         Drained::default()
     }
 
@@ -114,45 +122,71 @@ impl Probed {
         self.attached.len()
     }
 
-    /// What this kernel does not offer, or there was no room for.
+    /// What this kernel does not offer.
     pub(super) fn remarks(&mut self) -> Vec<String> {
-        let senseless = self.senseless.take().map(|error| error.to_string());
+        let senseless = self.sieve.as_mut().and_then(|sieve| sieve.senseless.take());
+        let senseless = senseless.map(|error| error.to_string());
         self.probe.remarks().into_iter().chain(senseless).collect()
     }
 
     pub(super) fn finish(mut self, sink: Sink<'_>) -> Vec<String> {
-        self.roster.tell(sink);
+        self.drain(sink);
         let mut remarks = self.remarks();
-        let Self {
-            probe,
-            mut filter,
-            mut senseless,
-            ..
-        } = self;
-        probe.finish(&mut sieve(filter.as_mut(), &mut senseless, sink));
-        remarks.extend(senseless.map(|error| error.to_string()));
+        remarks.extend(lacked(self.probe.shortage()));
+        match &mut self.sieve {
+            None => self.probe.finish(sink),
+            Some(sieve) => self.probe.finish(&mut |item| sieve.pass(item, sink)),
+        }
         remarks
     }
 }
 
-/// Leaves out the frames that the filter does not let pass: the probe cannot apply one in the
-/// kernel, and shows every segment where there is one.
-fn sieve<'a>(
-    mut filter: Option<&'a mut Filter>,
-    senseless: &'a mut Option<FilterError>,
-    sink: Sink<'a>,
-) -> impl FnMut(Item<'_>) + 'a {
-    move |item| {
-        if let (Item::Frame { frame, .. }, Some(filter)) = (&item, &mut filter) {
-            match filter.passes(frame.link, frame.data) {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => {
-                    *senseless = Some(error);
-                    return;
-                }
+impl Sieve {
+    fn pass(&mut self, item: Item<'_>, sink: Sink<'_>) {
+        let Item::Frame {
+            frame,
+            tally,
+            sender,
+        } = item
+        else {
+            return sink(item);
+        };
+        match self.filter.passes(frame.link, frame.data) {
+            Ok(true) => {
+                self.passed += 1;
+                let number = self.passed;
+                let frame = Frame { number, ..frame };
+                sink(Item::Frame {
+                    frame,
+                    tally,
+                    sender,
+                });
             }
+            Ok(false) => {}
+            Err(error) => self.senseless = Some(error),
         }
-        sink(item);
     }
+}
+
+/// What the probe had no room for. That turns were only counted is as it should be.
+fn lacked(shortage: Shortage) -> Vec<String> {
+    let mut lacked = Vec::new();
+    let Shortage {
+        notes_lost,
+        untracked,
+        ..
+    } = shortage;
+    if notes_lost > 0 {
+        lacked.push(format!(
+            "{notes_lost} times the kernel had no room to tell what became of a socket; watch fewer \
+             namespaces at once"
+        ));
+    }
+    if untracked > 0 {
+        lacked.push(format!(
+            "{untracked} segments were told one by one, for there were more connections at once than \
+             the probe counts; the report is whole, watching cost more; --port names fewer"
+        ));
+    }
+    lacked
 }
