@@ -4,7 +4,7 @@
 BUILD = libpcap-dev gcc libc6-dev
 TEST = curl g++ haproxy iproute2 nftables procps python3-venv tcpdump wireshark-common conntrack
 PROBE = rustc-web libstd-rust-web-dev-bpf binutils-bpf
-BENCH = time tcpdump tcptrace tshark wireshark-common
+BENCH = time tcpdump tcptrace tshark wireshark-common hey iperf3 nginx-light iproute2
 
 BPF_LINKER = 0.10.4
 
@@ -15,7 +15,7 @@ help:
 	@echo "make test     everything that must pass: lints, tests, the live lab, fuzzing"
 	@echo "make probe    compile the kernel probe in ebpf/ anew"
 	@echo "make record   record pcaps/ anew in network namespaces (root)"
-	@echo "make bench    speed and memory beside tcpdump, capinfos, tcptrace and tshark"
+	@echo "make bench    speed and memory beside tcpdump, capinfos, tcptrace and tshark; cost of watching"
 	@echo "make schema   renew schema/ from the types"
 	@echo "make deny     licences and sources of dependencies"
 
@@ -64,6 +64,7 @@ schema: build-needs
 bench: build-needs
 	@scripts/packages $(BENCH)
 	@scripts/bench
+	@scripts/bench-live
 
 deny:
 	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny

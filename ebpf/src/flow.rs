@@ -28,7 +28,8 @@ pub struct FlowKey {
     pub interface: u32,
 }
 
-/// What is known of a flow. `sent` counts only segments that were not told; times, sequence and
+/// What is known of a flow: with its key and what the kernel adds, just below 256 bytes, which is what
+/// the kernel allots then. `sent` counts only segments that were not told; times, sequence and
 /// acknowledgment numbers are those of all segments.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -57,9 +58,7 @@ pub struct Counters {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(not(target_arch = "bpf"), derive(zerocopy::FromBytes))]
 pub struct Sent {
-    /// Segments that were not told.
-    pub segments: u64,
-    /// Their payload bytes.
+    /// Payload bytes of segments that were not told.
     pub bytes: u64,
     /// The first of them.
     pub first_at: u64,
@@ -67,6 +66,8 @@ pub struct Sent {
     pub last_at: u64,
     /// The last of them with data.
     pub data_at: u64,
+    /// How many segments those are.
+    pub segments: u32,
     /// The sequence number after the last one sent.
     pub next: u32,
     /// The last acknowledgment number.
@@ -79,8 +80,6 @@ pub struct Sent {
     pub window: u16,
     /// Bits of [`state`].
     pub state: u16,
-    /// Nothing: keeps the length a multiple of eight.
-    pub reserved: u32,
 }
 
 /// Bits of [`Counters::marks`].

@@ -94,6 +94,29 @@ pub struct Fields {
     pub skb_dev: u32,
     /// `net_device.nd_net`.
     pub dev_net: u32,
+    /// `task_struct.group_leader`.
+    pub task_leader: u32,
+    /// `task_struct.comm`.
+    pub task_comm: u32,
+}
+
+impl Settings {
+    /// Whether what has these ports is asked for.
+    #[inline(always)]
+    #[must_use]
+    pub fn asks_for(&self, [one, other]: [u16; 2]) -> bool {
+        if self.port_count == 0 {
+            return true;
+        }
+        let mut found = false;
+        let mut index = 0;
+        while index < self.ports.len() {
+            let port = self.ports[index];
+            found |= port != 0 && (port == one || port == other);
+            index += 1;
+        }
+        found
+    }
 }
 
 impl Fields {
@@ -127,5 +150,7 @@ impl Fields {
         skb_transport: MISSING,
         skb_dev: MISSING,
         dev_net: MISSING,
+        task_leader: MISSING,
+        task_comm: MISSING,
     };
 }

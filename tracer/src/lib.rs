@@ -1,10 +1,10 @@
-//! Reconstructs TCP flows from captured segments: who ended each connection, and when keepalive
-//! probes fired.
+//! Reconstructs TCP flows from segments, captured or live: who ended each connection, when keepalive
+//! probes fired, and which socket options were in effect.
 //!
 //! ```text
-//! source ─▶ segment ─▶ flow ─▶ report
-//!   │          ▲
-//!   └─ decode ─┘          (vantage: reads a source into flows)
+//! source ─┐
+//! live ───┼▶ decode ─▶ segment ─▶ flow ─▶ report
+//! probe ──┘                    kernel ──▲       (vantage: makes flows of what a source yields)
 //! ```
 //!
 //! Each module imports only what stands before it. Below [`source`] everything is deterministic:

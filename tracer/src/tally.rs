@@ -33,7 +33,7 @@ impl Tally {
     pub fn of(counters: &Counters, time: impl Fn(u64) -> Time) -> Self {
         let some = |at: u64| (at != 0).then(|| time(at));
         let sent = |sent: &hopscope_ebpf::Sent| Sent {
-            segments: sent.segments,
+            segments: sent.segments.into(),
             bytes: sent.bytes,
             turns: sent.turns,
             next: Seq(sent.next),

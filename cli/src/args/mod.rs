@@ -19,7 +19,8 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// Tells, from packets, who ended a TCP connection and when keepalive probes fired.
+/// Tells, from packets and the kernel, who ended a TCP connection, when keepalive probes fired, and
+/// which socket options were in effect.
 #[derive(Parser)]
 #[command(version, styles = STYLES, max_term_width = 100, propagate_version = true)]
 #[command(

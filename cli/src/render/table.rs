@@ -176,8 +176,7 @@ fn unjoined(report: &Report) -> impl Iterator<Item = String> {
     let facts = report.unjoined.len() as u64;
     let unjoined = (facts > 0).then(|| {
         format!(
-            "{} of the kernel belong to no flow above; --format json lists them as 'unjoined'",
-            count(facts, "note")
+            "what the kernel told of no flow above: {facts}; --format json lists it as 'unjoined'"
         )
     });
     let left_out = report.sockets_left_out;

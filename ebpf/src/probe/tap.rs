@@ -5,7 +5,7 @@ use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_skb_load_by
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use core::mem::MaybeUninit;
-use hopscope_ebpf::{Counters, Counts, FrameHead, HEADERS, HEADERS_AND_TEXT, Settings, kind, thin};
+use hopscope_ebpf::{Counters, Counts, FrameHead, HEADERS, HEADERS_AND_TEXT, kind, thin};
 
 use super::header::{Content, Segment, read};
 use super::maps::{FLOW_COUNTERS, LOSSES, NEW, RECORDS, counts, settings};
@@ -51,7 +51,7 @@ fn tap(ctx: &TcContext, ethernet: bool, out: bool) -> i32 {
         Content::Hidden => None,
         Content::Other => return TC_ACT_UNSPEC,
     };
-    if segment.is_some_and(|segment| !is_asked_for(settings(), segment)) {
+    if segment.is_some_and(|segment| !settings().asks_for(segment.key.ports)) {
         return TC_ACT_UNSPEC;
     }
     let now = now();
@@ -115,22 +115,6 @@ fn begin(segment: &Segment, now: u64) {
         new.active_at = now;
         let _ = FLOW_COUNTERS.insert(&segment.key, &*new, u64::from(BPF_NOEXIST));
     }
-}
-
-#[inline(always)]
-fn is_asked_for(settings: &Settings, segment: &Segment) -> bool {
-    if settings.port_count == 0 {
-        return true;
-    }
-    let [lower, higher] = segment.key.ports;
-    let mut found = false;
-    let mut index = 0;
-    while index < settings.ports.len() {
-        let port = settings.ports[index];
-        found |= port != 0 && (port == lower || port == higher);
-        index += 1;
-    }
-    found
 }
 
 /// Tells a frame to user space, with what its flow has counted, if it has counted anything.

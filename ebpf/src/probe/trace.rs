@@ -138,6 +138,13 @@ fn tell<const DIRECT: bool>(ctx: &BtfTracePointContext, sock: *const u8, event: 
     if field::<u16, DIRECT>(sock, fields.protocol).is_some_and(|protocol| protocol != IPPROTO_TCP) {
         return;
     }
+    if settings().port_count > 0 {
+        let local = field::<u16, DIRECT>(sock, fields.local_port).unwrap_or_default();
+        let peer = field::<u16, DIRECT>(sock, fields.peer_port).unwrap_or_default();
+        if !settings().asks_for([local, u16::from_be(peer)]) {
+            return;
+        }
+    }
     // SAFETY: a socket, as the kernel's own argument.
     let cookie = unsafe { bpf_get_socket_cookie(sock.cast_mut().cast()) };
     let code = event
@@ -188,7 +195,11 @@ fn reset_without_socket(ctx: &BtfTracePointContext, skb: *const u8, reason: u32)
     let event = Event::of(moment::RESET_SENT);
     record(ctx, &event, reason, 0, namespace, |record| {
         // SAFETY: within the record.
-        unsafe { answered(&raw mut (*record).endpoints, skb, fields) }
+        unsafe {
+            let ends = &raw mut (*record).endpoints;
+            answered(ends, skb, fields)
+                && settings().asks_for([(*ends).local_port, (*ends).peer_port])
+        }
     });
 }
 
@@ -271,7 +282,11 @@ fn record(
         // Otherwise whoever happens to be on the processor.
         if matches!(event.moment, moment::CONNECTING | moment::CLOSING) {
             (*record).pid = ctx.tgid();
-            generated::bpf_get_current_comm((&raw mut (*record).comm).cast(), 16);
+            // The process's name: its threads may have others.
+            let task = generated::bpf_get_current_task() as *const u8;
+            if let Some(leader) = field::<*const u8, false>(task, fields().task_leader) {
+                copy(&raw mut (*record).comm, leader, fields().task_comm);
+            }
         }
     }
     if fill(record) {

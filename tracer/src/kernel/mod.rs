@@ -109,11 +109,7 @@ impl Kernel {
 
     /// A segment came from the socket with that cookie.
     pub fn sent(&mut self, segment: &Segment<'_>, cookie: u64) {
-        // A RST that answers a segment of no connection comes from a socket of the kernel's own
-        // (`tcp_v4_send_reset`, net/ipv4/tcp_ipv4.c), whose cookie says nothing.
-        if !segment.flags.rst() {
-            self.senders.sent(segment, cookie);
-        }
+        self.senders.sent(segment, cookie);
     }
 
     /// What was told of each socket, in the order in which they were first told of.

@@ -45,6 +45,8 @@ pub(super) fn of(types: &Types) -> Fields {
         skb_transport: place("sk_buff", "transport_header"),
         skb_dev: place("sk_buff", "dev"),
         dev_net: place("net_device", "nd_net.net"),
+        task_leader: place("task_struct", "group_leader"),
+        task_comm: place("task_struct", "comm"),
     }
 }
 

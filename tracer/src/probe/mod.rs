@@ -111,7 +111,7 @@ impl Probe {
             .map(|_| Tap::load(namespaces.len(), settings))
             .collect::<Result<_, _>>()?;
         let mut remarks = Vec::new();
-        let tracing = match Tracing::load(namespaces, &mut remarks) {
+        let tracing = match Tracing::load(namespaces, settings, &mut remarks) {
             Ok(tracing) => Some(tracing),
             Err(why) => {
                 remarks.push(format!(

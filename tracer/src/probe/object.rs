@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::{env, error, fs};
 
 use aya::{Ebpf, EbpfLoader};
-use hopscope_ebpf::{Fields, OBJECT};
+use hopscope_ebpf::{Fields, OBJECT, PORTS};
 use zerocopy::IntoBytes;
 
 use super::ProbeError;
+use crate::live::Settings;
 
 /// Names another object than the one inside this program: for those who work on the probe.
 pub(super) const VARIABLE: &str = "HOPSCOPE_PROBE";
@@ -27,6 +28,21 @@ fn object() -> Result<Cow<'static, [u8]>, ProbeError> {
                 why: format!("{}: {error}", path.to_string_lossy()),
                 remedy: "HOPSCOPE_PROBE names it",
             }),
+    }
+}
+
+/// What is asked for, as the probe reads it. Ports beyond [`PORTS`] were refused before.
+pub(super) fn settings(settings: &Settings) -> hopscope_ebpf::Settings {
+    let mut ports = [0; PORTS];
+    for (slot, port) in ports.iter_mut().zip(&settings.ports) {
+        *slot = *port;
+    }
+    hopscope_ebpf::Settings {
+        ports,
+        port_count: u32::try_from(settings.ports.len()).unwrap_or(0),
+        // A filter in pcap syntax looks at each frame, here in user space.
+        all_segments: u32::from(settings.all_segments || settings.filter.is_some()),
+        ..hopscope_ebpf::Settings::default()
     }
 }
 

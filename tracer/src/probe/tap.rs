@@ -53,15 +53,7 @@ impl Tap {
         if settings.ports.len() > PORTS {
             return Err(ProbeError::Ports(PORTS));
         }
-        let mut ports = [0; PORTS];
-        ports[..settings.ports.len()].copy_from_slice(&settings.ports);
-        let settings = hopscope_ebpf::Settings {
-            ports,
-            port_count: u32::try_from(settings.ports.len()).unwrap_or(0),
-            // A filter in pcap syntax looks at each frame, here in user space.
-            all_segments: u32::from(settings.all_segments || settings.filter.is_some()),
-            ..hopscope_ebpf::Settings::default()
-        };
+        let settings = object::settings(settings);
         let shares = u32::try_from(shared_by.max(1).next_power_of_two()).unwrap_or(u32::MAX);
         let room = Room {
             flows: (FLOWS / shares).max(FEWEST_FLOWS),

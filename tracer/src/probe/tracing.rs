@@ -14,7 +14,7 @@ use super::clock::Clock;
 use super::object::{self, Room, chain};
 use super::record;
 use super::{Owners, Trial, fields};
-use crate::live::Item;
+use crate::live::{Item, Settings};
 use crate::netns::Namespace;
 use crate::note::{Moment, Note, SocketId, What};
 use crate::socket::{Defaults, Options, Process, Reader, Socket, State};
@@ -71,6 +71,7 @@ impl Tracing {
     /// Loads and attaches; what this kernel lacks becomes a remark.
     pub(super) fn load(
         namespaces: &[Namespace],
+        settings: &Settings,
         remarks: &mut Vec<String>,
     ) -> Result<Self, String> {
         let types = Types::of_kernel().map_err(|error| error.to_string())?;
@@ -86,7 +87,7 @@ impl Tracing {
         let inode = |of: &Namespace| u32::try_from(of.inode()).unwrap_or(0);
         let mut settings = hopscope_ebpf::Settings {
             many_namespaces: u32::from(namespaces.len() > NAMESPACES),
-            ..hopscope_ebpf::Settings::default()
+            ..object::settings(settings)
         };
         for (slot, namespace) in settings.namespaces.iter_mut().zip(namespaces) {
             *slot = inode(namespace);

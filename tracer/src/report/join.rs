@@ -123,7 +123,9 @@ fn sockets(
                 let way = [flow.endpoint(side), flow.endpoint(side.other())];
                 let during = [flow.first_at(), flow.last_at()];
                 let mut cookies = gathered.kernel.senders(flow.vantage(), way, during);
-                // One that was not told of may be the kernel's own, which answers for others.
+                // One that was not told of may be the kernel's own, which answers segments of no
+                // connection or in TIME-WAIT (`tcp_v4_send_reset`, `tcp_v4_send_ack`,
+                // net/ipv4/tcp_ipv4.c).
                 cookies.find_map(|cookie| by_cookie.get(&(namespace, cookie)))
             });
             let by_ends = best.get(&(place, side == Side::Client));

@@ -108,12 +108,6 @@ impl<O: Observer> Collector<O> {
         }
     }
 
-    /// The flows so far, and who observes them.
-    #[must_use]
-    pub fn table(&mut self) -> &mut FlowTable<O> {
-        &mut self.table
-    }
-
     /// Takes in what a live source yields.
     ///
     /// # Errors
