@@ -82,7 +82,7 @@ fn ends(backend: &str, how: End) -> Outcome {
     let before = Traces::of(&net)?;
     let mut arguments = vec!["--backend", backend, "--format", "json"];
     if let End::Duration = how {
-        arguments.extend(["--duration", "2s"]);
+        arguments.extend(["--duration", "6s"]);
     }
     for node in &net.nodes {
         arguments.extend(["--netns", &node.ns]);
