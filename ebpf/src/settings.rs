@@ -94,6 +94,10 @@ pub struct Fields {
     pub skb_dev: u32,
     /// `net_device.nd_net`.
     pub dev_net: u32,
+    /// `task_struct.group_leader`: the thread that the process is named after.
+    pub task_leader: u32,
+    /// `task_struct.comm`.
+    pub task_comm: u32,
 }
 
 impl Fields {
@@ -127,5 +131,7 @@ impl Fields {
         skb_transport: MISSING,
         skb_dev: MISSING,
         dev_net: MISSING,
+        task_leader: MISSING,
+        task_comm: MISSING,
     };
 }

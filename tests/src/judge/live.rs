@@ -32,7 +32,7 @@ fn losses(report: &Value) -> Vec<String> {
 }
 
 /// In the namespace of each socket its flow knows it, and the program that closed it, or that none
-/// did.
+/// did; and the kernel told of every RST that it sent.
 fn closers(report: &Value, truth: &Truth) -> Vec<String> {
     let name = |flow: &Value, field: &str| flow[field].as_str().unwrap_or_default().to_owned();
     let flows = report["flows"].as_array().into_iter().flatten();
@@ -83,6 +83,16 @@ fn socket(flow: &Value, side: &str, expected: Option<&str>) -> Option<String> {
     let told: BTreeSet<&str> = closes.filter_map(|fact| fact["comm"].as_str()).collect();
     if told != expected.into_iter().collect() {
         return Some(format!("{side} closed by {told:?}, truth {expected:?}"));
+    }
+    let resets = flow["rsts"].as_array().into_iter().flatten();
+    let resets = resets.filter(|reset| reset["by"] == side).count() as u64;
+    let facts = flow["kernel"].as_array().into_iter().flatten();
+    let sent = facts.filter(|fact| fact["by"] == side && fact["what"] == "reset_sent");
+    let sent: u64 = sent.filter_map(|fact| fact["times"].as_u64()).sum();
+    if sent != resets {
+        return Some(format!(
+            "{side} sent {resets} RSTs, the kernel told of {sent}"
+        ));
     }
     let never_was = ["refused", "unanswered"]
         .iter()

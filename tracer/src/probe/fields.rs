@@ -45,6 +45,8 @@ pub(super) fn of(types: &Types) -> Fields {
         skb_transport: place("sk_buff", "transport_header"),
         skb_dev: place("sk_buff", "dev"),
         dev_net: place("net_device", "nd_net.net"),
+        task_leader: place("task_struct", "group_leader"),
+        task_comm: place("task_struct", "comm"),
     }
 }
 
@@ -92,6 +94,7 @@ mod tests {
         let fields = of(&types);
         assert!(names_sockets(&fields));
         assert!(fields.keepidle != MISSING && fields.congestion_name != MISSING);
+        assert!(fields.task_leader != MISSING && fields.task_comm != MISSING);
         let reader = reader(&types);
         assert!(reader.keepopen.is_some() && reader.linger.is_some());
         assert!(reader.congestion_set.is_some_and(|bit| bit < 8));
