@@ -45,7 +45,7 @@ pub struct SocketRecord {
     pub pid: u32,
     /// Nothing: keeps what follows aligned.
     pub reserved: u32,
-    /// That thread's name.
+    /// That process's name; that thread's, where this kernel does not say more.
     pub comm: [u8; 16],
     /// The socket's ends.
     pub endpoints: Endpoints,

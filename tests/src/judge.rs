@@ -1,5 +1,7 @@
 //! Compares what hopscope reads from a recording with what really happened.
 
+pub mod live;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

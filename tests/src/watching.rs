@@ -18,6 +18,7 @@ use crate::lab::wait;
 const FOREVER: Duration = Duration::from_secs(30);
 
 /// The process, and what it says. Dropped, it ends.
+#[derive(Debug)]
 pub struct Watching {
     child: Child,
     folder: Scratch,

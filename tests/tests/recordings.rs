@@ -5,6 +5,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs, process, thread};
 
+use hopscope_tests::craft::Scratch;
+use hopscope_tests::judge::live::essence;
+use hopscope_tests::lab::Recording;
+use hopscope_tests::lab::netns::{Family, Net};
+use hopscope_tests::watching::Watching;
 use hopscope_tests::{judge, lab};
 
 #[test]
@@ -25,13 +30,14 @@ fn recordings_read_as_they_were() {
 }
 
 /// Real curl, HAProxy and Envoy in namespaces of their own: other ports, other times, the same
-/// truths.
+/// truths; read from captures, and watched live by both backends.
 #[test]
 fn new_recordings_read_as_they_were() {
     if let Some(missing) = lab::missing() {
         println!("skipped: the live lab needs {missing}");
         return;
     }
+    let backends = backends();
     let out = env::temp_dir().join(format!("hopscope-lab-{}", process::id()));
     let scenarios: Vec<_> = lab::all().iter().collect();
     let next = AtomicUsize::new(0);
@@ -41,8 +47,7 @@ fn new_recordings_read_as_they_were() {
         for _ in 0..5 {
             scope.spawn(|| {
                 while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let judged = lab::run(scenario, &out)
-                        .and_then(|recording| judge::disagreements(&recording.dir));
+                    let judged = lab::run(scenario, &out, &backends).and_then(|run| judge(&run));
                     let lines = judged.unwrap_or_else(|error| vec![format!("{error:#}")]);
                     let lines = lines
                         .iter()
@@ -60,4 +65,33 @@ fn new_recordings_read_as_they_were() {
         found.join("\n")
     );
     fs::remove_dir_all(&out).expect("the recordings that agree are not needed");
+}
+
+/// Those that can watch here.
+fn backends() -> Vec<&'static str> {
+    let folder = Scratch::new("recordings").expect("a folder");
+    let net = Net::build(&["alone"], Family::V4, folder.path()).expect("a namespace");
+    let watch = ["--backend", "ebpf", "--format", "json", "--netns"];
+    let tried = Watching::start(&[&watch[..], &[&net.nodes[0].ns]].concat());
+    match tried {
+        Ok(_) => vec!["ebpf", "pcap"],
+        Err(why) => {
+            println!("skipped: the probe on the live lab needs what this machine lacks: {why}");
+            vec!["pcap"]
+        }
+    }
+}
+
+/// What was read from captures and what was watched, beside the truth and one another.
+fn judge(run: &Recording) -> anyhow::Result<Vec<String>> {
+    let mut found = judge::disagreements(&run.dir)?;
+    for watched in &run.watched {
+        found.extend(judge::live::disagreements(watched, &run.everywhere));
+    }
+    if let [one, other] = &run.watched[..] {
+        let (one, other) = (essence(&one.report), essence(&other.report));
+        let differ = one.iter().zip(&other).filter(|(one, other)| one != other);
+        found.extend(differ.map(|(one, other)| format!("ebpf: {one}\n    pcap: {other}")));
+    }
+    Ok(found)
 }

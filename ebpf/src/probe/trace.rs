@@ -117,8 +117,15 @@ impl Event {
 #[inline(always)]
 fn tell_reset(ctx: &BtfTracePointContext, reason: u32) {
     let sock: *const u8 = ctx.arg(0);
+    let answered: *const u8 = ctx.arg(1);
+    // A listener, too, has no part in what it resets: its ends are not those of the segment.
+    let connected = !sock.is_null()
+        && field::<u16, false>(sock, fields().peer_port).is_some_and(|port| port != 0);
+    if !connected && !answered.is_null() {
+        reset_without_socket(ctx, answered, reason);
+        return;
+    }
     if sock.is_null() {
-        reset_without_socket(ctx, ctx.arg(1), reason);
         return;
     }
     let event = Event {
@@ -134,8 +141,12 @@ fn tell<const DIRECT: bool>(ctx: &BtfTracePointContext, sock: *const u8, event: 
     let Some(namespace) = watched(namespace::<DIRECT>(sock, fields)) else {
         return;
     };
-    // Other protocols share these tracepoints.
-    if field::<u16, DIRECT>(sock, fields.protocol).is_some_and(|protocol| protocol != IPPROTO_TCP) {
+    // Other protocols share these tracepoints, but for that of resets: what stands for a socket in
+    // TIME-WAIT, or before it is accepted, sends them too and is too small to have this field.
+    if event.moment != moment::RESET_SENT
+        && field::<u16, DIRECT>(sock, fields.protocol)
+            .is_some_and(|protocol| protocol != IPPROTO_TCP)
+    {
         return;
     }
     if settings().port_count > 0 {
@@ -282,10 +293,9 @@ fn record(
         // Otherwise whoever happens to be on the processor.
         if matches!(event.moment, moment::CONNECTING | moment::CLOSING) {
             (*record).pid = ctx.tgid();
-            // The process's name: its threads may have others.
-            let task = generated::bpf_get_current_task() as *const u8;
-            if let Some(leader) = field::<*const u8, false>(task, fields().task_leader) {
-                copy(&raw mut (*record).comm, leader, fields().task_comm);
+            generated::bpf_get_current_comm((&raw mut (*record).comm).cast(), 16);
+            if ctx.tgid() != ctx.pid() {
+                name_process(&raw mut (*record).comm);
             }
         }
     }
@@ -293,5 +303,21 @@ fn record(
         entry.submit(u64::from(BPF_RB_NO_WAKEUP));
     } else {
         entry.discard(u64::from(BPF_RB_NO_WAKEUP));
+    }
+}
+
+/// A thread may have a name of its own: the process is named after its first one.
+///
+/// # Safety
+///
+/// `to` can be written.
+#[inline(always)]
+unsafe fn name_process(to: *mut [u8; 16]) {
+    let fields = fields();
+    // SAFETY: has no conditions.
+    let task = unsafe { generated::bpf_get_current_task() } as *const u8;
+    if let Some(leader) = field::<*const u8, false>(task, fields.task_leader) {
+        // SAFETY: by the caller.
+        unsafe { copy(to, leader, fields.task_comm) };
     }
 }

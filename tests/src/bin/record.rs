@@ -75,7 +75,7 @@ fn chosen(only: &[String]) -> Result<Vec<&'static Scenario>> {
 
 fn record(scenario: &'static Scenario, out: &std::path::Path, tries: u32) -> bool {
     for attempt in 1..=tries {
-        match lab::run(scenario, out) {
+        match lab::run(scenario, out, &[]) {
             Ok(recording) => {
                 report(scenario, &recording);
                 return true;

@@ -14,6 +14,7 @@ use rustix::process::Signal;
 use super::{
     counters::{self, Counters},
     envoy,
+    live::{Live, Watched, every_interface},
     process::run,
     rig::{Lab, SEVERED},
     scenarios::Scenario,
@@ -25,26 +26,39 @@ use super::{
 
 const CUT: &str = "hopscope: captures end";
 
+/// What came of a run.
+#[derive(Debug)]
+pub struct Finished {
+    /// The truth at the vantages of the captures.
+    pub truth: Truth,
+    /// The truth at every interface, to judge what was watched.
+    pub everywhere: Truth,
+    /// What watched beside the captures.
+    pub watched: Vec<Watched>,
+}
+
 impl Lab {
-    /// Stops the captures and writes down the truth.
+    /// Stops the captures, and what watches beside them, and writes down the truth.
     ///
     /// # Errors
     /// When tracer and captures do not cover the same: then the recording is worth nothing.
-    pub fn finish(&mut self, scenario: &Scenario) -> Result<Truth> {
+    pub fn finish(&mut self, scenario: &Scenario) -> Result<Finished> {
         self.settle()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         self.trace.mark(CUT)?;
         let ended = jiff::Timestamp::now();
+        self.live.iter().for_each(Live::interrupt);
         let mut vantages = BTreeMap::new();
         for capture in self.captures.drain(..) {
             let vantage = capture.vantage;
-            let truth = VantageTruth {
-                node: vantage.node.to_owned(),
-                interface: vantage.interface.name().to_owned(),
-                dropped: capture.stop()?,
-            };
-            vantages.insert(vantage.name.to_owned(), truth);
+            let dropped = capture.stop()?;
+            vantages.insert(vantage.name.to_owned(), VantageTruth::new(vantage, dropped));
         }
+        let results = self.results();
+        let live = self.live.drain(..);
+        let watched = live
+            .map(|live| live.end(&self.net, &results))
+            .collect::<Result<_>>()?;
         let after = self.counters()?;
         let events = self.trace.stop()?;
         let events = self.until_cut(&events, now.as_secs_f64())?;
@@ -52,15 +66,7 @@ impl Lab {
             server.stop(Signal::TERM)?;
         }
         self.copy_logs()?;
-        let namespaces: BTreeMap<String, Counters> = after
-            .iter()
-            .map(|(node, after)| {
-                (
-                    node.clone(),
-                    counters::difference(&self.before[node], after),
-                )
-            })
-            .collect();
+        let namespaces = self.counted(&after);
         let mut sockets = Sockets::read(&events);
         sockets.retain(|socket| self.ours(socket.local, socket.remote));
         let marked = |event: &Event| matches!(&event.what, What::Mark(m) if m.contains(SEVERED));
@@ -68,14 +74,18 @@ impl Lab {
             .iter()
             .find(|event| marked(event))
             .map(|event| event.at);
-        let joiner = Joiner {
-            severed: self.severed.zip(since),
-            net: &self.net,
-            vantages: scenario.vantages,
-            nat: &self.translations()?,
-            redirect: self.redirect,
-            counters: &namespaces,
-            epoch: self.epoch,
+        let nat = self.translations()?;
+        let connections = |vantages| {
+            let joiner = Joiner {
+                severed: self.severed.zip(since),
+                net: &self.net,
+                vantages,
+                nat: &nat,
+                redirect: self.redirect,
+                counters: &namespaces,
+                epoch: self.epoch,
+            };
+            joiner.connections(&sockets)
         };
         let truth = Truth {
             scenario: scenario.name.to_owned(),
@@ -87,12 +97,34 @@ impl Lab {
             ended: ended.to_string(),
             nodes: scenario.nodes.iter().map(|&node| node.to_owned()).collect(),
             vantages,
-            connections: joiner.connections(&sockets),
-            namespaces,
+            connections: connections(scenario.vantages),
+            namespaces: namespaces.clone(),
+        };
+        let everywhere = every_interface(scenario.nodes);
+        let interfaces = everywhere.iter();
+        let everywhere = Truth {
+            vantages: interfaces
+                .map(|vantage| (vantage.name.to_owned(), VantageTruth::new(*vantage, 0)))
+                .collect(),
+            connections: connections(everywhere),
+            ..truth.clone()
         };
         let text = serde_json::to_string_pretty(&truth)? + "\n";
-        fs::write(self.results().join("truth.json"), text).context("writing truth.json")?;
-        Ok(truth)
+        fs::write(results.join("truth.json"), text).context("writing truth.json")?;
+        Ok(Finished {
+            truth,
+            everywhere,
+            watched,
+        })
+    }
+
+    /// What each namespace's kernel counted since the captures began.
+    fn counted(&self, after: &BTreeMap<String, Counters>) -> BTreeMap<String, Counters> {
+        let since = |(node, after): (&String, &Counters)| {
+            let before = &self.before[node];
+            (node.clone(), counters::difference(before, after))
+        };
+        after.iter().map(since).collect()
     }
 
     /// Gives segments on their way a moment to arrive; what a dead path holds up never does. For

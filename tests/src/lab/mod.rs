@@ -13,6 +13,7 @@ pub mod counters;
 pub mod envoy;
 mod finish;
 pub mod haproxy;
+pub mod live;
 pub mod netns;
 pub mod process;
 pub mod rig;
@@ -30,6 +31,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
+pub use finish::Finished;
+pub use live::Watched;
 pub use rig::Lab;
 pub use scenarios::{Scenario, all, named};
 pub use truth::Truth;
@@ -41,6 +44,10 @@ pub struct Recording {
     pub dir: PathBuf,
     /// What really happened.
     pub truth: Truth,
+    /// What really happened, at every interface.
+    pub everywhere: Truth,
+    /// What watched it live.
+    pub watched: Vec<Watched>,
 }
 
 /// Says in one line what this machine lacks for the lab; `None` if nothing.
@@ -66,14 +73,18 @@ pub fn missing() -> Option<String> {
     rig::peer().err().map(|error| error.to_string())
 }
 
-/// Runs one scenario and writes captures, logs and truth to `out`/NAME, replacing what is there.
+/// Runs one scenario, watched live by these backends, and writes captures, logs and truth to
+/// `out`/NAME, replacing what is there.
 ///
 /// # Errors
 /// When the lab cannot be built or the scenario does not go as it must; nothing is replaced then.
-pub fn run(scenario: &Scenario, out: &Path) -> Result<Recording> {
+pub fn run(scenario: &Scenario, out: &Path, backends: &[&'static str]) -> Result<Recording> {
     let mut lab = Lab::build(scenario)?;
+    for backend in backends {
+        lab.watch(backend)?;
+    }
     (scenario.drive)(&mut lab).with_context(|| format!("scenario {}", scenario.name))?;
-    let truth = lab.finish(scenario)?;
+    let finished = lab.finish(scenario)?;
     let dir = out.join(scenario.name);
     if dir.exists() {
         fs::remove_dir_all(&dir).with_context(|| format!("removing old {}", dir.display()))?;
@@ -84,5 +95,15 @@ pub fn run(scenario: &Scenario, out: &Path) -> Result<Recording> {
         let to = dir.join(entry.file_name());
         fs::copy(entry.path(), &to).with_context(|| format!("writing {}", to.display()))?;
     }
-    Ok(Recording { dir, truth })
+    let Finished {
+        truth,
+        everywhere,
+        watched,
+    } = finished;
+    Ok(Recording {
+        dir,
+        truth,
+        everywhere,
+        watched,
+    })
 }

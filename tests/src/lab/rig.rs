@@ -18,6 +18,7 @@ use super::{
     counters::{self, Counters},
     envoy::{self, Envoy},
     haproxy::Haproxy,
+    live::Live,
     netns::Net,
     process::Process,
     scenarios::Scenario,
@@ -48,6 +49,7 @@ impl Drop for Scratch {
 pub struct Lab {
     pub(super) servers: Vec<(String, Process)>,
     pub(super) captures: Vec<Capture>,
+    pub(super) live: Vec<Live>,
     pub(super) trace: Trace,
     /// The namespaces.
     pub net: Net,
@@ -79,6 +81,7 @@ impl Lab {
         let mut lab = Self {
             servers: Vec::new(),
             captures: Vec::new(),
+            live: Vec::new(),
             trace,
             net,
             before: BTreeMap::new(),
@@ -96,6 +99,15 @@ impl Lab {
         lab.before = lab.counters()?;
         lab.started = jiff::Timestamp::now();
         Ok(lab)
+    }
+
+    /// Lets hopscope watch all namespaces until the captures are stopped.
+    ///
+    /// # Errors
+    /// When it does not watch, with its own words.
+    pub fn watch(&mut self, backend: &'static str) -> Result<()> {
+        self.live.push(Live::start(backend, &self.net)?);
+        Ok(())
     }
 
     /// Where captures, logs and truth are gathered.

@@ -46,10 +46,14 @@ pub struct Socket {
     pub established: bool,
     /// Whether a RST answered its SYN.
     pub refused: bool,
+    /// Whether it took in a RST.
+    reset: bool,
     /// The thread that connected or listened.
     pub comm: String,
     /// The first FIN or RST sent or received.
     pub first_close: Option<Close>,
+    /// A call closed it, or something to be told from a call by its error only.
+    closing: Option<Closing>,
     /// The error number it got, if any.
     pub error: Option<i32>,
     /// When it sent keepalive probes.
@@ -60,7 +64,26 @@ pub struct Socket {
     pub retransmissions: u64,
 }
 
+/// How a socket left the states in which data flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    /// With a FIN of its own, which only a call sends.
+    Fin,
+    /// At once: by a call with unread data or without lingering, or for an error.
+    Gone,
+}
+
 impl Socket {
+    /// Whether a call closed it, or the end of its process: not a timer, and not what it received.
+    #[must_use]
+    pub fn closed_by_process(&self) -> bool {
+        match self.closing {
+            Some(Closing::Fin) => true,
+            Some(Closing::Gone) => self.error.is_none() && !self.reset,
+            None => false,
+        }
+    }
+
     fn closes(&mut self, at: f64, kind: Kind, own: bool) {
         if self.first_close.is_none() {
             self.first_close = Some(Close { at, kind, own });
@@ -114,6 +137,7 @@ impl Sockets {
             What::ReceivedReset => {
                 if let Some(socket) = self.live(event.socket) {
                     socket.refused = !socket.established;
+                    socket.reset = true;
                     socket.closes(event.at, Kind::Rst, false);
                 }
             }
@@ -162,8 +186,10 @@ impl Sockets {
                 connected,
                 established: false,
                 refused: false,
+                reset: false,
                 comm,
                 first_close: None,
+                closing: None,
                 error: None,
                 keepalives: Vec::new(),
                 window_probes: Vec::new(),
@@ -176,6 +202,11 @@ impl Sockets {
         };
         // The port of a connecting socket is chosen after it has entered SYN_SENT.
         socket.local = local;
+        match (old, new) {
+            (_, "FIN_WAIT1" | "LAST_ACK") => socket.closing = Some(Closing::Fin),
+            ("ESTABLISHED" | "CLOSE_WAIT", "CLOSE") => socket.closing = Some(Closing::Gone),
+            _ => {}
+        }
         match new {
             "ESTABLISHED" => socket.established = true,
             "FIN_WAIT1" => socket.closes(event.at, Kind::Fin, true),

@@ -49,6 +49,16 @@ pub struct VantageTruth {
     pub dropped: u64,
 }
 
+impl VantageTruth {
+    pub(super) fn new(vantage: Vantage, dropped: u64) -> Self {
+        Self {
+            node: vantage.node.to_owned(),
+            interface: vantage.interface.name().to_owned(),
+            dropped,
+        }
+    }
+}
+
 /// A value for each side of a connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sides<T> {
@@ -95,6 +105,9 @@ pub struct Connection {
     pub errors: Sides<Option<i32>>,
     /// Namespace and program that owned each socket.
     pub process: Sides<Option<String>>,
+    /// Whether its process closed each socket, by a call or by its end, before anything else did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_by_process: Option<Sides<bool>>,
 }
 
 /// A translation done on the way: ends as the client's side has them, ends as the server has them.
@@ -210,6 +223,10 @@ impl Joiner<'_> {
                     client: self.process(client),
                     server: server.and_then(|server| self.process(server)),
                 },
+                closed_by_process: Some(Sides {
+                    client: client.closed_by_process(),
+                    server: server.is_some_and(Socket::closed_by_process),
+                }),
             });
         }
     }

@@ -94,6 +94,7 @@ mod tests {
         let fields = of(&types);
         assert!(names_sockets(&fields));
         assert!(fields.keepidle != MISSING && fields.congestion_name != MISSING);
+        assert!(fields.task_leader != MISSING && fields.task_comm != MISSING);
         let reader = reader(&types);
         assert!(reader.keepopen.is_some() && reader.linger.is_some());
         assert!(reader.congestion_set.is_some_and(|bit| bit < 8));
