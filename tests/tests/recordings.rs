@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs, process, thread};
 
 use hopscope_tests::craft::Scratch;
-use hopscope_tests::judge::live::essence;
 use hopscope_tests::lab::Recording;
 use hopscope_tests::lab::netns::{Family, Net};
 use hopscope_tests::watching::Watching;
@@ -89,9 +88,7 @@ fn judge(run: &Recording) -> anyhow::Result<Vec<String>> {
         found.extend(judge::live::disagreements(watched, &run.everywhere));
     }
     if let [one, other] = &run.watched[..] {
-        let (one, other) = (essence(&one.report), essence(&other.report));
-        let differ = one.iter().zip(&other).filter(|(one, other)| one != other);
-        found.extend(differ.map(|(one, other)| format!("ebpf: {one}\n    pcap: {other}")));
+        found.extend(judge::live::differences(one, other));
     }
     Ok(found)
 }

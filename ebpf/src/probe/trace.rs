@@ -116,16 +116,20 @@ impl Event {
 
 #[inline(always)]
 fn tell_reset(ctx: &BtfTracePointContext, reason: u32) {
+    let fields = fields();
     let sock: *const u8 = ctx.arg(0);
     let answered: *const u8 = ctx.arg(1);
-    // A listener, too, has no part in what it resets: its ends are not those of the segment.
-    let connected = !sock.is_null()
-        && field::<u16, false>(sock, fields().peer_port).is_some_and(|port| port != 0);
-    if !connected && !answered.is_null() {
-        reset_without_socket(ctx, answered, reason);
+    if sock.is_null() {
+        // The verifier has no sums with what may be null.
+        if !answered.is_null() {
+            reset_alone(ctx, namespace_of(answered, fields), answered, reason);
+        }
         return;
     }
-    if sock.is_null() {
+    // A listener has no part in what it refuses: its ends are not those of the segment.
+    let connected = field::<u16, false>(sock, fields.peer_port).is_some_and(|port| port != 0);
+    if !connected && !answered.is_null() {
+        reset_alone(ctx, namespace::<false>(sock, fields), answered, reason);
         return;
     }
     let event = Event {
@@ -192,15 +196,11 @@ fn watched(namespace: Option<u32>) -> Option<u32> {
     found.then_some(namespace)
 }
 
-/// A segment that belongs to no socket was answered: the ends are those of that segment, the other
-/// way round.
+/// A segment that belongs to no connection was answered: the ends are those of that segment, the
+/// other way round.
 #[inline(always)]
-fn reset_without_socket(ctx: &BtfTracePointContext, skb: *const u8, reason: u32) {
-    if skb.is_null() {
-        return;
-    }
-    let fields = fields();
-    let Some(namespace) = watched(namespace_of(skb, fields)) else {
+fn reset_alone(ctx: &BtfTracePointContext, namespace: Option<u32>, skb: *const u8, reason: u32) {
+    let Some(namespace) = watched(namespace) else {
         return;
     };
     let event = Event::of(moment::RESET_SENT);
@@ -208,12 +208,13 @@ fn reset_without_socket(ctx: &BtfTracePointContext, skb: *const u8, reason: u32)
         // SAFETY: within the record.
         unsafe {
             let ends = &raw mut (*record).endpoints;
-            answered(ends, skb, fields)
+            answered(ends, skb, fields())
                 && settings().asks_for([(*ends).local_port, (*ends).peer_port])
         }
     });
 }
 
+/// The namespace that a segment came into, unless a socket has it already, which takes its device.
 #[inline(always)]
 fn namespace_of(skb: *const u8, fields: &Fields) -> Option<u32> {
     let device: *const u8 = field::<_, false>(skb, fields.skb_dev)?;

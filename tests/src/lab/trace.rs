@@ -149,7 +149,7 @@ impl Trace {
         // The readable form has addresses of hosts but not the socket; the raw one the reverse.
         self.set("options/fields", "1")?;
         let fields = self.text()?;
-        if plain.contains("[LOST ") {
+        if plain.contains("[LOST ") || self.overwritten()? {
             bail!("the kernel lost trace events: the machine is too busy, run again");
         }
         let lines = |text: &str| -> Vec<String> {
@@ -167,6 +167,26 @@ impl Trace {
                 parse(plain, fields).with_context(|| format!("unknown trace line: {plain}"))
             })
             .collect()
+    }
+
+    /// Whether new events took the place of old ones, which leaves no mark among those that are left.
+    fn overwritten(&self) -> Result<bool> {
+        let processors = self.dir.join("per_cpu");
+        for processor in fs::read_dir(&processors)
+            .with_context(|| format!("reading {}", processors.display()))?
+        {
+            let path = processor?.path().join("stats");
+            let stats =
+                fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            let overrun = stats
+                .lines()
+                .find_map(|line| line.strip_prefix("overrun: "));
+            let overrun = overrun.with_context(|| format!("{} has no overrun", path.display()))?;
+            if overrun.trim() != "0" {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn text(&self) -> Result<String> {

@@ -11,6 +11,11 @@ use super::{
     sockets::{Close, Kind, Socket},
 };
 
+/// What the tracer writes for a name it no longer knows: it remembers few, on the whole machine.
+const FORGOTTEN: &str = "<...>";
+/// What stands for a program whose name is not known.
+pub const NAMELESS: &str = "?";
+
 /// Everything known of one recording.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Truth {
@@ -277,6 +282,7 @@ impl Joiner<'_> {
         let program = match socket.comm.as_str() {
             "" => return None,
             worker if worker.starts_with("wrk:") => "envoy",
+            FORGOTTEN => NAMELESS,
             program => program,
         };
         Some(format!("{node}/{program}"))
