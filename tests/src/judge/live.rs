@@ -88,22 +88,34 @@ fn socket(flow: &Value, side: &str, expected: Option<&str>) -> Option<String> {
     if !agrees {
         return Some(format!("{side} closed by {told:?}, truth {expected:?}"));
     }
-    let resets = flow["rsts"].as_array().into_iter().flatten();
-    let resets = resets.filter(|reset| reset["by"] == side).count() as u64;
-    let facts = flow["kernel"].as_array().into_iter().flatten();
-    let sent = facts.filter(|fact| fact["by"] == side && fact["what"] == "reset_sent");
-    let sent: u64 = sent.filter_map(|fact| fact["times"].as_u64()).sum();
-    // Two alike within microseconds are taken for one that was captured twice.
-    let twice = flow["duplicates"].as_u64().unwrap_or_default();
-    if !(resets..=resets + twice).contains(&sent) {
-        return Some(format!(
-            "{side} sent {resets} RSTs, the kernel told of {sent}"
-        ));
+    if let Some(line) = resets(flow, side) {
+        return Some(line);
     }
     let never_was = ["refused", "unanswered"]
         .iter()
         .any(|end| flow["end"] == *end);
     (flow["sockets"][side].is_null() && !never_was).then(|| format!("no socket of {side}"))
+}
+
+/// The kernel told of every RST that this side sent, and of none taken in that the other did not.
+fn resets(flow: &Value, side: &str) -> Option<String> {
+    let seen = |mine: bool| {
+        let resets = flow["rsts"].as_array().into_iter().flatten();
+        resets.filter(|reset| (reset["by"] == side) == mine).count() as u64
+    };
+    let told = |what: &str| -> u64 {
+        let facts = flow["kernel"].as_array().into_iter().flatten();
+        let facts = facts.filter(|fact| fact["by"] == side && fact["what"] == what);
+        facts.filter_map(|fact| fact["times"].as_u64()).sum()
+    };
+    // Two alike within microseconds are taken for one that was captured twice.
+    let twice = flow["duplicates"].as_u64().unwrap_or_default();
+    let (sent, received) = (told("reset_sent"), told("reset_received"));
+    if !(seen(true)..=seen(true) + twice).contains(&sent) {
+        return Some(format!("{side} sent {} RSTs, told of {sent}", seen(true)));
+    }
+    let invented = received > 0 && seen(false) == 0;
+    invented.then(|| format!("no RST came to {side}, told of {received}"))
 }
 
 /// What two that look at the same interface at the same time must tell alike: all but the moment at

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 
 use super::{
+    capture::Vantage,
     counters::{self, Counters},
     envoy,
     live::{Live, Watched, every_interface},
@@ -20,7 +21,7 @@ use super::{
     scenarios::Scenario,
     sockets::Sockets,
     trace::{Event, What},
-    truth::{Joiner, Translation, Truth, VantageTruth},
+    truth::{Connection, Joiner, Translation, Truth, VantageTruth},
     wait,
 };
 
@@ -67,26 +68,9 @@ impl Lab {
         }
         self.copy_logs()?;
         let namespaces = self.counted(&after);
-        let mut sockets = Sockets::read(&events);
-        sockets.retain(|socket| self.ours(socket.local, socket.remote));
-        let marked = |event: &Event| matches!(&event.what, What::Mark(m) if m.contains(SEVERED));
-        let since = events
-            .iter()
-            .find(|event| marked(event))
-            .map(|event| event.at);
-        let nat = self.translations()?;
-        let connections = |vantages| {
-            let joiner = Joiner {
-                severed: self.severed.zip(since),
-                net: &self.net,
-                vantages,
-                nat: &nat,
-                redirect: self.redirect,
-                counters: &namespaces,
-                epoch: self.epoch,
-            };
-            joiner.connections(&sockets)
-        };
+        let everywhere = every_interface(scenario.nodes);
+        let [connections, at_interfaces] =
+            self.connections(&events, &namespaces, [scenario.vantages, everywhere])?;
         let truth = Truth {
             scenario: scenario.name.to_owned(),
             description: scenario.description.to_owned(),
@@ -97,25 +81,49 @@ impl Lab {
             ended: ended.to_string(),
             nodes: scenario.nodes.iter().map(|&node| node.to_owned()).collect(),
             vantages,
-            connections: connections(scenario.vantages),
-            namespaces: namespaces.clone(),
-        };
-        let everywhere = every_interface(scenario.nodes);
-        let interfaces = everywhere.iter();
-        let everywhere = Truth {
-            vantages: interfaces
-                .map(|vantage| (vantage.name.to_owned(), VantageTruth::new(*vantage, 0)))
-                .collect(),
-            connections: connections(everywhere),
-            ..truth.clone()
+            connections,
+            namespaces,
         };
         let text = serde_json::to_string_pretty(&truth)? + "\n";
         fs::write(results.join("truth.json"), text).context("writing truth.json")?;
+        let interfaces = everywhere.iter();
         Ok(Finished {
+            everywhere: Truth {
+                vantages: interfaces
+                    .map(|vantage| (vantage.name.to_owned(), VantageTruth::new(*vantage, 0)))
+                    .collect(),
+                connections: at_interfaces,
+                ..truth.clone()
+            },
             truth,
-            everywhere,
             watched,
         })
+    }
+
+    /// Every connection, with the vantages at which it is to be seen out of each of these lists.
+    fn connections(
+        &self,
+        events: &[Event],
+        counters: &BTreeMap<String, Counters>,
+        lists: [&'static [Vantage]; 2],
+    ) -> Result<[Vec<Connection>; 2]> {
+        let mut sockets = Sockets::read(events);
+        sockets.retain(|socket| self.ours(socket.local, socket.remote));
+        let marked = |event: &Event| matches!(&event.what, What::Mark(m) if m.contains(SEVERED));
+        let since = events.iter().find(|event| marked(event));
+        let nat = self.translations()?;
+        Ok(lists.map(|vantages| {
+            let joiner = Joiner {
+                severed: self.severed.zip(since.map(|event| event.at)),
+                net: &self.net,
+                vantages,
+                nat: &nat,
+                redirect: self.redirect,
+                counters,
+                epoch: self.epoch,
+            };
+            joiner.connections(&sockets)
+        }))
     }
 
     /// What each namespace's kernel counted since the captures began.

@@ -24,6 +24,11 @@ impl Clock {
         Self { offset }
     }
 
+    /// The time on the clock of records.
+    pub(super) fn now() -> u64 {
+        nanos(ClockId::Monotonic).cast_unsigned()
+    }
+
     pub(super) fn at(&self, monotonic: u64) -> Time {
         Time::from_nanos(monotonic.cast_signed().saturating_add(self.offset))
     }

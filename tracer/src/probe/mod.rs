@@ -8,6 +8,7 @@
 mod btf;
 mod clock;
 mod fields;
+mod held;
 mod object;
 mod record;
 mod sockets;
@@ -165,11 +166,15 @@ impl Probe {
     /// Passes on what has come since the last call; never waits. The kernel wakes nobody: call it
     /// every 10 to 20 ms.
     pub fn drain(&mut self, sink: &mut dyn FnMut(Item<'_>)) {
+        self.pass_on(false, sink);
+    }
+
+    fn pass_on(&mut self, at_end: bool, sink: &mut dyn FnMut(Item<'_>)) {
         for tap in &mut self.taps {
             tap.drain(&self.clock, &mut self.frames, sink);
         }
         if let Some(tracing) = &mut self.tracing {
-            tracing.drain(&self.clock, sink);
+            tracing.drain(&self.clock, at_end, sink);
         }
     }
 
@@ -178,7 +183,7 @@ impl Probe {
         for tap in &mut self.taps {
             tap.detach_all();
         }
-        self.drain(sink);
+        self.pass_on(true, sink);
         for tap in &mut self.taps {
             tap.finish(&self.clock, sink);
         }

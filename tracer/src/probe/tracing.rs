@@ -11,6 +11,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::btf::Types;
 use super::clock::Clock;
+use super::held::Held;
 use super::object::{self, Room, chain};
 use super::record;
 use super::{Owners, Trial, fields};
@@ -50,6 +51,7 @@ pub(super) struct Tracing {
     /// Keeps the programs loaded.
     _ebpf: Ebpf,
     ring: RingBuf<MapData>,
+    held: Held,
     counts: PerCpuArray<MapData, [u8; size_of::<Counts>()]>,
     /// By inode.
     namespaces: HashMap<u32, Watched>,
@@ -146,6 +148,7 @@ impl Tracing {
         remarks.extend(refused);
         Ok(Self {
             ring,
+            held: Held::default(),
             counts,
             namespaces: known,
             reasons,
@@ -156,69 +159,70 @@ impl Tracing {
         })
     }
 
-    /// Passes on what has come.
-    pub(super) fn drain(&mut self, clock: &Clock, sink: &mut dyn FnMut(Item<'_>)) {
+    /// Passes on what has come; at the end also what might still have changed its meaning.
+    pub(super) fn drain(&mut self, clock: &Clock, at_end: bool, sink: &mut dyn FnMut(Item<'_>)) {
         while let Some(bytes) = self.ring.next() {
-            let Some(record) = record::read_socket(&bytes) else {
-                continue;
-            };
-            let Some(watched) = self.namespaces.get_mut(&record.namespace) else {
-                continue;
-            };
-            let at = clock.at(record.at);
-            let namespace = Arc::clone(&watched.name);
-            let mut tell = |what| {
-                sink(Item::Note(&Note {
-                    at,
-                    namespace: Arc::clone(&namespace),
-                    what,
-                }));
-            };
-            match record.moment {
-                moment::CONNECTING => {
-                    if self.connecting.len() >= OWNERS {
-                        self.connecting.clear();
-                    }
-                    self.connecting.insert(record.cookie, process(&record));
-                }
-                moment::ESTABLISHED => {
-                    let owner = self.connecting.remove(&record.cookie);
-                    let socket = socket(&self.reader, watched, &record, owner);
-                    tell(What::Socket {
-                        moment: Moment::Established,
-                        socket: Box::new(socket),
-                    });
-                }
-                moment::CLOSING => {
-                    let closer = closed_by(&record);
-                    let socket = socket(&self.reader, watched, &record, closer.clone());
-                    tell(What::Socket {
-                        moment: Moment::Closing,
-                        socket: Box::new(socket),
-                    });
-                    if let Some(by) = closer {
-                        tell(What::Closed {
-                            socket: id(&record),
-                            by,
-                        });
-                    }
-                }
-                moment::RESET_SENT => tell(What::ResetSent {
-                    socket: id(&record),
-                    reason: reason(&self.reasons, record.code),
-                }),
-                moment::RESET_RECEIVED => tell(What::ResetReceived {
-                    socket: id(&record),
-                }),
-                moment::RETRANSMITTED => tell(What::Retransmitted {
-                    socket: id(&record),
-                }),
-                moment::ERROR if record.code != 0 => tell(What::Error {
-                    socket: id(&record),
-                    errno: record.code.cast_signed(),
-                }),
-                _ => {}
+            if let Some(record) = record::read_socket(&bytes) {
+                self.held.push(record);
             }
+        }
+        let now = if at_end { u64::MAX } else { Clock::now() };
+        while let Some(record) = self.held.pop(now) {
+            self.pass_on(&record, clock, sink);
+        }
+    }
+
+    fn pass_on(&mut self, record: &SocketRecord, clock: &Clock, sink: &mut dyn FnMut(Item<'_>)) {
+        let Some(watched) = self.namespaces.get_mut(&record.namespace) else {
+            return;
+        };
+        let at = clock.at(record.at);
+        let namespace = Arc::clone(&watched.name);
+        let mut tell = |what| {
+            sink(Item::Note(&Note {
+                at,
+                namespace: Arc::clone(&namespace),
+                what,
+            }));
+        };
+        let id = || id(record);
+        match record.moment {
+            moment::CONNECTING => {
+                if self.connecting.len() >= OWNERS {
+                    self.connecting.clear();
+                }
+                self.connecting.insert(record.cookie, process(record));
+            }
+            moment::ESTABLISHED => {
+                let owner = self.connecting.remove(&record.cookie);
+                let socket = socket(&self.reader, watched, record, owner);
+                tell(What::Socket {
+                    moment: Moment::Established,
+                    socket: Box::new(socket),
+                });
+            }
+            moment::CLOSING => {
+                let closer = closed_by(record);
+                let socket = socket(&self.reader, watched, record, closer.clone());
+                tell(What::Socket {
+                    moment: Moment::Closing,
+                    socket: Box::new(socket),
+                });
+                if let Some(by) = closer {
+                    tell(What::Closed { socket: id(), by });
+                }
+            }
+            moment::RESET_SENT => tell(What::ResetSent {
+                socket: id(),
+                reason: reason(&self.reasons, record.code),
+            }),
+            moment::RESET_RECEIVED => tell(What::ResetReceived { socket: id() }),
+            moment::RETRANSMITTED => tell(What::Retransmitted { socket: id() }),
+            moment::ERROR if record.code != 0 => tell(What::Error {
+                socket: id(),
+                errno: record.code.cast_signed(),
+            }),
+            _ => {}
         }
     }
 
