@@ -2,7 +2,7 @@
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{HashMap, PerCpuArray, PerCpuHashMap, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use hopscope_ebpf::{Counters, Counts, FLOWS, Fields, FlowKey, Settings};
 
 /// Flows under way. Not preallocated: memory is used by live flows only, and an entry that another
@@ -23,6 +23,11 @@ pub(super) static COUNTS: PerCpuArray<Counts> = PerCpuArray::with_max_entries(1,
 #[map]
 pub(super) static LOSSES: PerCpuHashMap<u32, u64> =
     PerCpuHashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
+
+/// Not zero while watching: attaching takes a while, and what one program sees before the others are
+/// there would be half of what happens.
+#[map]
+pub(super) static WATCHING: Array<u32> = Array::with_max_entries(1, 0);
 
 /// What is told to user space.
 #[map]
@@ -65,4 +70,13 @@ pub(super) fn counts() -> Option<&'static mut Counts> {
     // SAFETY: only this processor writes them, and programs do not interrupt each other at the
     // places where they do.
     COUNTS.get_ptr_mut(0).map(|counts| unsafe { &mut *counts })
+}
+
+/// Everything is attached, and nothing was detached yet.
+#[inline(always)]
+pub(super) fn watching() -> bool {
+    // SAFETY: an element of an array is there as long as the array.
+    WATCHING
+        .get_ptr(0)
+        .is_some_and(|watching| unsafe { watching.read_volatile() } != 0)
 }

@@ -8,7 +8,7 @@ use core::mem::MaybeUninit;
 use hopscope_ebpf::{Counters, Counts, FrameHead, HEADERS, HEADERS_AND_TEXT, kind, thin};
 
 use super::header::{Content, Segment, read};
-use super::maps::{FLOW_COUNTERS, LOSSES, NEW, RECORDS, counts, settings};
+use super::maps::{FLOW_COUNTERS, LOSSES, NEW, RECORDS, counts, settings, watching};
 
 /// What comes in, where frames begin with an Ethernet header.
 #[classifier]
@@ -43,6 +43,9 @@ fn tap(ctx: &TcContext, ethernet: bool, out: bool) -> i32 {
     let Some(counts) = counts() else {
         return TC_ACT_UNSPEC;
     };
+    if !watching() {
+        return TC_ACT_UNSPEC;
+    }
     let mut segment = MaybeUninit::uninit();
     let content = read(ctx, ethernet, &mut segment);
     let segment = match content {

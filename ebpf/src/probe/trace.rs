@@ -8,7 +8,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use core::ptr;
 use hopscope_ebpf::{Endpoints, Fields, SocketRecord, kind, moment};
 
-use super::maps::{NAMESPACES, RECORDS, counts, fields, settings};
+use super::maps::{NAMESPACES, RECORDS, counts, fields, settings, watching};
 use super::socket::{copy, endpoints, field, mapped, namespace, options};
 
 const IPPROTO_TCP: u16 = 6;
@@ -180,6 +180,9 @@ fn tell<const DIRECT: bool>(ctx: &BtfTracePointContext, sock: *const u8, event: 
 /// The inode of a namespace, where it is watched.
 #[inline(always)]
 fn watched(namespace: Option<u32>) -> Option<u32> {
+    if !watching() {
+        return None;
+    }
     let namespace = namespace?;
     let settings = settings();
     let found = if settings.many_namespaces != 0 {

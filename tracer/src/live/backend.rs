@@ -68,6 +68,14 @@ impl Backend {
         }
     }
 
+    /// All interfaces that are there were added.
+    pub(super) fn begin(&mut self) {
+        match self {
+            Self::Pcap(_) => {}
+            Self::Probe(probed) => probed.begin(),
+        }
+    }
+
     /// Yields what is left of the interfaces that `gone` names, and watches them no more. Their
     /// vantages.
     pub(super) fn remove(&mut self, sink: Sink<'_>, gone: impl Fn(Key) -> bool) -> Vec<String> {

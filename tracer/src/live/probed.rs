@@ -87,6 +87,11 @@ impl Probed {
         Ok(())
     }
 
+    /// All interfaces that are there are attached to.
+    pub(super) fn begin(&mut self) {
+        self.probe.begin();
+    }
+
     pub(super) fn remove(&mut self, sink: Sink<'_>, gone: impl Fn(Key) -> bool) -> Vec<String> {
         self.drain(sink);
         let roster = &self.roster;

@@ -342,6 +342,7 @@ fn attach(
                 why: error.to_string(),
             }),
     );
+    backend.begin();
     Ok(backend)
 }
 

@@ -153,6 +153,20 @@ impl Probe {
         })
     }
 
+    /// Everything is attached: looks at what passes from now on, in both directions at once.
+    pub fn begin(&mut self) {
+        self.watch(true);
+    }
+
+    fn watch(&mut self, watching: bool) {
+        for tap in &mut self.taps {
+            tap.watch(watching);
+        }
+        if let Some(tracing) = &mut self.tracing {
+            tracing.watch(watching);
+        }
+    }
+
     /// An interface is gone: the kernel has detached what was on it.
     pub fn detach(&mut self, place: usize, index: u32) {
         self.taps[place].detach(index);
@@ -180,6 +194,8 @@ impl Probe {
 
     /// Detaches, and passes on what is left: records, the tallies of all flows, what was lost.
     pub fn finish(mut self, sink: &mut dyn FnMut(Item<'_>)) {
+        // Before the first program is gone.
+        self.watch(false);
         for tap in &mut self.taps {
             tap.detach_all();
         }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::{env, error, fs};
 
+use aya::maps::{Array, MapData};
 use aya::{Ebpf, EbpfLoader};
 use hopscope_ebpf::{Fields, OBJECT, PORTS};
 use zerocopy::IntoBytes;
@@ -43,6 +44,30 @@ pub(super) fn settings(settings: &Settings) -> hopscope_ebpf::Settings {
         // A filter in pcap syntax looks at each frame, here in user space.
         all_segments: u32::from(settings.all_segments || settings.filter.is_some()),
         ..hopscope_ebpf::Settings::default()
+    }
+}
+
+/// Whether the programs look at what passes.
+pub(super) struct Gate(Array<MapData, u32>);
+
+impl Gate {
+    /// Closed, as it is loaded.
+    pub(super) fn of(ebpf: &mut Ebpf) -> Result<Self, ProbeError> {
+        let failed = |why| ProbeError::Load {
+            what: "gate",
+            why,
+            remedy: "build the probe anew: make probe",
+        };
+        let map = ebpf
+            .take_map("WATCHING")
+            .ok_or_else(|| failed("the object has no such map".to_owned()))?;
+        let array = Array::try_from(map).map_err(|error| failed(chain(&error)))?;
+        Ok(Self(array))
+    }
+
+    /// Opens or closes it. An element of an array that exists can always be set.
+    pub(super) fn set(&mut self, open: bool) {
+        let _ = self.0.set(0, u32::from(open), 0);
     }
 }
 

@@ -10,7 +10,7 @@ use hopscope_ebpf::{Counters, Counts, FLOWS, Fields, FlowKey, PORTS};
 use zerocopy::FromBytes;
 
 use super::clock::Clock;
-use super::object::{self, REMEDY, Room, chain};
+use super::object::{self, Gate, REMEDY, Room, chain};
 use super::record;
 use super::{Port, ProbeError, Trial};
 use crate::decode::LinkType;
@@ -30,6 +30,7 @@ type FlowMap = BpfMap<MapData, [u8; KEY], [u8; VALUE]>;
 /// One namespace's programs and maps.
 pub(super) struct Tap {
     ebpf: Ebpf,
+    gate: Gate,
     ring: RingBuf<MapData>,
     flows: FlowMap,
     counts: PerCpuArray<MapData, [u8; size_of::<Counts>()]>,
@@ -60,6 +61,7 @@ impl Tap {
             ring: (RING / shares).max(SMALLEST_RING),
         };
         let mut ebpf = object::load(&room, &settings, &Fields::UNKNOWN)?;
+        let gate = Gate::of(&mut ebpf)?;
         let mut map = |name: &'static str| {
             ebpf.take_map(name).ok_or(ProbeError::Load {
                 what: name,
@@ -73,6 +75,7 @@ impl Tap {
             counts: of_kind("counts", map("COUNTS")?)?,
             losses: of_kind("losses", map("LOSSES")?)?,
             ebpf,
+            gate,
             ports: HashMap::new(),
             trials: Vec::new(),
         })
@@ -230,6 +233,11 @@ impl Tap {
                 other: 0,
             });
         }
+    }
+
+    /// Looks at what passes, or does not.
+    pub(super) fn watch(&mut self, watching: bool) {
+        self.gate.set(watching);
     }
 
     /// What was tried.

@@ -12,7 +12,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::btf::Types;
 use super::clock::Clock;
 use super::held::Held;
-use super::object::{self, Room, chain};
+use super::object::{self, Gate, Room, chain};
 use super::record;
 use super::{Owners, Trial, fields};
 use crate::live::{Item, Settings};
@@ -50,6 +50,7 @@ const REASONS: &str = "sk_rst_reason";
 pub(super) struct Tracing {
     /// Keeps the programs loaded.
     _ebpf: Ebpf,
+    gate: Gate,
     ring: RingBuf<MapData>,
     held: Held,
     counts: PerCpuArray<MapData, [u8; size_of::<Counts>()]>,
@@ -95,6 +96,7 @@ impl Tracing {
             *slot = inode(namespace);
         }
         let mut ebpf = object::load(&room, &settings, fields).map_err(|error| error.to_string())?;
+        let gate = Gate::of(&mut ebpf).map_err(|error| error.to_string())?;
         let mut map = |name: &str| ebpf.take_map(name).ok_or(format!("no map {name}"));
         let ring = RingBuf::try_from(map("RECORDS")?).map_err(|error| chain(&error))?;
         let counts = PerCpuArray::try_from(map("COUNTS")?).map_err(|error| chain(&error))?;
@@ -156,6 +158,7 @@ impl Tracing {
             connecting: Owners::new(),
             trials,
             _ebpf: ebpf,
+            gate,
         })
     }
 
@@ -224,6 +227,11 @@ impl Tracing {
             }),
             _ => {}
         }
+    }
+
+    /// Tells what happens, or does not.
+    pub(super) fn watch(&mut self, watching: bool) {
+        self.gate.set(watching);
     }
 
     /// What was tried.
