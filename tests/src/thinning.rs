@@ -115,7 +115,12 @@ fn whole(segments: &[Segment<'_>]) -> Analysis {
 }
 
 /// An interface shows each segment once and in order, to the probe.
-fn is_live(segments: &[Segment<'_>], whole: &Analysis) -> bool {
+#[must_use]
+pub fn is_live(segments: &[Segment<'_>]) -> bool {
+    are_live(segments, &whole(segments))
+}
+
+fn are_live(segments: &[Segment<'_>], whole: &Analysis) -> bool {
     segments.is_sorted_by_key(|segment| segment.at)
         && whole.flows.iter().all(|flow| flow["duplicates"] == 0)
 }
@@ -125,7 +130,7 @@ fn is_live(segments: &[Segment<'_>], whole: &Analysis) -> bool {
 #[must_use]
 pub fn differences(name: &str, segments: &[Segment<'_>], busy: bool) -> Option<String> {
     let whole = whole(segments);
-    if !is_live(segments, &whole) {
+    if !are_live(segments, &whole) {
         return None;
     }
     let mut thinning = Thinning {
