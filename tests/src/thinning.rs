@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use hopscope_ebpf::thin::{self, Seen};
 use hopscope_ebpf::{Counters, Counts, side};
 use serde_json::Value;
-use tracer::flow::FlowTable;
+use tracer::flow::{FlowTable, Trails};
 use tracer::segment::{Endpoint, Segment};
 use tracer::tally::{FlowTally, Tally};
 use tracer::time::Time;
@@ -94,7 +94,7 @@ fn flows(analysis: &Analysis) -> Vec<Value> {
 }
 
 fn thinned(segments: &[Segment<'_>], thinning: &mut Thinning) -> Analysis {
-    feed(|table: &mut FlowTable<Collector>| {
+    feed(|table: &mut FlowTable<(Trails, Collector)>| {
         for segment in segments {
             if let Some(tally) = thinning.take(segment) {
                 table.handle_thinned(segment, &tally);

@@ -2,7 +2,6 @@
 
 use etherparse::PacketBuilder;
 use tracer::decode::LinkType;
-use tracer::flow::FlowTable;
 use tracer::live::Item;
 use tracer::note::{Moment, Note, SocketId, What};
 use tracer::segment::{Endpoint, Flags};
@@ -108,7 +107,7 @@ pub fn yield_all(things: &[Thing], mut sink: impl FnMut(&Item<'_>)) {
 /// Never: there is no filter that could have no meaning.
 #[must_use]
 pub fn watched(things: &[Thing]) -> Gathered {
-    let mut collector = Collector::new(FlowTable::new(0, ()), None);
+    let mut collector = Collector::new(0, (), None);
     yield_all(things, |item| {
         collector.take(item).expect("there is no filter");
     });

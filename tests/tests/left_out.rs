@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use hopscope_tests::watched::{Segment, Thing, id, interface, ms, note, seen, yield_all};
 use serde_json::Value;
-use tracer::flow::FlowTable;
 use tracer::note::{Moment, What};
-use tracer::report::{FlowReport, Report};
+use tracer::report::{FlowReport, Given, Report};
 use tracer::segment::{Endpoint, Flags};
 use tracer::socket::State;
 use tracer::vantage::{Collector, Naming};
@@ -114,7 +113,7 @@ fn seconds() -> Vec<Vec<Thing>> {
 
 /// The report on all of it, and how many flows there were at once at most.
 fn report(keep: Option<usize>) -> (Report, usize) {
-    let mut collector = Collector::new(FlowTable::new(0, ()), None);
+    let mut collector = Collector::new(0, (), None);
     let mut most = 0;
     let things: Vec<Thing> = seconds().into_iter().flatten().collect();
     yield_all(&things, |item| {
@@ -129,7 +128,10 @@ fn report(keep: Option<usize>) -> (Report, usize) {
         source: "live",
         prefixed: false,
     };
-    (Report::new(&[collector.finish(&naming).0]), most)
+    (
+        Report::new(&[collector.finish(&naming).0], &Given::default()),
+        most,
+    )
 }
 
 /// How many flows ended in which way, and their bytes and segments.

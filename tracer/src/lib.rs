@@ -10,11 +10,15 @@
 //! Each module imports only what stands before it. Below [`source`] everything is deterministic:
 //! the same segments give the same report, and time comes with the segments.
 
+pub mod chain;
 pub mod decode;
 pub mod doctor;
 pub mod flow;
+pub mod hop;
+pub mod http;
 pub mod kernel;
 pub mod live;
+pub mod log;
 mod netlink;
 pub mod netns;
 pub mod note;
@@ -22,6 +26,7 @@ pub mod probe;
 mod processes;
 pub mod recording;
 pub mod report;
+pub mod scene;
 pub mod segment;
 pub mod seq;
 pub mod socket;
@@ -30,3 +35,4 @@ pub mod survey;
 pub mod tally;
 pub mod time;
 pub mod vantage;
+pub mod verdict;

@@ -210,7 +210,32 @@ pub struct Segment<'a> {
     pub payload: &'a [u8],
 }
 
+/// What a segment's headers tell beside what it was taken for: enough to know it again at another
+/// vantage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Head {
+    /// Sequence number of the first payload byte, or of the SYN.
+    pub seq: Seq,
+    /// Acknowledgment number; significant where the ACK flag is set.
+    pub ack: Seq,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// IPv4 identification; `None` for IPv6.
+    pub ip_id: Option<u16>,
+}
+
 impl Segment<'_> {
+    /// What its headers tell.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        Head {
+            seq: self.seq,
+            ack: self.ack,
+            ttl: self.ttl,
+            ip_id: self.ip_id,
+        }
+    }
+
     /// How much sequence space it takes: payload, SYN and FIN count.
     #[must_use]
     pub fn seq_len(&self) -> u32 {

@@ -12,8 +12,8 @@ use std::thread;
 
 use anyhow::Context;
 use signal_hook::consts::SIGINT;
-use tracer::flow::{FlowId, FlowTable, Observer, Timeline};
-use tracer::report::Report;
+use tracer::flow::{FlowId, Observer, Timeline};
+use tracer::report::{Given, Report};
 use tracer::source::{Capture, Filter, open_file};
 use tracer::vantage::{Gathered, Naming};
 
@@ -75,14 +75,14 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
         return timeline(args, &inputs, FlowId(flow), &progress);
     }
     let read = in_parallel(&inputs, |input| {
-        read_one(input, args, FlowTable::new(0, ()), &progress).map(|(source, ())| source)
+        read_one(input, args, 0, (), &progress).map(|(source, ())| source)
     });
     progress.finish();
     let (sources, outcome) = sort_out(&inputs, read);
     if sources.is_empty() {
         return Ok(outcome);
     }
-    let report = Report::new(&sources);
+    let report = Report::new(&sources, &Given::default());
     match args.format {
         Format::Table => render::table(&report, args.all, HINT)?,
         Format::Json => render::json(&report)?,
@@ -104,8 +104,8 @@ fn timeline(
     let read = inputs
         .iter()
         .map(|input| {
-            let table = FlowTable::new(first_id, Timeline::of(flow));
-            let (source, timeline) = read_one(input, args, table, progress)?;
+            let timeline = Timeline::of(flow);
+            let (source, timeline) = read_one(input, args, first_id, timeline, progress)?;
             first_id += source.flows.len() as u64;
             events.extend(timeline.into_events());
             Ok(source)
@@ -116,7 +116,7 @@ fn timeline(
     if sources.is_empty() {
         return Ok(outcome);
     }
-    let report = Report::new(&sources);
+    let report = Report::new(&sources, &Given::default());
     let place = usize::try_from(flow.0).unwrap_or(usize::MAX);
     let found = report
         .flows
@@ -137,7 +137,8 @@ fn timeline(
 fn read_one<O: Observer>(
     input: &Input<'_>,
     args: &Read,
-    table: FlowTable<O>,
+    first_id: u64,
+    observer: O,
     progress: &Progress,
 ) -> anyhow::Result<(Gathered, O)> {
     let capture = if input.is_stdin() {
@@ -156,7 +157,9 @@ fn read_one<O: Observer>(
         source: &source,
         prefixed: input.named || args.captures.len() > 1,
     };
-    Ok(tracer::vantage::read(capture, &naming, filter, table)?)
+    Ok(tracer::vantage::read(
+        capture, &naming, filter, first_id, observer,
+    )?)
 }
 
 /// Says what could not be read and keeps the rest, in the order of the command line.

@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use tracer::flow::{FlowId, FlowTable, Timeline};
-use tracer::report::Report;
+use tracer::flow::{FlowId, Timeline};
+use tracer::report::{Given, Report};
 use tracer::source::{Capture, Extra};
 use tracer::vantage::{Naming, read};
 
@@ -49,10 +49,9 @@ fn report(stream: impl Read + Send + 'static, tallied: bool) -> Result<String, S
         source: "fuzz",
         prefixed: false,
     };
-    let table = FlowTable::new(0, Timeline::of(FlowId(0)));
-    let (gathered, timeline) =
-        read(capture, &naming, None, table).map_err(|error| error.to_string())?;
-    let report = Report::new(&[gathered]);
+    let (gathered, timeline) = read(capture, &naming, None, 0, Timeline::of(FlowId(0)))
+        .map_err(|error| error.to_string())?;
+    let report = Report::new(&[gathered], &Given::default());
     for vantage in &report.vantages {
         check::vantage(vantage, &report.flows);
     }

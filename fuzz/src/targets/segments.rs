@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tracer::flow::{Event, Flow, FlowId, FlowTable, Observer, Timeline};
-use tracer::report::Report;
+use tracer::report::{Given, Report};
 use tracer::segment::{Endpoint, Flags, Options, Segment};
 use tracer::seq::Seq;
 use tracer::time::Time;
@@ -232,7 +232,7 @@ fn report(segments: &[Segment<'_>], duplicates: &[u64], flows: Vec<Flow>) -> Rep
         flows,
         ..Gathered::default()
     };
-    Report::new(&[gathered])
+    Report::new(&[gathered], &Given::default())
 }
 
 /// No side has sent more bytes than its segments carry.

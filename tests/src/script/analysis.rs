@@ -3,8 +3,8 @@
 use std::fmt;
 
 use serde_json::{Map, Value, json};
-use tracer::flow::{Event, Flow, FlowId, FlowTable, Observer};
-use tracer::report::Report;
+use tracer::flow::{Event, Flow, FlowId, FlowTable, Observer, Trail, Trails};
+use tracer::report::{Given, Report};
 use tracer::vantage::{Gathered, Vantage};
 
 use super::wire::{Frame, since_start};
@@ -61,12 +61,14 @@ pub fn analyse(frames: &[Frame]) -> Analysis {
 }
 
 /// What the tracer makes of the segments that `handle` gives it.
-pub fn feed(handle: impl FnOnce(&mut FlowTable<Collector>)) -> Analysis {
-    let mut table = FlowTable::new(0, Collector::default());
+pub fn feed(handle: impl FnOnce(&mut FlowTable<(Trails, Collector)>)) -> Analysis {
+    let mut table = FlowTable::new(0, (Trails::default(), Collector::default()));
     handle(&mut table);
-    let (flows, Collector(mut events)) = table.finish();
+    let (flows, (mut trails, Collector(mut events))) = table.finish();
+    let ids = (0..flows.len() as u64).map(FlowId);
+    let trails = ids.map(|id| trails.take(id)).collect();
     events.sort_by_key(|(_, event)| (event.at, event.frame));
-    let mut flows = report(flows);
+    let mut flows = report(flows, trails);
     for (number, flow) in (0..).map(FlowId).zip(&mut flows) {
         let mine = events.iter().filter(|(flow, _)| *flow == number);
         flow["events"] = by_kind(mine.map(|(_, event)| event));
@@ -74,16 +76,18 @@ pub fn feed(handle: impl FnOnce(&mut FlowTable<Collector>)) -> Analysis {
     Analysis { flows }
 }
 
-fn report(flows: Vec<Flow>) -> Vec<Value> {
+fn report(flows: Vec<Flow>, trails: Vec<Trail>) -> Vec<Value> {
     let vantages = ["one", "two"].map(|name| Vantage {
         name: name.to_owned(),
         ..Vantage::default()
     });
-    let report = Report::new(&[Gathered {
+    let gathered = Gathered {
         vantages: vantages.into(),
         flows,
+        trails,
         ..Gathered::default()
-    }]);
+    };
+    let report = Report::new(&[gathered], &Given::default());
     report
         .flows
         .iter()

@@ -16,9 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hopscope_tests::watched::{Thing, yield_all};
 use serde_json::Value;
-use tracer::flow::FlowTable;
 use tracer::recording::Recorder;
-use tracer::report::Report;
+use tracer::report::{Given, Report};
 use tracer::source::Capture;
 use tracer::vantage::{Gathered, Naming};
 
@@ -73,12 +72,15 @@ fn read_as(bytes: &[u8], name: &str, prefixed: bool) -> Result<Gathered, Box<dyn
         source: "recording.pcapng",
         prefixed,
     };
-    let (gathered, ()) = tracer::vantage::read(capture, &naming, None, FlowTable::new(0, ()))?;
+    let (gathered, ()) = tracer::vantage::read(capture, &naming, None, 0, ())?;
     Ok(gathered)
 }
 
 fn json(gathered: Gathered) -> Result<Value, Box<dyn Error>> {
-    Ok(serde_json::to_value(Report::new(&[gathered]))?)
+    Ok(serde_json::to_value(Report::new(
+        &[gathered],
+        &Given::default(),
+    ))?)
 }
 
 /// Without what tells where a report comes from.

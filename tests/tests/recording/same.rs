@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::story::story;
 use super::{Outcome, json as report, read, read_as, recorded, sourceless};
-use tracer::report::Report;
+use tracer::report::{Given, Report};
 
 #[test]
 fn the_story_reads_as_it_was_watched() -> Outcome {
@@ -59,7 +59,7 @@ fn names_are_those_of_the_watch() -> Outcome {
     assert_eq!(names(&alone, "vantages", "namespace"), ["gw", ""]);
     assert_eq!(names(&alone, "sockets", "vantage"), ["gw", "gw", "gw"]);
     let two = [read_as(&bytes, "a", true)?, read_as(&bytes, "b", true)?];
-    let two = serde_json::to_value(Report::new(&two))?;
+    let two = serde_json::to_value(Report::new(&two, &Given::default()))?;
     assert_eq!(
         names(&two, "vantages", "name"),
         ["a:gw:eth0", "a:lo", "b:gw:eth0", "b:lo"]

@@ -1,9 +1,10 @@
 //! What happens on a flow, told as it is found out.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
+use super::trail::settled;
 use crate::flow::{FlowId, Side};
+use crate::segment::{Head, Segment};
 use crate::time::Time;
 
 /// Something worth telling about a flow.
@@ -18,6 +19,9 @@ pub struct Event {
     pub by: Side,
     /// What.
     pub what: What,
+    /// The headers of the segment that shows it; `None` where it was only counted, or understood
+    /// later than it was seen.
+    pub head: Option<Head>,
 }
 
 /// What a side did.
@@ -79,6 +83,41 @@ pub trait Observer {
     /// A SYN, captured late, shows that client and server of what was told before are the other
     /// way round.
     fn sides_swapped(&mut self, _: FlowId) {}
+
+    /// New payload within the first [`OPENING`] bytes of a turn, `before` of which came earlier: with
+    /// zero a turn begins. The segment's payload may be cut, and may have begun before what is new.
+    fn payload(&mut self, _: FlowId, _: Side, _: &Segment<'_>, _before: u64) {}
+
+    /// A flow is let go: nothing more comes of it, and nobody will ask for it.
+    fn let_go(&mut self, _: FlowId) {}
+}
+
+/// So many bytes of each turn are shown to observers, as far as they were captured.
+pub const OPENING: u64 = 16 * 1024;
+
+/// Two look.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    #[inline]
+    fn event(&mut self, flow: FlowId, event: Event) {
+        self.0.event(flow, event);
+        self.1.event(flow, event);
+    }
+
+    fn sides_swapped(&mut self, flow: FlowId) {
+        self.0.sides_swapped(flow);
+        self.1.sides_swapped(flow);
+    }
+
+    #[inline]
+    fn payload(&mut self, flow: FlowId, by: Side, segment: &Segment<'_>, before: u64) {
+        self.0.payload(flow, by, segment, before);
+        self.1.payload(flow, by, segment, before);
+    }
+
+    fn let_go(&mut self, flow: FlowId) {
+        self.0.let_go(flow);
+        self.1.let_go(flow);
+    }
 }
 
 /// Nobody looks.
@@ -106,20 +145,8 @@ impl Timeline {
 
     /// What happened, by time.
     #[must_use]
-    pub fn into_events(mut self) -> Vec<Event> {
-        // What was told as a keepalive probe at once may have turned out to probe the window.
-        let superseded: HashSet<u64> = self
-            .events
-            .iter()
-            .filter(|event| event.what == What::ZeroWindowProbe)
-            .map(|event| event.frame)
-            .collect();
-        self.events.retain(|event| match event.what {
-            What::KeepaliveProbe { .. } => !superseded.contains(&event.frame),
-            _ => true,
-        });
-        self.events.sort_by_key(|event| (event.at, event.frame));
-        self.events
+    pub fn into_events(self) -> Vec<Event> {
+        settled(self.events)
     }
 }
 

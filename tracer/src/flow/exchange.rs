@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 
-use super::event::{Event, What};
+use super::event::{Event, OPENING, What};
 use super::{Side, Sides};
+use crate::segment::{Head, Segment};
 use crate::time::Time;
 
 /// Whose turn it is, and how many exchanges there were.
@@ -29,6 +30,7 @@ struct Turn {
     by: Side,
     /// Zero where none was told.
     frame: u64,
+    head: Option<Head>,
     at: Time,
     until: Time,
     bytes: u64,
@@ -39,6 +41,7 @@ impl Turn {
         let Self {
             by,
             frame,
+            head,
             at,
             until,
             bytes,
@@ -48,6 +51,7 @@ impl Turn {
             frame,
             by,
             what: What::Data { bytes, until },
+            head,
         }
     }
 }
@@ -56,8 +60,9 @@ impl Exchanges {
     /// Data came, or was acknowledged without having been seen (`bytes` 0). Returns the turn that
     /// this ends.
     #[inline]
-    pub(super) fn data(&mut self, at: Time, frame: u64, by: Side, bytes: u32) -> Option<Event> {
+    pub(super) fn data(&mut self, segment: &Segment<'_>, by: Side, bytes: u32) -> Option<Event> {
         let bytes = u64::from(bytes);
+        let at = segment.at;
         match &mut self.turn {
             Some(turn) if turn.by == by => {
                 turn.until = at;
@@ -67,7 +72,9 @@ impl Exchanges {
             turn => {
                 let before = turn.replace(Turn {
                     by,
-                    frame,
+                    frame: segment.frame,
+                    // Where only the acknowledgment was seen, its numbers are the other side's.
+                    head: (bytes > 0).then(|| segment.head()),
                     at,
                     until: at,
                     bytes,
@@ -104,11 +111,22 @@ impl Exchanges {
         let turn = Turn {
             by: last,
             frame: 0,
+            head: None,
             at: until,
             until,
             bytes: counted[last].bytes.min(1 << 62),
         };
         self.turn.replace(turn).map(Turn::event)
+    }
+
+    /// How many bytes of its turn a side had sent before what it sends now; `None` where these are
+    /// too many for what follows to be shown.
+    #[inline]
+    pub(super) fn opening(&self, by: Side) -> Option<u64> {
+        match self.turn {
+            Some(turn) if turn.by == by => (turn.bytes < OPENING).then_some(turn.bytes),
+            _ => Some(0),
+        }
     }
 
     /// The client's data came last: an answer is owed.

@@ -19,6 +19,7 @@ mod side;
 mod table;
 mod telling;
 mod thinned;
+mod trail;
 mod zero_window;
 
 use std::time::Duration;
@@ -27,7 +28,7 @@ use self::direction::Direction;
 use self::duplicate::Recent;
 use self::ending::Endings;
 pub use self::ending::{Closing, End, Ending};
-pub use self::event::{Event, Observer, Timeline, What};
+pub use self::event::{Event, OPENING, Observer, Timeline, What};
 use self::exchange::Exchanges;
 use self::keepalive::BareAck;
 pub use self::keepalive::{Probe, RunEnd, Wait};
@@ -35,6 +36,7 @@ pub(crate) use self::keepalive::{idle, interval};
 use self::opening::Opening;
 pub use self::side::{Side, Sides};
 pub use self::table::{FlowId, FlowTable};
+pub use self::trail::{Trail, Trails, TurnHeading};
 use crate::segment::{Endpoint, Segment};
 use crate::tally::Tally;
 use crate::time::Time;
@@ -89,6 +91,7 @@ impl<O: Observer> Teller<'_, O> {
                     frame,
                     by,
                     what,
+                    head: None,
                 },
             );
         }
@@ -101,6 +104,7 @@ impl<O: Observer> Teller<'_, O> {
             frame: segment.frame,
             by,
             what,
+            head: Some(segment.head()),
         };
         self.observer.event(self.flow, event);
     }
@@ -318,7 +322,7 @@ impl Flow {
         let of_what_was_seen = self.sides[peer].known && self.sides[peer].next == segment.ack;
         if self.sides[peer].acknowledged(segment.ack, segment.at) {
             // What it acknowledges was sent before, though not seen, or not yet.
-            self.exchanges.data(segment.at, segment.frame, peer, 0);
+            self.exchanges.data(segment, peer, 0);
         }
         if let Some(endings) = &mut self.endings
             && endings.outlived(segment.ack, peer)
@@ -342,10 +346,11 @@ impl Flow {
     ) {
         self.active(segment.at);
         if new_bytes > 0 {
-            teller.pass(
-                self.exchanges
-                    .data(segment.at, segment.frame, by, new_bytes),
-            );
+            let before = self.exchanges.opening(by);
+            teller.pass(self.exchanges.data(segment, by, new_bytes));
+            if let Some(before) = before {
+                teller.observer.payload(teller.flow, by, segment, before);
+            }
             self.interrupt_probing(segment.at, by, RunEnd::Data, teller);
         }
         if segment.flags.fin() && self.endings.get_or_insert_default().fin(segment, by) {

@@ -132,6 +132,7 @@ impl<O: Observer> FlowTable<O> {
                     observer: &mut self.observer,
                     flow: self.numbers.of(place),
                 });
+                self.observer.let_go(self.numbers.of(place));
                 gone(flow);
             } else {
                 next += 1;

@@ -278,9 +278,13 @@ impl<O: Observer> FlowTable<O> {
     /// on from the first.
     #[must_use]
     pub fn numbers(&self) -> Option<Vec<FlowId>> {
+        self.numbers.have_gaps().then(|| self.ids())
+    }
+
+    /// The numbers of the flows in their order.
+    pub(crate) fn ids(&self) -> Vec<FlowId> {
         let all = u32::try_from(self.flows.len()).unwrap_or(u32::MAX);
-        let numbers = || (0..all).map(|place| self.numbers.of(place)).collect();
-        self.numbers.have_gaps().then(numbers)
+        (0..all).map(|place| self.numbers.of(place)).collect()
     }
 
     /// All flows in the order of their first segments, and the observer.

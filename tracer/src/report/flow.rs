@@ -5,9 +5,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::join::FlowFacts;
 use super::kernel::{FactReport, KernelReport};
 use crate::flow::{Closing, End, Flow, FlowId, Probe, RunEnd, Side, Sides, idle, interval};
+use crate::scene::FlowFacts;
 use crate::time::Time;
 
 /// One TCP connection as seen at one vantage.

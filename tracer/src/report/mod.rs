@@ -2,9 +2,10 @@
 //! schema is generated from these types.
 
 mod flow;
-mod join;
+mod hop;
 mod kernel;
 mod socket;
+mod verdict;
 
 use std::collections::BTreeMap;
 
@@ -12,11 +13,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use self::flow::{Closed, FlowReport, KeepaliveReport, ProbeReport, Roles};
-use self::join::{Joined, join};
+pub use self::hop::{ChainReport, HopReport, MadeReport};
 pub use self::kernel::{FactName, FactReport, KernelReport, UnjoinedReport};
 pub use self::socket::{ClosedByReport, OptionsReport, SeenReport, SocketReport, TimerReport};
+pub use self::verdict::VerdictReport;
 pub use crate::flow::End;
-use crate::flow::FlowId;
+use crate::hop::Clocks;
+use crate::log::AccessLog;
+use crate::scene::Scene;
 use crate::survey::Survey;
 use crate::time::Time;
 use crate::vantage::{Gathered, LeftOut, Vantage};
@@ -39,12 +43,12 @@ pub struct Report {
     /// Flows that are not in `flows`, summed up by vantage and end: where watching goes on for long,
     /// only the most telling of those that are over are kept.
     pub flows_left_out: Vec<LeftOutReport>,
-    /// Flows of one connection joined across vantages. Empty: this version does not join flows.
-    pub hops: Vec<Never>,
-    /// Hops joined through proxies. Empty: this version does not join hops.
-    pub chains: Vec<Never>,
-    /// Who ended it and why. Empty: this version says who, per flow, and gives no cause.
-    pub verdicts: Vec<Never>,
+    /// TCP connections, whatever vantages saw them and address translation made of them.
+    pub hops: Vec<HopReport>,
+    /// Hops joined through proxies, an exchange each.
+    pub chains: Vec<ChainReport>,
+    /// Who ended it and why, the most serious first.
+    pub verdicts: Vec<VerdictReport>,
     /// Sockets and their options in effect. Empty where captures of other programs were read: they do
     /// not show them.
     pub sockets: Vec<SocketReport>,
@@ -68,6 +72,13 @@ pub struct LeftOutReport {
 /// What this version does not report.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub enum Never {}
+
+/// What is known beside what sources yield.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// Access logs of proxies.
+    pub logs: Vec<AccessLog>,
+}
 
 /// A place where segments were seen, and what it missed; or a network namespace whose sockets were
 /// read, where no segments were looked for.
@@ -108,8 +119,10 @@ pub struct VantageReport {
     /// Last frame.
     pub last: Option<Time>,
     /// What must be added to the times of this vantage to get those of the first; null while
-    /// vantages are not joined.
+    /// nothing joins it to the first.
     pub clock_offset_s: Option<f64>,
+    /// How far that may be wrong either way.
+    pub clock_error_s: Option<f64>,
     /// What ended the reading before the end of the capture.
     pub damage: Option<String>,
     /// What was read or watched in another way than the best one or not to the end, and why.
@@ -134,43 +147,59 @@ pub struct UnreadReport {
 impl Report {
     /// The report on what came of these sources, one after the other.
     #[must_use]
-    pub fn new(sources: &[Gathered]) -> Self {
+    pub fn new(sources: &[Gathered], given: &Given) -> Self {
+        let scene = Scene::new(sources);
+        let hops = crate::hop::join(&scene);
+        let chains = crate::chain::join(&scene, &hops, &given.logs);
+        let verdicts = crate::verdict::judge(&scene, &hops, &chains, &given.logs);
         let mut report = Self::empty();
-        let mut before = 0;
-        for gathered in sources {
-            report.add(gathered, before);
-            let left_out = gathered.left_out.iter().map(|gone| gone.flows);
-            before += gathered.flows.len() as u64 + left_out.sum::<u64>();
+        for (place, seeing) in scene.vantages.iter().enumerate() {
+            let clocks = &hops.clocks;
+            let vantage = VantageReport::new(place, seeing.vantage, seeing.source, clocks);
+            report.vantages.push(vantage);
         }
+        for seen in &scene.flows {
+            let vantage = scene.name(seen.vantage);
+            let flow = FlowReport::new(seen.id, vantage, seen.flow, &seen.facts);
+            report.flows.push(flow);
+        }
+        let numbered = hops.hops.iter().enumerate();
+        report.hops = numbered
+            .map(|(id, hop)| HopReport::new(&scene, &hops, id, hop))
+            .collect();
+        let numbered = chains.iter().enumerate();
+        report.chains = numbered
+            .map(|(id, chain)| ChainReport::new(id, chain))
+            .collect();
+        report.verdicts = verdicts
+            .iter()
+            .map(|verdict| VerdictReport::new(&scene, verdict))
+            .collect();
+        for source in sources {
+            report.add(source);
+        }
+        let unjoined = scene.unjoined.iter();
+        report.unjoined = unjoined
+            .map(|(source, account, fact)| {
+                UnjoinedReport::new(source.namespace(&account.namespace), account, fact)
+            })
+            .collect();
         report
     }
 
-    /// Adds what came of a source, whose flows are numbered on from those `before` it.
-    fn add(&mut self, gathered: &Gathered, before: u64) {
-        let Joined { flows, unjoined } = join(gathered);
+    /// Adds what came of a source beside what is joined.
+    fn add(&mut self, gathered: &Gathered) {
         let name = |vantage: u32| &gathered.vantages[vantage as usize].name;
-        for (place, (flow, told)) in gathered.flows.iter().zip(flows).enumerate() {
-            let number = gathered.numbers.as_ref().map(|numbers| numbers[place].0);
-            let id = FlowId(before + number.unwrap_or(place as u64));
-            let vantage = name(flow.vantage());
-            self.flows.push(FlowReport::new(id, vantage, flow, &told));
-        }
         let left_out = gathered.left_out.iter().map(|sums| LeftOutReport {
             vantage: name(sums.vantage).clone(),
             sums: sums.clone(),
         });
         self.flows_left_out.extend(left_out);
-        let vantage = |vantage| VantageReport::new(vantage, gathered);
-        self.vantages.extend(gathered.vantages.iter().map(vantage));
         self.sockets
             .extend(gathered.kernel.accounts().iter().filter_map(|account| {
                 SocketReport::watched(&gathered.namespace(&account.namespace), account)
             }));
         self.sockets_left_out += gathered.kernel.forgotten();
-        self.unjoined
-            .extend(unjoined.into_iter().map(|(account, fact)| {
-                UnjoinedReport::new(gathered.namespace(&account.namespace), account, fact)
-            }));
     }
 
     /// The report on the sockets of these namespaces, each of which is a vantage without segments.
@@ -212,7 +241,8 @@ impl VantageReport {
         }
     }
 
-    fn new(vantage: &Vantage, gathered: &Gathered) -> Self {
+    fn new(place: usize, vantage: &Vantage, gathered: &Gathered, clocks: &Clocks) -> Self {
+        let offset = clocks.offsets.get(place).copied().flatten();
         let namespace = vantage.namespace.as_deref();
         Self {
             name: vantage.name.clone(),
@@ -235,7 +265,10 @@ impl VantageReport {
             cut: vantage.cut,
             first: vantage.first,
             last: vantage.last,
-            clock_offset_s: None,
+            #[expect(clippy::cast_precision_loss, reason = "seconds for people")]
+            clock_offset_s: offset.map(|offset| offset.add as f64 / 1e9),
+            #[expect(clippy::cast_precision_loss, reason = "seconds for people")]
+            clock_error_s: offset.map(|offset| offset.error as f64 / 1e9),
             damage: vantage.damage.as_ref().map(ToString::to_string),
             remarks: Vec::new(),
             lower_bounds: vantage.lower_bounds,

@@ -5,7 +5,7 @@ use arrayvec::ArrayVec;
 use super::left_out::Sums;
 use super::{LeftOut, Naming, Vantage};
 use crate::decode::Skip;
-use crate::flow::{Flow, FlowId, FlowTable, Observer, Side};
+use crate::flow::{Flow, FlowId, FlowTable, Observer, Side, Trail, Trails};
 use crate::kernel::Kernel;
 use crate::live::Item;
 use crate::segment::Segment;
@@ -20,6 +20,8 @@ pub struct Gathered {
     pub vantages: Vec<Vantage>,
     /// Flows in the order of their first segments; they name vantages by their place.
     pub flows: Vec<Flow>,
+    /// What happened on each of `flows`, in the same order.
+    pub trails: Vec<Trail>,
     /// The numbers of `flows` in this source, where some were let go; otherwise their places are.
     pub numbers: Option<Vec<FlowId>>,
     /// Flows that were let go, summed up.
@@ -44,7 +46,7 @@ impl Gathered {
 
 /// Takes what a source yields, in its order.
 pub struct Collector<O = ()> {
-    table: FlowTable<O>,
+    table: FlowTable<(Trails, O)>,
     filter: Option<Filter>,
     interfaces: Vec<Interface>,
     vantages: Vec<Vantage>,
@@ -81,19 +83,21 @@ pub fn read<O: Observer>(
     mut capture: Capture,
     naming: &Naming<'_>,
     filter: Option<Filter>,
-    table: FlowTable<O>,
+    first_id: u64,
+    observer: O,
 ) -> Result<(Gathered, O), FilterError> {
-    let mut collector = Collector::new(table, filter);
+    let mut collector = Collector::new(first_id, observer, filter);
     collector.read(&mut capture)?;
     Ok(collector.finish(naming))
 }
 
 impl<O: Observer> Collector<O> {
-    /// Sorts segments into that table; the filter leaves out what it does not let pass.
+    /// Numbers flows on from `first_id` and tells the observer what happens on them; the filter
+    /// leaves out what it does not let pass.
     #[must_use]
-    pub fn new(table: FlowTable<O>, filter: Option<Filter>) -> Self {
+    pub fn new(first_id: u64, observer: O, filter: Option<Filter>) -> Self {
         Self {
-            table,
+            table: FlowTable::new(first_id, (Trails::default(), observer)),
             filter,
             interfaces: Vec::new(),
             vantages: Vec::new(),
@@ -251,7 +255,7 @@ impl<O: Observer> Collector<O> {
     }
 
     /// The flows as far as they are known.
-    pub fn table_mut(&mut self) -> &mut FlowTable<O> {
+    pub const fn table_mut(&mut self) -> &mut FlowTable<(Trails, O)> {
         &mut self.table
     }
 
@@ -293,7 +297,9 @@ impl<O: Observer> Collector<O> {
     #[must_use]
     pub fn finish(mut self, naming: &Naming<'_>) -> (Gathered, O) {
         let numbers = self.table.numbers();
-        let (flows, observer) = self.table.finish();
+        let ids = self.table.ids();
+        let (flows, (mut trails, observer)) = self.table.finish();
+        let trails = ids.into_iter().map(|id| trails.take(id)).collect();
         let left_out = self.left_out.into_list();
         let names = naming.names(&self.interfaces);
         let count = names.len().max(self.vantages.len()).max(self.counts.len());
@@ -323,6 +329,7 @@ impl<O: Observer> Collector<O> {
         let gathered = Gathered {
             vantages: self.vantages,
             flows,
+            trails,
             numbers,
             left_out,
             kernel: self.kernel,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tracer::flow::{Event, FlowId, FlowTable, What};
+use tracer::flow::{Event, FlowId, FlowTable, Trails, What};
 use tracer::note::{self, Note};
 use tracer::time::Time;
 
@@ -58,12 +58,12 @@ impl Events {
     }
 
     /// Prints what was told since the last time.
-    pub(super) fn print(&mut self, table: &mut FlowTable<Feed>) -> anyhow::Result<()> {
+    pub(super) fn print(&mut self, table: &mut FlowTable<(Trails, Feed)>) -> anyhow::Result<()> {
         let mut text = String::new();
         if let Some(omitted) = self.budget.renew(Instant::now()) {
             self.say_omitted(&mut text, omitted)?;
         }
-        let told = table.observer_mut().take();
+        let told = table.observer_mut().1.take();
         let notes = std::mem::take(&mut self.notes);
         let mut printed = 0;
         for raw in in_order(told, &notes) {
@@ -142,7 +142,7 @@ fn is_telling(raw: &Raw<'_>) -> bool {
 
 fn happening<'a>(
     raw: &Raw<'a>,
-    table: &FlowTable<Feed>,
+    table: &FlowTable<(Trails, Feed)>,
     vantages: &'a [String],
 ) -> Option<Happening<'a>> {
     match *raw {
@@ -162,7 +162,7 @@ fn happening<'a>(
     }
 }
 
-fn of<'a>(id: FlowId, table: &FlowTable<Feed>, vantages: &'a [String]) -> Option<Of<'a>> {
+fn of<'a>(id: FlowId, table: &FlowTable<(Trails, Feed)>, vantages: &'a [String]) -> Option<Of<'a>> {
     let flow = table.flow(id)?;
     let vantage = vantages.get(flow.vantage() as usize)?;
     let [client, server] = [tracer::flow::Side::Client, tracer::flow::Side::Server]

@@ -3,10 +3,9 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use tracer::flow::FlowTable;
 use tracer::live::{Item, Remark};
 use tracer::recording::{Recorder, RecordingError};
-use tracer::report::Report;
+use tracer::report::{Given, Report};
 use tracer::vantage::{Collector, Naming};
 
 use super::events::Events;
@@ -41,7 +40,7 @@ impl<'a> Watched<'a> {
                 source,
                 prefixed: false,
             },
-            collector: Collector::new(FlowTable::new(0, Feed::new(wants)), None),
+            collector: Collector::new(0, Feed::new(wants), None),
             events: Events::new(args.format, wants),
             recorder,
             remarks: Vec::new(),
@@ -118,7 +117,7 @@ impl<'a> Watched<'a> {
         }
         let (gathered, _) = self.collector.finish(&self.naming);
         self.events.finish()?;
-        let mut report = Report::new(&[gathered]);
+        let mut report = Report::new(&[gathered], &Given::default());
         for vantage in &mut report.vantages {
             vantage.remarks.extend(no_probe.map(str::to_owned));
             let own = self

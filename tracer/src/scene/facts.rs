@@ -20,27 +20,27 @@ const SENT_WITHIN: i64 = 10_000_000;
 
 /// What the kernel told, as far as it is known of which flow.
 #[derive(Debug, Default)]
-pub(super) struct Joined<'a> {
+pub(crate) struct Joined<'a> {
     /// For every flow, in their order.
-    pub(super) flows: Vec<FlowFacts<'a>>,
+    pub(crate) flows: Vec<FlowFacts<'a>>,
     /// What belongs to no flow that was seen.
-    pub(super) unjoined: Vec<(&'a Account, &'a Fact)>,
+    pub(crate) unjoined: Vec<(&'a Account, &'a Fact)>,
 }
 
 /// What the kernel told of a flow.
 #[derive(Clone, Debug, Default)]
-pub(super) struct FlowFacts<'a> {
+pub(crate) struct FlowFacts<'a> {
     /// The sockets at its ends.
-    pub(super) sockets: Sides<Option<&'a Account>>,
+    pub(crate) sockets: Sides<Option<&'a Account>>,
     /// What befell them, and whose side's, by time.
-    pub(super) facts: Vec<(Side, &'a Fact)>,
+    pub(crate) facts: Vec<(Side, &'a Fact)>,
 }
 
 /// Flows by namespace and endpoints, the lower first.
 type Index<'a> = HashMap<(&'a str, [Endpoint; 2]), Vec<usize>, RandomState>;
 
 /// Joins what the kernel told to flows.
-pub(super) fn join(gathered: &Gathered) -> Joined<'_> {
+pub(crate) fn join(gathered: &Gathered) -> Joined<'_> {
     let accounts = gathered.kernel.accounts();
     let mut joined = Joined {
         flows: vec![FlowFacts::default(); gathered.flows.len()],

@@ -1,0 +1,90 @@
+//! Chains: hops joined through the proxies between them, one exchange each.
+
+use crate::hop::Hops;
+use crate::http::{Request, Status};
+use crate::log::AccessLog;
+use crate::scene::Scene;
+use crate::time::Time;
+
+/// Hops in order, joined for one exchange; or for a connection's whole life, where it had none.
+#[derive(Clone, Debug, Default)]
+pub struct Chain {
+    /// Downstream first.
+    pub links: Vec<Link>,
+    /// How each link is joined to the one before, one fewer than there are.
+    pub joins: Vec<Join>,
+}
+
+/// What a chain has of a hop.
+#[derive(Clone, Debug, Default)]
+pub struct Link {
+    /// The hop, by its place.
+    pub hop: usize,
+    /// The exchange; `None` where the hop had none, or it is not known which.
+    pub exchange: Option<Exchange>,
+    /// Hops that were tried before it for the same exchange, in order: connections that were refused,
+    /// not answered, or reset before they answered.
+    pub tried: Vec<usize>,
+}
+
+/// One request and its answer on a hop. Times are by the common clock.
+#[derive(Clone, Debug, Default)]
+pub struct Exchange {
+    /// Its number on the hop, from 0.
+    pub number: u64,
+    /// The first byte of the request.
+    pub began: Time,
+    /// The last byte of the request.
+    pub asked: Time,
+    /// The first byte of the answer; `None` while it is owed.
+    pub answered: Option<Time>,
+    /// The last byte of the answer that was seen.
+    pub done: Option<Time>,
+    /// Payload bytes of the request and of the answer.
+    pub bytes: (u64, u64),
+    /// What the request says, where it is readable.
+    pub request: Option<Request>,
+    /// What the answer says, where it is readable.
+    pub status: Option<Status>,
+    /// The flow and frame that the request begins with; the flow by its place in the scene.
+    pub frame: Option<(usize, u64)>,
+}
+
+/// How two hops are joined through a proxy.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// By what, the strongest of what is there.
+    pub by: Strength,
+    /// The evidence, in words.
+    pub evidence: Vec<String>,
+    /// What else it could be, as likely: hops by their places. Not empty where it is ambiguous.
+    pub others: Vec<usize>,
+    /// The proxy's vantages, by their places in the scene.
+    pub vantages: Vec<usize>,
+}
+
+/// By what hops are joined, the strongest first.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Strength {
+    /// An access log names both connections.
+    AccessLog,
+    /// A PROXY protocol header on one names the other.
+    ProxyProtocol,
+    /// The same `x-request-id` on both.
+    RequestId,
+    /// The same bytes on both.
+    ForwardedBytes,
+    /// One process owns the sockets of both.
+    Process,
+    /// The only match in time and size.
+    TimeAndSize,
+}
+
+/// Joins hops.
+#[must_use]
+pub fn join(_scene: &Scene<'_>, _hops: &Hops, _logs: &[AccessLog]) -> Vec<Chain> {
+    Vec::new()
+}

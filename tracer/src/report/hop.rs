@@ -1,0 +1,146 @@
+//! Hops and chains in the report.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::chain::{Chain, Strength};
+use crate::flow::{FlowId, Side, Sides};
+use crate::hop::{Hop, Hops, Likeness};
+use crate::scene::Scene;
+use crate::time::Time;
+
+/// One TCP connection, whatever address translation did to it on the way.
+///
+/// Times are by the clock of the first vantage of the report, as far as it is known how far the
+/// others' are off.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct HopReport {
+    /// Its number in this report.
+    pub id: u64,
+    /// The flows that are this connection, from the client to the server.
+    pub flows: Vec<FlowId>,
+    /// How each of them is known to be this connection; null for the first that was found.
+    pub joined_by: Vec<Option<Likeness>>,
+    /// `ip:port` as seen nearest to the client.
+    pub client: String,
+    /// `ip:port` as seen nearest to the server.
+    pub server: String,
+    /// Names of the vantages at either end; null where none is.
+    pub at: Sides<Option<String>>,
+    /// Segments that were lost between its vantages, by the side that sent them; null where that
+    /// cannot be told.
+    pub lost: Sides<Option<u64>>,
+    /// FINs and RSTs that something on the way made.
+    pub made: Vec<MadeReport>,
+}
+
+/// A FIN or RST that the side it claims to come from never sent.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct MadeReport {
+    /// When.
+    pub at: Time,
+    /// In whose name.
+    pub by: Side,
+    /// It was a RST, not a FIN.
+    pub rst: bool,
+    /// The flow that shows it.
+    pub flow: FlowId,
+    /// Its frame.
+    pub frame: u64,
+}
+
+/// Hops joined through proxies, for one exchange.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ChainReport {
+    /// Its number in this report.
+    pub id: u64,
+    /// Numbers of its hops, downstream first.
+    pub hops: Vec<u64>,
+    /// How each is joined to the one before, one fewer than there are hops.
+    pub joined_by: Vec<Strength>,
+    /// What else could have been joined, for each join: numbers of hops. Not empty where it is
+    /// ambiguous.
+    pub others: Vec<Vec<u64>>,
+    /// Hops that were tried before, for each of `hops`.
+    pub tried: Vec<Vec<u64>>,
+    /// The number of the exchange on each of `hops`, from 0; null where there was none.
+    pub exchanges: Vec<Option<u64>>,
+    /// `GET /report`, where it is readable.
+    pub request: Option<String>,
+    /// HTTP status that the client got, where it is readable.
+    pub status: Option<u16>,
+    /// First byte of the request, seen nearest to the client; null where there was none.
+    pub began: Option<Time>,
+    /// Last byte of the answer, seen nearest to the client; null where it is owed.
+    pub done: Option<Time>,
+}
+
+impl HopReport {
+    pub(super) fn new(scene: &Scene<'_>, hops: &Hops, id: usize, hop: &Hop) -> Self {
+        let name = |vantage: usize| scene.name(vantage).to_owned();
+        let sum = |side: Side| {
+            let mut lost = hop.ways.iter().map(|way| way.lost[side]);
+            lost.try_fold(0, |sum: u64, lost| Some(sum + lost?))
+                .filter(|_| !hop.ways.is_empty())
+        };
+        let made = hop.ways.iter().flat_map(|way| &way.made);
+        Self {
+            id: id as u64,
+            flows: hop
+                .sights
+                .iter()
+                .map(|sight| scene.flows[sight.flow].id)
+                .collect(),
+            joined_by: hop.sights.iter().map(|sight| sight.by).collect(),
+            client: hop.client.to_string(),
+            server: hop.server.to_string(),
+            at: hop.at.map(|vantage| vantage.map(name)),
+            lost: Sides {
+                client: sum(Side::Client),
+                server: sum(Side::Server),
+            },
+            made: made
+                .map(|made| MadeReport {
+                    at: hops.clocks.common(scene.flows[made.flow].vantage, made.at),
+                    by: made.by,
+                    rst: made.rst,
+                    flow: scene.flows[made.flow].id,
+                    frame: made.frame,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl ChainReport {
+    pub(super) fn new(id: usize, chain: &Chain) -> Self {
+        let numbers = |hops: &[usize]| hops.iter().map(|hop| *hop as u64).collect();
+        let first = chain.links.first().and_then(|link| link.exchange.as_ref());
+        let request = first.and_then(|exchange| exchange.request.as_ref());
+        let status = first.and_then(|exchange| exchange.status.as_ref());
+        Self {
+            id: id as u64,
+            hops: chain.links.iter().map(|link| link.hop as u64).collect(),
+            joined_by: chain.joins.iter().map(|join| join.by).collect(),
+            others: chain
+                .joins
+                .iter()
+                .map(|join| numbers(&join.others))
+                .collect(),
+            tried: chain
+                .links
+                .iter()
+                .map(|link| numbers(&link.tried))
+                .collect(),
+            exchanges: chain
+                .links
+                .iter()
+                .map(|link| link.exchange.as_ref().map(|exchange| exchange.number))
+                .collect(),
+            request: request.map(|request| format!("{} {}", request.method, request.target)),
+            status: status.map(|status| status.code),
+            began: first.map(|exchange| exchange.began),
+            done: first.and_then(|exchange| exchange.done),
+        }
+    }
+}
