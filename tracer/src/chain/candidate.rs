@@ -28,6 +28,9 @@ const SOON: u64 = 100_000_000;
 /// ... where it is not known that both hops end in one place.
 const AT_ONCE: u64 = 20_000_000;
 
+/// Where a request waited before it went on, its answer goes back within this time.
+const QUEUED: u64 = 5_000_000;
+
 /// Stamps of one machine's captures are in order but for this.
 const JITTER: u64 = 1_000_000;
 
@@ -70,7 +73,10 @@ pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Can
             context.view(behind, Side::Client)?,
         )
     };
-    if !within(&seen, &onward) {
+    // One capture is in order; of two, what seems to go on before it came is less likely.
+    let vantage = |seen: &Seen| context.scene.flows[seen.flow].vantage;
+    let one_capture = vantage(&seen) == vantage(&onward);
+    if !within(&seen, &onward, if one_capture { 0 } else { JITTER }) {
         return None;
     }
     let content = contents(before, behind);
@@ -142,8 +148,8 @@ pub(super) fn siblings(one: &Hop, other: &Hop) -> bool {
 }
 
 /// The request goes on after it came, and before the answer did; the answer comes before it goes on.
-fn within(seen: &Seen, onward: &Seen) -> bool {
-    let slack = Duration::from_nanos(JITTER);
+fn within(seen: &Seen, onward: &Seen, slack: u64) -> bool {
+    let slack = Duration::from_nanos(slack);
     let after = |late: crate::time::Time, early: crate::time::Time| late.since(early) > slack;
     if after(seen.began, onward.began) {
         return false;
@@ -178,7 +184,15 @@ impl Gaps {
             let whole = onward.done.map_or(u64::MAX, |done| apart(finish, done));
             apart(finish, came).min(whole)
         });
-        Self { request, answer }
+        let early = if onward.began < seen.began {
+            2 * JITTER
+        } else {
+            0
+        };
+        Self {
+            request: request + early,
+            answer,
+        }
     }
 }
 
@@ -293,6 +307,7 @@ fn plausible(
         Nearness::Same if whole_connection => late <= AT_ONCE,
         // A request may wait for a connection; then its answer tells.
         Nearness::Same if content == Content::SameRequest => soon <= SOON,
-        Nearness::Same => late <= SOON && fit < Fit::Far,
+        Nearness::Same if fit == Fit::Far => false,
+        Nearness::Same => late <= SOON || gaps.answer.is_some_and(|answer| answer <= QUEUED),
     }
 }
