@@ -98,8 +98,11 @@ pub struct Join {
     /// What else it could be, as likely: hops by their places, before or behind the proxy. Not empty
     /// where it is ambiguous.
     pub others: Vec<usize>,
-    /// The proxy's vantages, by their places in the scene.
+    /// The vantages known to be at the proxy, by their places in the scene.
     pub vantages: Vec<usize>,
+    /// One proxy is between them: both were seen in one place, or it says so itself. Else there may
+    /// be more than one, and hops that nobody saw.
+    pub adjacent: bool,
 }
 
 /// By what hops are joined, the strongest first.
