@@ -11,10 +11,12 @@ mod proxied;
 mod told;
 mod tried;
 mod turn;
+mod usage;
 
 use self::context::{Context, Found};
 use self::place::Places;
 use self::turn::Turns;
+pub use self::usage::{Share, Usage, usage};
 use crate::hop::Hops;
 use crate::http::{Request, Status};
 use crate::log::AccessLog;
