@@ -78,9 +78,12 @@ pub(crate) struct Read {
     /// How to print the report.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: Format,
-    /// All flows in the table, not only the twenty most telling.
+    /// All verdicts and flows, not only the most telling.
     #[arg(short, long)]
     pub(crate) all: bool,
+    /// The rules that were considered for each verdict, and why each did or did not hold.
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// The timeline of one flow, by its number in the table.
     #[arg(long, value_name = "ID", conflicts_with_all = ["all", "format"])]
     pub(crate) flow: Option<u64>,

@@ -20,7 +20,7 @@ use tracer::vantage::{Gathered, Naming};
 use super::{Outcome, complain};
 use crate::args::{Format, Read};
 use crate::progress::Progress;
-use crate::render;
+use crate::render::{self, Wanted};
 
 /// How to see what the table leaves out.
 const HINT: &str = "All of them: --all; one of them: --flow ID";
@@ -84,7 +84,14 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
     }
     let report = Report::new(&sources, &Given::default());
     match args.format {
-        Format::Table => render::table(&report, args.all, HINT)?,
+        Format::Table => render::table(
+            &report,
+            &Wanted {
+                all: args.all,
+                explain: args.explain,
+                hint: HINT,
+            },
+        )?,
         Format::Json => render::json(&report)?,
         Format::Ndjson => render::ndjson(&report)?,
     }

@@ -8,19 +8,20 @@ use tracer::time::Time;
 
 use super::grid::{self, Column, Kind};
 use super::units::{count, seconds};
-use super::{columns, flows, harmless, telling, totals};
+use super::{Wanted, columns, flows, harmless, paragraph, telling, totals, verdicts};
 
 const SHOWN: usize = 20;
 pub(super) const HEADING: Style = Style::new().bold();
 pub(super) const WARNING: Style = AnsiColor::Yellow.on_default();
 
-/// One line a flow, the most telling first, then the vantages and what they missed. Where not all
-/// flows are shown, the hint says how to see more.
-pub(crate) fn table(report: &Report, all: bool, hint: &str) -> anyhow::Result<()> {
+/// The verdicts; one line a flow, the most telling first; then the vantages and what they missed.
+pub(crate) fn table(report: &Report, wanted: &Wanted<'_>) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
     let width = columns();
+    let measure = paragraph::measure(width);
+    write!(out, "{}", verdicts::verdicts(report, wanted, measure))?;
     let order = telling::order(&report.flows);
-    let shown = if all {
+    let shown = if wanted.all {
         order.len()
     } else {
         order.len().min(SHOWN)
@@ -42,7 +43,7 @@ pub(crate) fn table(report: &Report, all: bool, hint: &str) -> anyhow::Result<()
             writeln!(out, "no room for: {}", drawn.left_out.join(", "))?;
         }
     }
-    let not_shown = totals::not_shown(&order[shown..], hint);
+    let not_shown = totals::not_shown(&order[shown..], wanted.hint);
     for line in [not_shown, totals::left_out(&report.flows_left_out)]
         .into_iter()
         .flatten()

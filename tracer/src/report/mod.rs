@@ -4,6 +4,7 @@
 mod flow;
 mod hop;
 mod kernel;
+mod ladder;
 mod socket;
 mod verdict;
 
@@ -15,6 +16,8 @@ use serde::Serialize;
 pub use self::flow::{Closed, FlowReport, KeepaliveReport, ProbeReport, Roles};
 pub use self::hop::{ChainReport, HopReport, MadeReport};
 pub use self::kernel::{FactName, FactReport, KernelReport, UnjoinedReport};
+use self::ladder::Ladders;
+pub use self::ladder::{LadderReport, StepName, StepReport};
 pub use self::socket::{ClosedByReport, OptionsReport, SeenReport, SocketReport, TimerReport};
 pub use self::verdict::VerdictReport;
 pub use crate::flow::End;
@@ -36,6 +39,8 @@ pub const SCHEMA: &str = "hopscope.report.v1";
 pub struct Report {
     /// Name and version of this contract: `hopscope.report.v1`.
     pub schema: &'static str,
+    /// Who ended it and why, the most serious first.
+    pub verdicts: Vec<VerdictReport>,
     /// The places where segments were seen.
     pub vantages: Vec<VantageReport>,
     /// TCP connections, each as seen at one vantage, in the order in which they were first seen.
@@ -47,8 +52,8 @@ pub struct Report {
     pub hops: Vec<HopReport>,
     /// Hops joined through proxies, an exchange each.
     pub chains: Vec<ChainReport>,
-    /// Who ended it and why, the most serious first.
-    pub verdicts: Vec<VerdictReport>,
+    /// What happened on the chains of the first alarms, step by step.
+    pub ladders: Vec<LadderReport>,
     /// Sockets and their options in effect. Empty where captures of other programs were read: they do
     /// not show them.
     pub sockets: Vec<SocketReport>,
@@ -78,6 +83,8 @@ pub enum Never {}
 pub struct Given {
     /// Access logs of proxies.
     pub logs: Vec<AccessLog>,
+    /// Numbers of chains whose ladders are wanted, beside those with alarms.
+    pub ladders: Vec<u64>,
 }
 
 /// A place where segments were seen, and what it missed; or a network namespace whose sockets were
@@ -175,6 +182,7 @@ impl Report {
             .iter()
             .map(|verdict| VerdictReport::new(&scene, verdict))
             .collect();
+        report.ladders = Ladders::new(&scene, &hops, &chains).of(&verdicts, &given.ladders);
         for source in sources {
             report.add(source);
         }
@@ -224,6 +232,7 @@ impl Report {
             hops: Vec::new(),
             chains: Vec::new(),
             verdicts: Vec::new(),
+            ladders: Vec::new(),
             sockets: Vec::new(),
             sockets_left_out: 0,
             unjoined: Vec::new(),
