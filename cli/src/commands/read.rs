@@ -82,7 +82,14 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
     if sources.is_empty() {
         return Ok(outcome);
     }
-    let report = Report::new(&sources, &Given::default());
+    let given = Given {
+        ladders: args.chain.into_iter().collect(),
+        ..Given::default()
+    };
+    let report = Report::new(&sources, &given);
+    if let Some(chain) = args.chain {
+        return ladder(args, &report, chain).map(|()| outcome);
+    }
     match args.format {
         Format::Table => render::table(
             &report,
@@ -96,6 +103,20 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
         Format::Ndjson => render::ndjson(&report)?,
     }
     Ok(outcome)
+}
+
+/// One chain, step by step.
+fn ladder(args: &Read, report: &Report, chain: u64) -> anyhow::Result<()> {
+    let chains = report.chains.len() as u64;
+    anyhow::ensure!(
+        chain < chains,
+        "there is no chain {chain}: {}",
+        match chains {
+            0 => "nothing joins the flows of what was read; --flow ID shows one".to_owned(),
+            chains => format!("the chains are 0 to {}", chains - 1),
+        }
+    );
+    render::chain(report, chain, args.all)
 }
 
 /// The timeline of one flow. Captures are read one after the other, so that the numbers of flows

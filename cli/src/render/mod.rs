@@ -4,9 +4,12 @@ mod doctor;
 mod flows;
 mod grid;
 mod json;
+mod ladder;
 pub(crate) mod live;
 mod paragraph;
 mod probing;
+#[cfg(test)]
+mod seen;
 mod sockets;
 mod table;
 mod telling;
@@ -18,6 +21,7 @@ mod wording;
 
 pub(crate) use self::doctor::doctor;
 pub(crate) use self::json::{json, ndjson};
+pub(crate) use self::ladder::chain;
 pub(crate) use self::sockets::sockets;
 pub(crate) use self::table::table;
 pub(crate) use self::timeline::timeline;

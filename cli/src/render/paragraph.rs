@@ -19,7 +19,7 @@ const BETWEEN: &str = " \u{b7} ";
 
 /// The measure that text is set to on a terminal of that width.
 pub(super) fn measure(width: usize) -> usize {
-    width.min(LONGEST)
+    width.clamp(40, LONGEST)
 }
 
 /// Lines of at most so many columns, the first and the others after a blank of their own.

@@ -8,7 +8,7 @@ use tracer::time::Time;
 
 use super::grid::{self, Column, Kind};
 use super::units::{count, seconds};
-use super::{Wanted, columns, flows, harmless, paragraph, telling, totals, verdicts};
+use super::{Wanted, columns, flows, harmless, ladder, paragraph, telling, totals, verdicts};
 
 const SHOWN: usize = 20;
 pub(super) const HEADING: Style = Style::new().bold();
@@ -20,6 +20,12 @@ pub(crate) fn table(report: &Report, wanted: &Wanted<'_>) -> anyhow::Result<()> 
     let width = columns();
     let measure = paragraph::measure(width);
     write!(out, "{}", verdicts::verdicts(report, wanted, measure))?;
+    if let Some(verdict) = report.verdicts.iter().find(|verdict| verdict.alarm)
+        && let Some(ladder) = ladder::of_verdict(report, verdict)
+    {
+        let drawn = ladder::ladder_of(report, ladder, verdict.hop, wanted.all, width);
+        writeln!(out, "{drawn}")?;
+    }
     let order = telling::order(&report.flows);
     let shown = if wanted.all {
         order.len()
@@ -109,7 +115,7 @@ fn vantages(vantages: &[VantageReport], width: usize) -> String {
 }
 
 /// RFC 3339, cut to milliseconds: the report has the rest.
-fn milliseconds(at: Time) -> String {
+pub(super) fn milliseconds(at: Time) -> String {
     let text = at.to_string();
     text.get(..23)
         .map_or_else(|| text.clone(), |text| format!("{text}Z"))
