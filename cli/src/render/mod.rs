@@ -1,5 +1,7 @@
 //! Draws reports, one file each.
 
+mod chains;
+mod clocks;
 mod doctor;
 mod flows;
 mod grid;
@@ -16,6 +18,7 @@ mod telling;
 mod timeline;
 mod totals;
 mod units;
+mod vantages;
 mod verdicts;
 mod wording;
 

@@ -149,6 +149,7 @@ fn report(verdicts: Vec<VerdictReport>) -> Report {
     report.chains = vec![ChainReport {
         id: 0,
         hops: vec![0, 1, 2],
+        nodes: ["client", "lb", "gw", "app"].map(str::to_owned).to_vec(),
         joined_by: vec![Strength::AccessLog, Strength::RequestId],
         others: vec![Vec::new(), Vec::new()],
         tried: vec![Vec::new(); 3],

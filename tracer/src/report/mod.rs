@@ -5,6 +5,7 @@ mod flow;
 mod hop;
 mod kernel;
 mod ladder;
+mod nodes;
 mod socket;
 mod verdict;
 
@@ -176,7 +177,7 @@ impl Report {
             .collect();
         let numbered = chains.iter().enumerate();
         report.chains = numbered
-            .map(|(id, chain)| ChainReport::new(id, chain))
+            .map(|(id, chain)| ChainReport::new(&scene, &hops, id, chain))
             .collect();
         report.verdicts = verdicts
             .iter()

@@ -6,7 +6,7 @@ use super::rows::Cell;
 /// begins with a `*`.
 pub(super) fn drawn(cell: &Cell, width: usize) -> String {
     // A blank on either side of the label, a dash before and the head after.
-    let label = format!(" {} ", fitted(&cell.label, width.saturating_sub(5)));
+    let label = format!(" {} ", fitted(&cell.labels, width.saturating_sub(5)));
     let dashes = width.saturating_sub(label.chars().count() + 1);
     let (left, right) = (dashes / 2, dashes - dashes / 2);
     // A part of the way is left blank where it began or ended on the way.
@@ -37,16 +37,35 @@ fn mirrored(before: &str, label: &str, after: &str) -> String {
     format!("{}{label}{}", back(after), back(before))
 }
 
-/// The beginning of a label that is too long.
-fn fitted(label: &str, room: usize) -> String {
-    if label.chars().count() <= room {
-        label.to_owned()
-    } else if room <= 3 {
-        label.chars().take(room).collect()
-    } else {
-        let begin: String = label.chars().take(room - 2).collect();
-        format!("{}..", begin.trim_end())
+/// Below that the beginning of a label says less than a shorter one.
+const WORTH_CUTTING: usize = 8;
+
+/// The first label that fits, or the beginning of one that is too long.
+fn fitted(labels: &[String], room: usize) -> String {
+    let length = |label: &&String| label.chars().count();
+    let fits = labels.iter().find(|label| length(label) <= room);
+    let longer = labels.iter().rfind(|label| length(label) > room);
+    match (fits, longer) {
+        (Some(fits), Some(long)) if room >= WORTH_CUTTING && length(&fits) <= room / 2 => {
+            cut(long, room)
+        }
+        (Some(fits), _) => fits.clone(),
+        (None, long) => cut(long.map_or("", String::as_str), room),
     }
+}
+
+/// Its first characters.
+fn cut(label: &str, room: usize) -> String {
+    if room < WORTH_CUTTING {
+        return label
+            .chars()
+            .take(room)
+            .collect::<String>()
+            .trim_end()
+            .to_owned();
+    }
+    let begin: String = label.chars().take(room - 2).collect();
+    format!("{}..", begin.trim_end())
 }
 
 #[cfg(test)]
@@ -57,7 +76,7 @@ mod tests {
         Cell {
             place: 0,
             rightwards,
-            label: label.to_owned(),
+            labels: vec![label.to_owned()],
             lost,
             made,
             ends: false,
@@ -80,8 +99,8 @@ mod tests {
             "<---- RST -*  "
         );
         assert_eq!(
-            drawn(&cell("GET /report", true, false, false), 12),
-            "- GET /.. ->"
+            drawn(&cell("GET /report", true, false, false), 14),
+            "- GET /re.. ->"
         );
     }
 

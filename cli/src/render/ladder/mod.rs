@@ -21,6 +21,8 @@ const ROWS: usize = 30;
 const SILENCE: f64 = 0.3;
 /// Columns of an arrow, at least and at most.
 const ARROW: (usize, usize) = (8, 22);
+/// Columns of an arrow and a bar, below which notes must make room.
+const COMFORTABLE: usize = 13;
 /// Columns of a note beside the ladder, at least and at most.
 const NOTE: (usize, usize) = (12, 44);
 
@@ -153,7 +155,7 @@ fn layout(ladder: &LadderReport, rows: &[Row], ended_at: Option<u64>, width: usi
     let first = centre.saturating_sub(fitting / 2).min(all - fitting);
     let widest = rows.iter().map(|row| row.note().chars().count() + 2).max();
     let note = widest.unwrap_or(0).min(NOTE.1);
-    let comfortable = fitting * (ARROW.0 + 5);
+    let comfortable = fitting * COMFORTABLE;
     let note = if room >= comfortable + NOTE.0 {
         note.min(room - comfortable)
     } else {
@@ -204,6 +206,14 @@ fn shortened(name: &str, width: usize) -> String {
     format!("..{end}")
 }
 
+fn cut(note: &str, room: usize) -> String {
+    if note.chars().count() <= room {
+        return note.to_owned();
+    }
+    let begin: String = note.chars().take(room.saturating_sub(2)).collect();
+    format!("{}..", begin.trim_end())
+}
+
 fn draw(text: &mut String, row: &Row, before: Option<&Row>, start: Time, layout: &Layout) {
     if let Some(before) = before {
         let silence = row.at.since(before.until).as_secs_f64();
@@ -236,7 +246,7 @@ fn draw(text: &mut String, row: &Row, before: Option<&Row>, start: Time, layout:
     }
     let note = row.note();
     if layout.note > 0 && !note.is_empty() {
-        let note: String = note.chars().take(layout.note - 2).collect();
+        let note = cut(&note, layout.note - 2);
         let _ = write!(text, "  {FAINT}{note}{FAINT:#}");
     }
     text.push('\n');

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tracer::report::{LadderReport, Report, StepName};
+use tracer::report::{LadderReport, Report, StepName, StepReport};
 use tracer::time::Time;
 
 use super::super::harmless;
-use super::super::units::{bytes, count, seconds};
+use super::super::units::{bytes, seconds};
 use super::marks::{self, Mark};
 
 /// What is passed on so soon stands in the same row.
@@ -28,7 +28,8 @@ pub(super) struct Cell {
     /// Which hop of the ladder it crosses.
     pub(super) place: usize,
     pub(super) rightwards: bool,
-    pub(super) label: String,
+    /// What it says, and the same in fewer words, the longest first.
+    pub(super) labels: Vec<String>,
     /// It never came through.
     pub(super) lost: bool,
     /// Something on the way made it.
@@ -112,41 +113,57 @@ fn both_sides(ladder: &LadderReport, held: &[&Mark<'_>]) -> Option<String> {
 
 fn cell(mark: &Mark<'_>) -> Cell {
     let step = mark.step;
-    let mut label = label(mark);
+    let mut labels = labels(mark);
     if mark.times > 1 {
-        label = format!("{label} x{}", mark.times);
+        let times = labels
+            .iter()
+            .map(|label| format!("{label} x{}", mark.times));
+        labels = times.chain(labels.iter().cloned()).collect();
     }
     Cell {
         place: usize::try_from(step.place).unwrap_or(usize::MAX),
         rightwards: mark.sender() == step.place,
-        label,
+        labels,
         lost: step.arrived == Some(false),
         made: step.made,
         ends: mark.ends(),
     }
 }
 
-fn label(mark: &Mark<'_>) -> String {
+/// What a mark says, and the same in fewer words.
+fn labels(mark: &Mark<'_>) -> Vec<String> {
+    let words = |words: &str| vec![words.to_owned()];
     let step = mark.step;
-    let told = |text: &Option<String>, sent| match text {
-        Some(text) => harmless(text),
-        None => bytes(sent),
-    };
     match step.what {
         StepName::Syn => match mark.request {
-            Some(request) => format!("SYN, {}", told(&request.text, request.bytes)),
-            None => "SYN".to_owned(),
+            Some(request) => {
+                let mut labels = data(request);
+                labels.insert(0, format!("SYN, {}", labels[0]));
+                labels.push("SYN".to_owned());
+                labels
+            }
+            None => words("SYN"),
         },
-        StepName::SynAgain => "SYN again".to_owned(),
-        StepName::Data => told(&step.text, step.bytes),
-        StepName::KeepaliveProbe => "KA".to_owned(),
-        StepName::ZeroWindow => "window 0".to_owned(),
-        StepName::ZeroWindowProbe => "ZWP".to_owned(),
-        StepName::WindowOpened => "window".to_owned(),
-        StepName::Retransmission => "again".to_owned(),
-        StepName::Fin => "FIN".to_owned(),
-        StepName::Rst => "RST".to_owned(),
+        StepName::SynAgain => vec!["SYN again".to_owned(), "SYN".to_owned()],
+        StepName::Data => data(step),
+        StepName::KeepaliveProbe => words("KA"),
+        StepName::ZeroWindow => vec!["window 0".to_owned(), "W 0".to_owned()],
+        StepName::ZeroWindowProbe => words("ZWP"),
+        StepName::WindowOpened => vec!["window".to_owned(), "W".to_owned()],
+        StepName::Retransmission => vec!["again".to_owned(), "re".to_owned()],
+        StepName::Fin => words("FIN"),
+        StepName::Rst => words("RST"),
     }
+}
+
+/// `GET /report` and `GET`.
+fn data(step: &StepReport) -> Vec<String> {
+    let text = match &step.text {
+        Some(text) => harmless(text),
+        None => bytes(step.bytes),
+    };
+    let begins = text.split(' ').next().unwrap_or_default().to_owned();
+    vec![text, begins]
 }
 
 /// What is said beside a mark.
@@ -160,25 +177,23 @@ fn notes(report: &Report, ladder: &LadderReport, mark: &Mark<'_>) -> Vec<String>
     {
         notes.push(format!("to {}", hop.server));
     }
-    let probe = |noun: &str| {
-        let probes = count(mark.times as u64, noun);
+    // What tells most comes first: the end may be cut.
+    let probes = |answer: &str, noun: &str| {
         if mark.times > 1 {
             #[expect(clippy::cast_precision_loss, reason = "a few thousand at most")]
             let apart = mark.until.since(step.at).as_secs_f64() / (mark.times - 1) as f64;
-            format!("{probes} {} apart", seconds(apart))
+            format!("{answer}, every {}", seconds(apart))
         } else {
-            noun.to_owned()
+            format!("{answer} {noun}")
         }
     };
     match (step.what, step.answered) {
-        (StepName::KeepaliveProbe, Some(true)) => {
-            notes.push(probe("keepalive probe") + ", answered");
-        }
-        (StepName::KeepaliveProbe, _) => notes.push(probe("keepalive probe") + ", no answer"),
-        (StepName::ZeroWindowProbe, _) => notes.push(probe("zero-window probe")),
-        (StepName::Retransmission, _) => {
-            let until = mark.until.since(step.at).as_secs_f64();
-            notes.push(format!("sent again for {}", seconds(until)));
+        (StepName::KeepaliveProbe, Some(true)) => notes.push(probes("answered", "keepalive")),
+        (StepName::KeepaliveProbe, _) => notes.push(probes("unanswered ", "keepalive")),
+        (StepName::ZeroWindowProbe, _) => notes.push(probes("zero-window", "probe")),
+        (StepName::Retransmission, _) if mark.times > 1 => {
+            let lasted = mark.until.since(step.at).as_secs_f64();
+            notes.push(format!("sent again for {}", seconds(lasted)));
         }
         (StepName::Syn, Some(false)) => notes.push("not accepted".to_owned()),
         (StepName::ZeroWindow, _) => notes.push("stops reading".to_owned()),

@@ -1,6 +1,5 @@
 //! A chain as a ladder: who stands where, and what each told the next, by the common clock.
 
-mod nodes;
 mod steps;
 
 use std::collections::HashMap;
@@ -9,6 +8,7 @@ use foldhash::fast::RandomState;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::nodes;
 use crate::chain::{Chain, Exchange};
 use crate::flow::{FlowId, Side};
 use crate::hop::Hops;
