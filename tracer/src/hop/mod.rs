@@ -2,8 +2,15 @@
 //! the way, seen at one vantage or at several.
 
 mod clock;
+mod family;
+mod isn;
+mod mark;
+mod order;
 
+use self::clock::Bounds;
 pub use self::clock::{Clocks, Offset};
+use self::family::Families;
+use self::order::Station;
 use crate::flow::{Side, Sides};
 use crate::scene::Scene;
 use crate::segment::Endpoint;
@@ -90,22 +97,52 @@ pub struct Hops {
 /// Joins flows.
 #[must_use]
 pub fn join(scene: &Scene<'_>) -> Hops {
-    let hops = scene
-        .places()
-        .map(|flow| Hop {
-            sights: vec![Sight {
-                flow,
-                by: None,
-                swapped: false,
-            }],
-            client: scene.flows[flow].flow.endpoint(Side::Client),
-            server: scene.flows[flow].flow.endpoint(Side::Server),
+    let mut families = Families::alone(scene);
+    isn::join(&mut families);
+    let mut all: Vec<Vec<Station>> = Vec::new();
+    let mut bounds = Bounds::default();
+    for family in families.finish() {
+        let kin = family.into_iter();
+        let mut stations: Vec<Station> = kin.map(|kin| Station::of(scene, kin)).collect();
+        order::sort(scene, &mut stations, None);
+        order::bound(scene, &stations, &mut bounds);
+        all.push(stations);
+    }
+    let clocks = bounds.solve(scene);
+    let mut hops: Vec<Hop> = Vec::with_capacity(all.len());
+    for mut stations in all {
+        order::sort(scene, &mut stations, Some(&clocks));
+        hops.push(Hop::of(scene, &stations));
+    }
+    hops.sort_by_key(|hop| hop.first_seen(scene, &clocks));
+    Hops { hops, clocks }
+}
+
+impl Hop {
+    fn of(scene: &Scene<'_>, stations: &[Station]) -> Self {
+        let sights: Vec<Sight> = stations.iter().map(Station::sight).collect();
+        let end = |sight: &Sight, side: Side| {
+            let side = if sight.swapped { side.other() } else { side };
+            scene.flows[sight.flow].flow.endpoint(side)
+        };
+        Self {
+            client: end(&sights[0], Side::Client),
+            server: end(&sights[sights.len() - 1], Side::Server),
+            sights,
             at: Sides::default(),
             ways: Vec::new(),
-        })
-        .collect();
-    Hops {
-        hops,
-        clocks: Clocks::default(),
+        }
+    }
+
+    /// When any vantage saw it first, by the common clock.
+    fn first_seen(&self, scene: &Scene<'_>, clocks: &Clocks) -> Option<(Time, usize)> {
+        let first = |sight: &Sight| {
+            let seen = &scene.flows[sight.flow];
+            (
+                clocks.common(seen.vantage, seen.flow.first_at()),
+                sight.flow,
+            )
+        };
+        self.sights.iter().map(first).min()
     }
 }
