@@ -64,3 +64,43 @@ fn clocks_that_agree_are_found_to_agree() {
         }
     }
 }
+
+/// Whether a vantage is in the namespace of a stack is known of the lab, and said only where the
+/// captures tell.
+#[test]
+fn vantages_stand_where_the_stacks_are() {
+    let mut known = 0;
+    for recorded in recordings() {
+        let report = report(&recorded.captures);
+        for entries in recorded.connections() {
+            let (first, last) = (entries[0], entries[entries.len() - 1]);
+            let hop = report
+                .hops
+                .iter()
+                .find(|hop| hop.client == first.client && hop.server == last.server);
+            let hop = hop.unwrap_or_else(|| panic!("{}: {first:?}", recorded.name));
+            let seen: Vec<&String> = entries.iter().flat_map(|entry| &entry.vantages).collect();
+            for (process, at) in [
+                (&first.process.client, &hop.at.client),
+                (&last.process.server, &hop.at.server),
+            ] {
+                let node = process
+                    .as_deref()
+                    .and_then(|process| process.split('/').next());
+                let there = |vantage: &&&String| {
+                    Some(recorded.truth.vantages[**vantage].node.as_str()) == node
+                };
+                let told = format!("{}: {first:?} at {at:?} of {seen:?}", recorded.name);
+                match at {
+                    Some(at) => assert!(there(&&at), "{told}"),
+                    None if node.is_some() => {
+                        assert!(!seen.iter().any(|vantage| there(&vantage)), "{told}")
+                    }
+                    None => {}
+                }
+                known += usize::from(at.is_some());
+            }
+        }
+    }
+    assert!(known > 100, "{known}");
+}

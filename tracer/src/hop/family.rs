@@ -16,6 +16,13 @@ pub(super) struct Kin {
     pub(super) swapped: bool,
 }
 
+impl Kin {
+    /// What the flow calls a side of the hop.
+    pub(super) const fn side(&self, side: Side) -> Side {
+        if self.swapped { side.other() } else { side }
+    }
+}
+
 /// All flows, in families.
 pub(super) struct Families<'s> {
     pub(super) scene: &'s Scene<'s>,

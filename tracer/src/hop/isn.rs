@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 
 use super::Likeness;
 use super::family::{Families, ends};
-use crate::flow::{Flow, Side, Trail, What};
+use crate::flow::{Closing, Flow, Side, Trail, What};
 use crate::scene::{Scene, Seen};
 use crate::seq::Seq;
 
@@ -168,7 +168,7 @@ pub(super) fn overlap(one: Option<[Seq; 2]>, other: Option<[Seq; 2]>) -> Option<
 pub(super) fn ends_together(one: &Flow, other: &Flow, side: Side) -> bool {
     let fin = |flow: &Flow| {
         let mut fins = flow.fins().iter();
-        fins.find(|fin| fin.by == side).map(|fin| fin.end())
+        fins.find(|fin| fin.by == side).map(Closing::end)
     };
     let beyond = |flow: &Flow, end: Seq| {
         let next = flow.sequence(side).map(|[_, next]| next);

@@ -3,7 +3,6 @@
 use std::cmp::Ordering;
 
 use crate::flow::{Event, Side, Sides, Trail, What};
-use crate::scene::Seen;
 use crate::time::Time;
 
 /// A telling segment, by what no address translation changes.
@@ -145,38 +144,5 @@ impl Lag {
             (Some(this), Some(other)) => other.cmp(&this),
             _ => Ordering::Equal,
         }
-    }
-}
-
-/// The TTL that most segments of each side have at a vantage. RSTs do not count: whoever makes one in
-/// another's name sets its own.
-pub(super) fn ttls(seen: &Seen<'_>, swapped: bool) -> Sides<Option<u8>> {
-    let usual = |side: Side| {
-        let mut counts: Vec<(u8, u32)> = Vec::new();
-        for event in &seen.trail.events {
-            let Some(head) = event
-                .head
-                .filter(|_| event.by == side && event.what != What::Rst)
-            else {
-                continue;
-            };
-            match counts.iter_mut().find(|(ttl, _)| *ttl == head.ttl) {
-                Some((_, count)) => *count += 1,
-                None => counts.push((head.ttl, 1)),
-            }
-        }
-        counts
-            .into_iter()
-            .max_by_key(|(ttl, count)| (*count, *ttl))
-            .map(|(ttl, _)| ttl)
-    };
-    let (client, server) = if swapped {
-        (Side::Server, Side::Client)
-    } else {
-        (Side::Client, Side::Server)
-    };
-    Sides {
-        client: usual(client),
-        server: usual(server),
     }
 }

@@ -4,8 +4,10 @@
 mod clock;
 mod family;
 mod isn;
+mod look;
 mod mark;
 mod order;
+mod stand;
 
 use self::clock::Bounds;
 pub use self::clock::{Clocks, Offset};
@@ -28,6 +30,8 @@ pub struct Hop {
     /// The vantage at each end, by its place in the scene: in the namespace of the stack that sends;
     /// `None` where that is not known. No vantage is at both unless both stacks are there.
     pub at: Sides<Option<usize>>,
+    /// Whether that is proved, by the kernel or by what the capture says; otherwise it is likely.
+    pub proved: Sides<bool>,
     /// What is known of the way between neighbouring sights, one fewer than there are.
     pub ways: Vec<Way>,
 }
@@ -41,6 +45,14 @@ pub struct Sight {
     pub by: Option<Likeness>,
     /// Its client is the hop's server: its roles were inferred wrongly.
     pub swapped: bool,
+}
+
+impl Sight {
+    /// What the flow calls a side of the hop.
+    #[must_use]
+    pub const fn side(&self, side: Side) -> Side {
+        if self.swapped { side.other() } else { side }
+    }
 }
 
 /// By what two flows are known to be one connection.
@@ -121,15 +133,14 @@ pub fn join(scene: &Scene<'_>) -> Hops {
 impl Hop {
     fn of(scene: &Scene<'_>, stations: &[Station]) -> Self {
         let sights: Vec<Sight> = stations.iter().map(Station::sight).collect();
-        let end = |sight: &Sight, side: Side| {
-            let side = if sight.swapped { side.other() } else { side };
-            scene.flows[sight.flow].flow.endpoint(side)
-        };
+        let end = |sight: &Sight, side| scene.flows[sight.flow].flow.endpoint(sight.side(side));
+        let stands = stand::stands(scene, stations);
         Self {
             client: end(&sights[0], Side::Client),
             server: end(&sights[sights.len() - 1], Side::Server),
             sights,
-            at: Sides::default(),
+            at: stands.map(|stand| stand.map(|stand| stand.vantage)),
+            proved: stands.map(|stand| stand.is_some_and(|stand| stand.proved)),
             ways: Vec::new(),
         }
     }

@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use super::Sight;
 use super::clock::{Bounds, Clocks};
 use super::family::Kin;
-use super::mark::{Lag, Marked, marks, ttls};
+use super::look::{Look, looks};
+use super::mark::{Lag, Marked, marks};
 use crate::flow::{Side, Sides};
 use crate::scene::{Scene, Seen};
 
@@ -13,7 +14,7 @@ use crate::scene::{Scene, Seen};
 pub(super) struct Station {
     pub(super) kin: Kin,
     pub(super) marks: Vec<Marked>,
-    pub(super) ttls: Sides<Option<u8>>,
+    pub(super) looks: Sides<Look>,
 }
 
 impl Station {
@@ -22,7 +23,7 @@ impl Station {
         Self {
             kin,
             marks: marks(seen.trail, kin.swapped),
-            ttls: ttls(seen, kin.swapped),
+            looks: looks(seen.trail, kin.swapped),
         }
     }
 
@@ -52,7 +53,7 @@ pub(super) fn sort(scene: &Scene<'_>, stations: &mut Vec<Station>, clocks: Optio
 /// Whether a station is nearer to the client (`Less`) than another; `Equal` where nothing tells.
 fn order(scene: &Scene<'_>, one: &Station, other: &Station, clocks: Option<&Clocks>) -> Ordering {
     let (here, there) = (&scene.flows[one.kin.flow], &scene.flows[other.kin.flow]);
-    by_ttl(one.ttls, other.ttls)
+    by_ttl(one.looks, other.looks)
         .then_with(|| Lag::between(&one.marks, &other.marks).order())
         .then_with(|| {
             if scene.same_clock(here.vantage, there.vantage) {
@@ -66,8 +67,8 @@ fn order(scene: &Scene<'_>, one: &Station, other: &Station, clocks: Option<&Cloc
 }
 
 /// Routers take one from the TTL: it falls from whoever sends.
-fn by_ttl(one: Sides<Option<u8>>, other: Sides<Option<u8>>) -> Ordering {
-    let falls = |near: Option<u8>, far: Option<u8>| match (near, far) {
+fn by_ttl(one: Sides<Look>, other: Sides<Look>) -> Ordering {
+    let falls = |near: Look, far: Look| match (near.ttl, far.ttl) {
         (Some(near), Some(far)) => far.cmp(&near),
         _ => Ordering::Equal,
     };
