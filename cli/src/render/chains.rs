@@ -203,16 +203,10 @@ fn strengths(chain: &ChainReport) -> String {
         Strength::Process => "process",
         Strength::TimeAndSize => "time and size",
     };
-    let joins = chain.joined_by.iter().enumerate().map(|(place, strength)| {
-        let others = chain.others.get(place).map_or(0, Vec::len);
-        let ambiguous = if others > 0 {
-            format!(" (or {others} more)")
-        } else {
-            String::new()
-        };
-        format!("{}{ambiguous}", words(strength))
-    });
-    let mut joins: Vec<String> = joins.collect();
+    let mut joins: Vec<&str> = chain.joined_by.iter().map(words).collect();
+    joins.sort_unstable();
     joins.dedup();
-    joins.join(", ")
+    let ambiguous = chain.others.iter().any(|others| !others.is_empty());
+    let ambiguous = if ambiguous { " (ambiguous)" } else { "" };
+    format!("{}{ambiguous}", joins.join(", "))
 }

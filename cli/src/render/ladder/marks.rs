@@ -11,6 +11,9 @@ const FOLDED: usize = 3;
 /// What is asked so soon after the handshake is drawn with it.
 const AT_ONCE: Duration = Duration::from_millis(50);
 
+/// What one node does so soon after another thing is done with it.
+pub(super) const TOGETHER: Duration = Duration::from_millis(2);
+
 /// A step, or several that are alike.
 pub(super) struct Mark<'a> {
     pub(super) step: &'a StepReport,
@@ -20,6 +23,8 @@ pub(super) struct Mark<'a> {
     pub(super) until: Time,
     /// What was asked right after the handshake.
     pub(super) request: Option<&'a StepReport>,
+    /// A RST right after the FIN.
+    pub(super) reset: bool,
 }
 
 impl<'a> Mark<'a> {
@@ -29,6 +34,7 @@ impl<'a> Mark<'a> {
             times: 1,
             until: step.until.unwrap_or(step.at),
             request: None,
+            reset: false,
         }
     }
 
@@ -76,18 +82,19 @@ const fn repeats(step: &StepReport) -> bool {
 }
 
 fn push<'a>(marks: &mut Vec<Mark<'a>>, step: &'a StepReport) {
-    let asks = step.what == StepName::Data && step.by == Side::Client;
     let last = marks.iter_mut().rfind(|mark| mark.step.hop == step.hop);
-    if asks
-        && let Some(mark) = last
-        && mark.step.what == StepName::Syn
-        && mark.request.is_none()
-        && step.at.since(mark.step.at) <= AT_ONCE
-    {
-        mark.request = Some(step);
-        mark.until = mark.until.max(step.until.unwrap_or(step.at));
-    } else {
+    let Some(mark) = last.filter(|mark| mark.step.by == step.by && !step.made) else {
         marks.push(Mark::one(step));
+        return;
+    };
+    let after = step.at.since(mark.step.at);
+    match (mark.step.what, step.what) {
+        (StepName::Syn, StepName::Data) if mark.request.is_none() && after <= AT_ONCE => {
+            mark.request = Some(step);
+            mark.until = mark.until.max(step.until.unwrap_or(step.at));
+        }
+        (StepName::Fin, StepName::Rst) if after <= TOGETHER => mark.reset = true,
+        _ => marks.push(Mark::one(step)),
     }
 }
 

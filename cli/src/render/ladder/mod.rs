@@ -92,10 +92,11 @@ pub(super) fn ladder_of(
     } else {
         (rows.len(), rows.len())
     };
-    let mut before: Option<&Row> = None;
+    // When the last of what was drawn ended.
+    let mut until: Option<Time> = None;
     for row in &rows[..head] {
-        draw(&mut text, row, before, start, &layout);
-        before = Some(row);
+        draw(&mut text, row, until, start, &layout);
+        until = until.max(Some(row.until));
     }
     let left_out = (tail - head) as u64 + ladder.left_out;
     if left_out > 0 {
@@ -105,11 +106,11 @@ pub(super) fn ladder_of(
             "{indent}{FAINT}{} left out{FAINT:#}",
             count(left_out, "step")
         );
-        before = None;
+        until = None;
     }
     for row in &rows[tail..] {
-        draw(&mut text, row, before, start, &layout);
-        before = Some(row);
+        draw(&mut text, row, until, start, &layout);
+        until = until.max(Some(row.until));
     }
     text.push_str(&not_drawn(ladder, &layout, width));
     text
@@ -214,9 +215,9 @@ fn cut(note: &str, room: usize) -> String {
     format!("{}..", begin.trim_end())
 }
 
-fn draw(text: &mut String, row: &Row, before: Option<&Row>, start: Time, layout: &Layout) {
-    if let Some(before) = before {
-        let silence = row.at.since(before.until).as_secs_f64();
+fn draw(text: &mut String, row: &Row, until: Option<Time>, start: Time, layout: &Layout) {
+    if let Some(until) = until {
+        let silence = row.at.since(until).as_secs_f64();
         if silence >= SILENCE {
             let indent = " ".repeat(layout.time + 2);
             let _ = writeln!(text, "{indent}{FAINT}{} silence{FAINT:#}", seconds(silence));

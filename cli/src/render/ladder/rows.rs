@@ -7,12 +7,10 @@ use tracer::time::Time;
 
 use super::super::harmless;
 use super::super::units::{bytes, seconds};
-use super::marks::{self, Mark};
+use super::marks::{self, Mark, TOGETHER};
 
 /// What is passed on so soon stands in the same row.
 const PASSED_ON: Duration = Duration::from_millis(20);
-/// What one node does so soon after another thing is done with it.
-const TOGETHER: Duration = Duration::from_millis(2);
 
 /// What happened at a time.
 pub(super) struct Row {
@@ -151,6 +149,7 @@ fn labels(mark: &Mark<'_>) -> Vec<String> {
         StepName::ZeroWindowProbe => words("ZWP"),
         StepName::WindowOpened => vec!["window".to_owned(), "W".to_owned()],
         StepName::Retransmission => vec!["again".to_owned(), "re".to_owned()],
+        StepName::Fin if mark.reset => vec!["FIN, RST".to_owned(), "FIN".to_owned()],
         StepName::Fin => words("FIN"),
         StepName::Rst => words("RST"),
     }
@@ -190,7 +189,7 @@ fn notes(report: &Report, ladder: &LadderReport, mark: &Mark<'_>) -> Vec<String>
     match (step.what, step.answered) {
         (StepName::KeepaliveProbe, Some(true)) => notes.push(probes("answered", "keepalive")),
         (StepName::KeepaliveProbe, _) => notes.push(probes("unanswered ", "keepalive")),
-        (StepName::ZeroWindowProbe, _) => notes.push(probes("zero-window", "probe")),
+        (StepName::ZeroWindowProbe, _) => notes.push("zero-window probe, no keepalive".to_owned()),
         (StepName::Retransmission, _) if mark.times > 1 => {
             let lasted = mark.until.since(step.at).as_secs_f64();
             notes.push(format!("sent again for {}", seconds(lasted)));

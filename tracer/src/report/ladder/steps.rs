@@ -177,7 +177,7 @@ fn text(seen: &Seen<'_>, event: &Event) -> Option<String> {
             Heading::Proxied { .. } => "PROXY".to_owned(),
             Heading::Tls => "TLS".to_owned(),
         })
-        .last()
+        .next_back()
 }
 
 /// Whether what asks for an answer got one.
