@@ -13,9 +13,12 @@ pub(super) const NORMAL: Scenario = Scenario {
                   stopped in an orderly way. Nobody is to blame.",
     cause: "normal_close",
     ended_by: Some("client"),
+    alarm: Some(false),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_SPLIT,
+    late: false,
     drive: normal,
 };
 
@@ -44,9 +47,12 @@ pub(super) const GIVES_UP: Scenario = Scenario {
                   it.",
     cause: "client_gave_up",
     ended_by: Some("client"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_ANY,
+    late: false,
     drive: gives_up,
 };
 
@@ -71,6 +77,8 @@ pub(super) const HALF_CLOSE: Scenario = Scenario {
                   half-close honoured to the end: nothing is wrong.",
     cause: "half_close",
     ended_by: Some("client"),
+    alarm: Some(false),
+    accepted: &[],
     nodes: &["client", "lb", "pod"],
     family: Family::V4,
     vantages: &[
@@ -79,6 +87,7 @@ pub(super) const HALF_CLOSE: Scenario = Scenario {
         at("lb-up", "lb", Interface::Eth1),
         at("pod", "pod", Interface::Eth0),
     ],
+    late: false,
     drive: half_close,
 };
 
@@ -86,12 +95,7 @@ fn half_close(lab: &mut Lab) -> Result<()> {
     let app = lab.net.at("pod", chain::APP)?;
     lab.app("pod", app, &[])?;
     let listen = lab.net.at("lb", chain::LB)?;
-    let config = Haproxy {
-        listen,
-        server: app,
-        timeout: 30,
-    };
-    lab.haproxy("lb", "lb", &config)?;
+    lab.haproxy("lb", "lb", &Haproxy::new(listen, app, 30))?;
     let server = listen.to_string();
     let client = lab.peer("client", &["half-close", &server, "/sleep/3000"])?;
     chain::expect(client, 10, 0)?;

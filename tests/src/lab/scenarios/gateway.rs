@@ -15,9 +15,12 @@ pub(super) const IPV6: Scenario = Scenario {
                   5 s and gives up. The client ended the second one.",
     cause: "client_gave_up",
     ended_by: Some("client"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V6,
     vantages: CHAIN_SPLIT,
+    late: false,
     drive: ipv6,
 };
 
@@ -47,9 +50,12 @@ pub(super) const REQUEST_TIMEOUT: Scenario = Scenario {
                   (UT) and closes its connection to the sidecar. The gateway ended it.",
     cause: "request_timeout",
     ended_by: Some("gw"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_ANY,
+    late: false,
     drive: request_timeout,
 };
 
@@ -72,9 +78,12 @@ pub(super) const OVERLOAD: Scenario = Scenario {
                   without a segment to the app. The gateway refused the third; the others succeed.",
     cause: "overload",
     ended_by: Some("gw"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_ANY,
+    late: false,
     drive: overload,
 };
 

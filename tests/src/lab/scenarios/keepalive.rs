@@ -13,9 +13,12 @@ pub(super) const GATEWAY_7_5_2: Scenario = Scenario {
                   The answer arrives: nothing is wrong.",
     cause: "normal_close",
     ended_by: Some("client"),
+    alarm: Some(false),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_SPLIT,
+    late: false,
     drive: gateway_7_5_2,
 };
 
@@ -38,9 +41,12 @@ pub(super) const UPSTREAM_ONLY: Scenario = Scenario {
                   arrives: nothing is wrong.",
     cause: "normal_close",
     ended_by: Some("client"),
+    alarm: Some(false),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_ANY,
+    late: false,
     drive: upstream_only,
 };
 
@@ -71,9 +77,12 @@ pub(super) const HALF_CLOSED: Scenario = Scenario {
                   The answer arrives: nothing is wrong.",
     cause: "half_close",
     ended_by: Some("client"),
+    alarm: Some(false),
+    accepted: &[],
     nodes: PAIR,
     family: Family::V4,
     vantages: PAIR_VANTAGES,
+    late: false,
     drive: half_closed,
 };
 

@@ -13,9 +13,12 @@ pub(super) const IDLE_TIMEOUT: Scenario = Scenario {
                   balancer ended it.",
     cause: "idle_timeout",
     ended_by: Some("lb"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_SPLIT,
+    late: false,
     drive: idle_timeout,
 };
 
@@ -38,9 +41,12 @@ pub(super) const CLOSES_DESPITE_PROBES: Scenario = Scenario {
                   timer of a program. The load balancer ended it.",
     cause: "idle_timeout",
     ended_by: Some("lb"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_ANY,
+    late: false,
     drive: closes_despite_probes,
 };
 

@@ -24,16 +24,22 @@ pub struct Scenario {
     pub name: &'static str,
     /// What happens and who is to blame, in plain words.
     pub description: &'static str,
-    /// The cause, by the name it has in reports.
+    /// The cause, by the name it has in reports: the most that can be told from what is recorded.
     pub cause: &'static str,
-    /// The namespace that ended it.
+    /// The namespace that ended it; for `receiver_stalled` the one that read nothing.
     pub ended_by: Option<&'static str>,
+    /// Whether something went wrong at which somebody should look; none where one can think so or not.
+    pub alarm: Option<bool>,
+    /// Causes that are as true.
+    pub accepted: &'static [&'static str],
     /// Namespaces in a row, the client's first.
     pub nodes: &'static [&'static str],
     /// Internet protocol.
     pub family: Family,
     /// Where it is recorded.
     pub vantages: &'static [Vantage],
+    /// Whether the captures begin when it says so, not before everything else.
+    pub late: bool,
     /// What is done.
     pub drive: fn(&mut Lab) -> Result<()>,
 }

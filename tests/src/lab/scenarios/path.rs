@@ -16,6 +16,8 @@ pub(super) const DEAD_PATH: Scenario = Scenario {
                   gives up at 10 s.",
     cause: "keepalive_death",
     ended_by: Some("gw"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: &["client", "lb", "router", "gw", "pod"],
     family: Family::V4,
     vantages: &[
@@ -25,6 +27,7 @@ pub(super) const DEAD_PATH: Scenario = Scenario {
         at("gw-up", "gw", Interface::Eth1),
         at("pod", "pod", Interface::Any),
     ],
+    late: false,
     drive: dead_path,
 };
 
@@ -114,6 +117,8 @@ pub(super) const NAT: Scenario = Scenario {
                   different ends. One request succeeds, a second client gives up after 2 s.",
     cause: "client_gave_up",
     ended_by: Some("client"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: &["client", "nat", "gw", "pod"],
     family: Family::V4,
     vantages: &[
@@ -122,6 +127,7 @@ pub(super) const NAT: Scenario = Scenario {
         at("gw", "gw", Interface::Any),
         at("pod", "pod", Interface::Any),
     ],
+    late: false,
     drive: nat,
 };
 

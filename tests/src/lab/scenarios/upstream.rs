@@ -15,6 +15,8 @@ pub(super) const DEAD_RETRY: Scenario = Scenario {
                   endpoint costs that request 2 s.",
     cause: "unreachable",
     ended_by: Some("gw"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: &["client", "gw", "pod"],
     family: Family::V4,
     vantages: &[
@@ -22,6 +24,7 @@ pub(super) const DEAD_RETRY: Scenario = Scenario {
         at("gw", "gw", Interface::Any),
         at("pod", "pod", Interface::Any),
     ],
+    late: false,
     drive: dead_retry,
 };
 
@@ -43,7 +46,7 @@ fn dead_retry(lab: &mut Lab) -> Result<()> {
     chain::gateway(lab, |envoy| {
         envoy.upstream.push(dead);
         envoy.connect_timeout = "2s";
-        envoy.retry = true;
+        envoy.retry = Some("connect-failure");
     })?;
     let url = chain::url(lab, "gw", chain::GATEWAY, "/ok")?;
     for request in 1..=4 {
@@ -64,9 +67,12 @@ pub(super) const APP_KILLED: Scenario = Scenario {
                   kernel closes the connection, sidecar and gateway answer 503. The app ended it.",
     cause: "closed_mid_exchange",
     ended_by: Some("pod"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_SPLIT,
+    late: false,
     drive: app_killed,
 };
 
@@ -108,9 +114,12 @@ pub(super) const REFUSED: Scenario = Scenario {
                   a RST, and the gateway answers 503 (UF). The missing app is to blame.",
     cause: "refused",
     ended_by: Some("pod"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_ANY,
+    late: false,
     drive: refused,
 };
 
@@ -134,6 +143,8 @@ pub(super) const STALE_REUSE: Scenario = Scenario {
                   than the gateway's.",
     cause: "stale_reuse",
     ended_by: Some("pod"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: &["client", "gw", "router", "pod"],
     family: Family::V4,
     vantages: &[
@@ -142,6 +153,7 @@ pub(super) const STALE_REUSE: Scenario = Scenario {
         at("router", "router", Interface::Any),
         at("pod", "pod", Interface::Eth0),
     ],
+    late: false,
     drive: stale_reuse,
 };
 
