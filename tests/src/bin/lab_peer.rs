@@ -3,7 +3,9 @@
 use std::{
     io::{ErrorKind, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    process, thread,
+    process,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -25,7 +27,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Role {
     /// HTTP/1.1 server that does what the path says: /ok, /sleep/MS, /big/BYTES, /die/MS,
-    /// /reset/MS, /close-after/MS, /stall/MS, /status/CODE, /sleep/MS?status=CODE.
+    /// /reset/MS, /reset-once/MS, /close-after/MS, /stall/MS, /status/CODE, /sleep/MS?status=CODE.
     App {
         listen: SocketAddr,
         /// Closes what was idle for so many milliseconds.
@@ -416,7 +418,9 @@ impl Connection {
                     log(&self.stream, "kills itself, owing an answer");
                     kill_process(getpid(), Signal::KILL)?;
                 }
-                "reset" => {
+                "reset" | "reset-once"
+                    if action == "reset" || !RESET.swap(true, Ordering::Relaxed) =>
+                {
                     thread::sleep(time);
                     sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO))?;
                     return Ok("resets, owing an answer");
@@ -524,6 +528,9 @@ impl Connection {
         Ok(())
     }
 }
+
+/// Whether it has reset once.
+static RESET: AtomicBool = AtomicBool::new(false);
 
 /// The least that a socket waits.
 const SOON: Duration = Duration::from_millis(1);

@@ -4,8 +4,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{CHAIN, CHAIN_ANY, CHAIN_SPLIT, Scenario, chain};
-use crate::lab::{Lab, envoy::Keepalive, netns::Family, wait};
+use super::{CHAIN, CHAIN_ANY, CHAIN_SPLIT, Scenario, at, chain};
+use crate::lab::{
+    Lab,
+    capture::Interface,
+    envoy::{Envoy, Keepalive},
+    netns::Family,
+    wait,
+};
 
 /// IPv6 from the client to the app.
 pub(super) const IPV6: Scenario = Scenario {
@@ -103,4 +109,60 @@ fn overload(lab: &mut Lab) -> Result<()> {
     lab.logged("gw", 3)?;
     lab.logged("lb", 3)?;
     chain::says(lab, "gw", "\"response_flags\":\"UO\"")
+}
+
+/// Nobody to ask.
+pub(super) const NO_HOST: Scenario = Scenario {
+    name: "no-healthy-host",
+    description: "The gateway knows no endpoint of the app: it answers 503 (UH) without a segment to \
+                  anybody. The gateway refused it.",
+    nodes: &["client", "gw"],
+    vantages: &[
+        at("client", "client", Interface::Eth0),
+        at("gw", "gw", Interface::Eth0),
+    ],
+    drive: no_host,
+    ..OVERLOAD
+};
+
+fn no_host(lab: &mut Lab) -> Result<()> {
+    let listen = lab.net.at("gw", chain::GATEWAY)?;
+    let mut envoy = Envoy::new(listen, listen);
+    envoy.upstream.clear();
+    lab.envoy("gw", "gw", &envoy)?;
+    let url = chain::url(lab, "gw", chain::GATEWAY, "/ok")?;
+    let curl = lab.curl("client", &["-o", "/dev/null", &url])?;
+    chain::expect(curl, 10, 0)?;
+    lab.logged("gw", 1)?;
+    chain::says(lab, "gw", "\"response_flags\":\"UH\"")
+}
+
+/// A retry that the client does not notice.
+pub(super) const RETRIED: Scenario = Scenario {
+    name: "reset-retried",
+    description: "The app resets the first connection 300 ms into a request; the gateway (retry_on \
+                  reset) asks again and gets an answer. The app ended the first one; the client \
+                  does not notice.",
+    cause: "closed_mid_exchange",
+    ended_by: Some("pod"),
+    alarm: Some(true),
+    nodes: &["client", "gw", "pod"],
+    vantages: &[
+        at("client", "client", Interface::Eth0),
+        at("gw", "gw", Interface::Any),
+        at("pod", "pod", Interface::Eth0),
+    ],
+    drive: retried,
+    ..OVERLOAD
+};
+
+fn retried(lab: &mut Lab) -> Result<()> {
+    let app = lab.net.at("pod", chain::APP)?;
+    lab.app("pod", app, &[])?;
+    chain::gateway(lab, |envoy| envoy.retry = Some("reset"))?;
+    let url = chain::url(lab, "gw", chain::GATEWAY, "/reset-once/300")?;
+    let curl = lab.curl("client", &["-o", "/dev/null", &url])?;
+    chain::expect(curl, 10, 0)?;
+    lab.logged("gw", 1)?;
+    chain::says(lab, "gw", "\"attempts\":2")
 }

@@ -1,5 +1,6 @@
 //! The scenarios: what runs where, what is done, what is to be learned from it.
 
+mod age;
 mod chain;
 mod client;
 mod gateway;
@@ -71,6 +72,30 @@ pub fn all() -> &'static [Scenario] {
         window::ZERO_WINDOW,
         window::KEEPALIVE_AT_ZERO,
         window::FIN_AT_ZERO,
+        keepalive::LONG_ANSWER,
+        keepalive::STATE_KEPT,
+        keepalive::STATE_EXPIRED,
+        keepalive::STATE_EXPIRED_SILENTLY,
+        upstream::DEAD_GATEWAY,
+        upstream::TWO_ADDRESSES,
+        age::MAX_AGE,
+        age::EQUAL_LIFETIMES,
+        age::CLIENTS_STOP,
+        age::GOAWAY,
+        lb::JUST_BEFORE,
+        lb::ANSWERS_504,
+        lb::PROXY_PROTOCOL,
+        upstream::APP_ERRORS,
+        upstream::POOL_CLOSED,
+        upstream::REFUSED_RETRY,
+        gateway::NO_HOST,
+        gateway::RETRIED,
+        path::HEALS,
+        path::RECOVERS,
+        path::LATE_SYN,
+        client::OPEN,
+        client::LATE,
+        client::TOO_LATE,
     ];
     ALL
 }
