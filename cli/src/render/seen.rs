@@ -152,6 +152,8 @@ fn report(verdicts: Vec<VerdictReport>) -> Report {
         nodes: ["client", "lb", "gw", "app"].map(str::to_owned).to_vec(),
         joined_by: vec![Strength::AccessLog, Strength::RequestId],
         others: vec![Vec::new(), Vec::new()],
+        evidence: vec![Vec::new(), Vec::new()],
+        proxies: vec![vec!["lb".to_owned()], vec!["gw".to_owned()]],
         tried: vec![Vec::new(); 3],
         exchanges: vec![Some(0); 3],
         request: Some("POST /report".to_owned()),

@@ -65,6 +65,10 @@ pub struct ChainReport {
     /// What else could have been joined, for each join: numbers of hops. Not empty where it is
     /// ambiguous.
     pub others: Vec<Vec<u64>>,
+    /// Why, for each join, in words.
+    pub evidence: Vec<Vec<String>>,
+    /// Names of the proxy's vantages, for each join.
+    pub proxies: Vec<Vec<String>>,
     /// Hops that were tried before, for each of `hops`.
     pub tried: Vec<Vec<u64>>,
     /// The number of the exchange on each of `hops`, from 0; null where there was none.
@@ -118,6 +122,7 @@ impl HopReport {
 
 impl ChainReport {
     pub(super) fn new(scene: &Scene<'_>, hops: &Hops, id: usize, chain: &Chain) -> Self {
+        let joins = chain.joins.iter();
         let numbers = |hops: &[usize]| hops.iter().map(|hop| *hop as u64).collect();
         let first = chain.links.first().and_then(|link| link.exchange.as_ref());
         let places: Vec<usize> = chain.links.iter().map(|link| link.hop).collect();
@@ -127,11 +132,16 @@ impl ChainReport {
             id: id as u64,
             hops: numbers(&places),
             nodes: nodes::of(scene, hops, &places, &chain.joins),
-            joined_by: chain.joins.iter().map(|join| join.by).collect(),
-            others: chain
-                .joins
-                .iter()
-                .map(|join| numbers(&join.others))
+            joined_by: joins.clone().map(|join| join.by).collect(),
+            others: joins.clone().map(|join| numbers(&join.others)).collect(),
+            evidence: joins.clone().map(|join| join.evidence.clone()).collect(),
+            proxies: joins
+                .map(|join| {
+                    let vantages = join.vantages.iter();
+                    vantages
+                        .map(|place| scene.name(*place).to_owned())
+                        .collect()
+                })
                 .collect(),
             tried: chain
                 .links
