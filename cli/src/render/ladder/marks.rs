@@ -1,5 +1,6 @@
 //! Steps as they are drawn: repetitions folded, a handshake and what is asked right after it in one.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tracer::flow::Side;
@@ -25,6 +26,8 @@ pub(super) struct Mark<'a> {
     pub(super) request: Option<&'a StepReport>,
     /// A RST right after the FIN.
     pub(super) reset: bool,
+    /// The first FIN or RST on its hop: no answer to one.
+    pub(super) begins_the_end: bool,
 }
 
 impl<'a> Mark<'a> {
@@ -35,6 +38,7 @@ impl<'a> Mark<'a> {
             until: step.until.unwrap_or(step.at),
             request: None,
             reset: false,
+            begins_the_end: false,
         }
     }
 
@@ -66,6 +70,10 @@ pub(super) fn of(steps: &[StepReport]) -> Vec<Mark<'_>> {
             fold(&rest[..run], &mut marks);
             rest = &rest[run..];
         }
+    }
+    let mut ended = HashSet::new();
+    for mark in marks.iter_mut().filter(|mark| mark.ends()) {
+        mark.begins_the_end = ended.insert(mark.step.hop);
     }
     marks
 }

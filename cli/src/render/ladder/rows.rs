@@ -91,8 +91,8 @@ fn belongs(mark: &Mark<'_>, row: &Row, held: &[&Mark<'_>]) -> bool {
     };
     let once = held.iter().all(|other| other.times == 1) && mark.times == 1;
     if mark.ends() {
-        let same = |other: &&Mark<'_>| other.ends() && other.sender() == mark.sender();
-        free && after <= TOGETHER && held.iter().all(same)
+        let same = |other: &&Mark<'_>| other.begins_the_end && other.sender() == mark.sender();
+        free && mark.begins_the_end && after <= TOGETHER && held.iter().all(same)
     } else {
         let may_pass = matches!(mark.step.what, StepName::Syn | StepName::Data);
         free && once && may_pass && after <= PASSED_ON && held.iter().any(passes_on)
@@ -102,7 +102,7 @@ fn belongs(mark: &Mark<'_>, row: &Row, held: &[&Mark<'_>]) -> bool {
 /// `lb closes both sides`.
 fn both_sides(ladder: &LadderReport, held: &[&Mark<'_>]) -> Option<String> {
     let [first, _] = held else { return None };
-    if !held.iter().all(|mark| mark.ends()) {
+    if !held.iter().all(|mark| mark.begins_the_end) {
         return None;
     }
     let node = ladder.nodes.get(usize::try_from(first.sender()).ok()?)?;
@@ -174,7 +174,7 @@ fn notes(report: &Report, ladder: &LadderReport, mark: &Mark<'_>) -> Vec<String>
     if used != Some(&step.hop)
         && let Some(hop) = report.hops.iter().find(|hop| hop.id == step.hop)
     {
-        notes.push(format!("to {}", hop.server));
+        notes.push(format!("in vain: {}", hop.server));
     }
     // What tells most comes first: the end may be cut.
     let probes = |answer: &str, noun: &str| {
@@ -188,7 +188,7 @@ fn notes(report: &Report, ladder: &LadderReport, mark: &Mark<'_>) -> Vec<String>
     };
     match (step.what, step.answered) {
         (StepName::KeepaliveProbe, Some(true)) => notes.push(probes("answered", "keepalive")),
-        (StepName::KeepaliveProbe, _) => notes.push(probes("unanswered ", "keepalive")),
+        (StepName::KeepaliveProbe, _) => notes.push(probes("unanswered", "keepalive")),
         (StepName::ZeroWindowProbe, _) => notes.push("zero-window probe, no keepalive".to_owned()),
         (StepName::Retransmission, _) if mark.times > 1 => {
             let lasted = mark.until.since(step.at).as_secs_f64();
