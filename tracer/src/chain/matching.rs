@@ -97,7 +97,7 @@ impl Index {
             let stack = context.places.stack(vantage);
             let began = index.began.entry(stack).or_default();
             began.push((seen.began, up));
-            if let Some(finish) = seen.finish {
+            if let Some(finish) = seen.finish() {
                 let answered = index.answered.entry(stack).or_default();
                 answered.push((finish, up));
             }
@@ -129,7 +129,7 @@ impl Index {
             let here = context.places.stack(vantage);
             for stack in context.places.stacks() {
                 if context.places.between(here, stack) != Nearness::Apart {
-                    self.in_time(stack, seen.began, seen.finish, &mut near);
+                    self.in_time(stack, seen.began, seen.finish(), &mut near);
                 }
             }
         }
@@ -202,13 +202,28 @@ impl Candidates {
             (other.down != down && other.weight <= limit && !better(explained, other.weight))
                 .then_some(turns[other.down].hop)
         });
-        let own = [turns[down].hop, turns[joined.to].hop];
+        let own = row(context, found, down);
         let mut others: Vec<usize> = onward.chain(origin).collect();
         others.retain(|hop| !own.contains(hop));
         others.sort_unstable();
         others.dedup();
         others
     }
+}
+
+/// The hops of the chain that a turn is in: what is part of it is no alternative.
+fn row(context: &Context<'_>, found: &Found, turn: usize) -> Vec<usize> {
+    let mut first = turn;
+    while let Some(before) = found.before[first] {
+        first = before;
+    }
+    let hop = |turn: usize| context.turns.all[turn].hop;
+    let mut row = vec![hop(first)];
+    while let Some(joined) = &found.next[first] {
+        first = joined.to;
+        row.push(hop(first));
+    }
+    row
 }
 
 /// Whether a turn is explained far better than by a candidate of that weight.
