@@ -9,7 +9,6 @@ mod json;
 mod ladder;
 pub(crate) mod live;
 mod paragraph;
-mod probing;
 #[cfg(test)]
 mod seen;
 mod sockets;

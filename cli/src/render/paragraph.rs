@@ -56,17 +56,26 @@ impl Labelled {
         }
     }
 
-    /// Items below each other. What follows the first line of one is shown as it stands: lines of a
-    /// configuration.
+    /// Items below each other.
     pub(super) fn one_by_one(&mut self, label: &str, items: &[String]) {
         for (number, item) in items.iter().enumerate() {
-            let mut lines = item.trim_end().lines();
-            let Some(first) = lines.next() else { continue };
-            let label = if number == 0 { label } else { "" };
-            self.paragraph(label, &harmless(first));
-            for line in lines {
-                let indent = self.indent();
-                let _ = writeln!(self.text, "{indent}  {}", harmless(line));
+            self.paragraph(if number == 0 { label } else { "" }, &harmless(item.trim()));
+        }
+    }
+
+    /// Lines of a configuration: to be copied, so neither wrapped nor shortened.
+    pub(super) fn as_it_stands(&mut self, label: &str, items: &[String]) {
+        let indent = self.indent();
+        let lines = items.iter().flat_map(|item| item.trim_end().lines());
+        for (number, line) in lines.enumerate() {
+            let line = harmless(line);
+            if number > 0 {
+                let _ = writeln!(self.text, "{indent}{line}");
+            } else if self.width >= NARROW {
+                let label = format!("  {label:<width$}", width = LABELS - 2);
+                let _ = writeln!(self.text, "{LABEL}{label}{LABEL:#}{line}");
+            } else {
+                let _ = writeln!(self.text, "  {LABEL}{label}:{LABEL:#}\n{indent}{line}");
             }
         }
     }

@@ -93,9 +93,10 @@ fn verdict(cause: Cause, alarm: bool, summary: &str) -> VerdictReport {
         alarm,
         at: Some(at(6.1)),
         summary: summary.to_owned(),
-        story: "lb sent FIN to client and to gw within 0.2 ms of each other, 6.00 s after the last \
+        story:
+            "lb sent FIN to client and to gw within 0.2 ms of each other, 6.00 s after the last \
             byte on either side, while an answer to POST /report was pending."
-            .to_owned(),
+                .to_owned(),
         evidence: vec![
             "lb #14 and #15: FIN both ways at 15:07:02.114".to_owned(),
             "client's FIN came 0.3 ms after, as an answer".to_owned(),
@@ -103,20 +104,21 @@ fn verdict(cause: Cause, alarm: bool, summary: &str) -> VerdictReport {
         against: vec!["the client giving up: nothing from client before lb's FIN".to_owned()],
         then: vec!["gw closed to app 1.1 ms later".to_owned()],
         advice: vec![
-            "raise lb's client and server timeout above the slowest answer, as in\n  timeout client 15s\n  timeout server 15s"
-                .to_owned(),
+            "raise lb's client and server timeout above the slowest answer".to_owned(),
             "or send bytes sooner".to_owned(),
         ],
+        keepalive: vec!["gw probed lb at 2.0 and 4.0 s, answered by lb's kernel".to_owned()],
+        config: vec!["defaults\n  timeout client 15s\n  timeout server 15s".to_owned()],
         considered: vec![
             Considered {
                 cause: Cause::ClientGaveUp,
                 held: None,
-                because: "the first FIN came from lb".to_owned(),
+                because: "the first FIN came from lb".into(),
             },
             Considered {
                 cause: Cause::IdleTimeout,
                 held: Some(Confidence::Likely),
-                because: "closed both sides 6.00 s after the last byte".to_owned(),
+                because: "closed both sides 6.00 s after the last byte".into(),
             },
         ],
     }
@@ -133,6 +135,7 @@ fn hop(id: u64, client: &str, server: &str) -> HopReport {
             client: Some(client.to_owned()),
             server: Some(server.to_owned()),
         },
+        at_proved: Sides::default(),
         lost: Sides::default(),
         made: Vec::new(),
     }
@@ -314,12 +317,19 @@ fn alarms_beyond_the_first_have_a_line_each() {
 fn foreign_text_is_harmless() {
     let mut report = report(vec![verdict(Cause::Refused, true, "a\u{1b}[2Jb")]);
     report.verdicts[0].evidence = vec!["GET /\u{1b}]0;x\u{7}".to_owned()];
-    report.verdicts[0].advice = vec!["one\ntwo\u{1b}[31m".to_owned()];
+    report.verdicts[0].config = vec!["one\ntwo\u{1b}[31m".to_owned()];
     report.ladders[0].nodes[1] = "l\u{1b}b".to_owned();
     report.ladders[0].steps[1].text = Some("GET \u{1b}[1m".to_owned());
     let all = verdicts::verdicts(&report, &wanted(true), 100)
         + &ladder::ladder_of(&report, &report.ladders[0], None, true, 100);
-    for foreign in ["\u{1b}[2J", "\u{1b}]0", "\u{7}", "l\u{1b}b", "GET \u{1b}"] {
+    for foreign in [
+        "\u{1b}[2J",
+        "\u{1b}]0",
+        "\u{7}",
+        "l\u{1b}b",
+        "GET \u{1b}",
+        "two\u{1b}",
+    ] {
         assert!(!all.contains(foreign), "{foreign:?}");
     }
 }

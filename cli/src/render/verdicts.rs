@@ -12,7 +12,7 @@ use tracer::verdict::Confidence;
 
 use self::groups::Group;
 use super::paragraph::{Labelled, wrapped};
-use super::{Wanted, harmless, probing};
+use super::{Wanted, harmless};
 
 /// So many kinds of alarm are told in full, the others in a line each.
 const IN_FULL: usize = 4;
@@ -31,7 +31,7 @@ pub(super) fn verdicts(report: &Report, wanted: &Wanted<'_>, width: usize) -> St
         .partition(|group| group.first().alarm);
     let in_full = if wanted.all { alarms.len() } else { IN_FULL };
     for group in alarms.iter().take(in_full) {
-        text.push_str(&in_words(report, group, wanted, width));
+        text.push_str(&in_words(group, wanted, width));
         text.push('\n');
     }
     let others = &alarms[alarms.len().min(in_full)..];
@@ -41,7 +41,7 @@ pub(super) fn verdicts(report: &Report, wanted: &Wanted<'_>, width: usize) -> St
     }
     if wanted.all || (wanted.explain && alarms.is_empty()) {
         for group in &calm {
-            text.push_str(&in_words(report, group, wanted, width));
+            text.push_str(&in_words(group, wanted, width));
             text.push('\n');
         }
     }
@@ -57,7 +57,7 @@ pub(super) fn verdicts(report: &Report, wanted: &Wanted<'_>, width: usize) -> St
 }
 
 /// A verdict with all that speaks for it, and how many are like it.
-fn in_words(report: &Report, group: &Group<'_>, wanted: &Wanted<'_>, width: usize) -> String {
+fn in_words(group: &Group<'_>, wanted: &Wanted<'_>, width: usize) -> String {
     let verdict = group.first();
     let mut text = headline(verdict, width);
     let mut lines = Labelled::new(width);
@@ -65,9 +65,10 @@ fn in_words(report: &Report, group: &Group<'_>, wanted: &Wanted<'_>, width: usiz
     lines.joined("evidence", &verdict.evidence);
     lines.joined("story", std::slice::from_ref(&verdict.story));
     lines.joined("not", &verdict.against);
-    lines.joined("keepalive", &probing::on_the_way(report, verdict));
+    lines.joined("keepalive", &verdict.keepalive);
     lines.joined("then", &verdict.then);
     lines.one_by_one("do", &verdict.advice);
+    lines.as_it_stands("config", &verdict.config);
     if wanted.explain {
         lines.one_by_one("rules", &explain::rules(&verdict.considered));
     }

@@ -275,8 +275,11 @@ impl Flow {
         }
         let progress = self.sides[by].advance(segment);
         if progress.retransmission {
-            let bytes = segment.len;
-            teller.tell(segment, by, What::Retransmission { bytes });
+            let again = What::Retransmission {
+                bytes: segment.len,
+                fresh: progress.new_bytes,
+            };
+            teller.tell(segment, by, again);
         }
         if !bare {
             self.sides[by].sent_at = Some(segment.at);

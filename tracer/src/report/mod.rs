@@ -28,6 +28,7 @@ use crate::scene::Scene;
 use crate::survey::Survey;
 use crate::time::Time;
 use crate::vantage::{Gathered, LeftOut, Vantage};
+use crate::verdict::Timeouts;
 
 /// Name and version of the contract.
 pub const SCHEMA: &str = "hopscope.report.v1";
@@ -86,6 +87,8 @@ pub struct Given {
     pub logs: Vec<AccessLog>,
     /// Numbers of chains whose ladders are wanted, beside those with alarms.
     pub ladders: Vec<u64>,
+    /// Timeouts that are known.
+    pub timeouts: Timeouts,
 }
 
 /// A place where segments were seen, and what it missed; or a network namespace whose sockets were
@@ -159,7 +162,7 @@ impl Report {
         let scene = Scene::new(sources);
         let hops = crate::hop::join(&scene);
         let chains = crate::chain::join(&scene, &hops, &given.logs);
-        let verdicts = crate::verdict::judge(&scene, &hops, &chains, &given.logs);
+        let verdicts = crate::verdict::judge(&scene, &hops, &chains, &given.logs, &given.timeouts);
         let mut report = Self::empty();
         for (place, seeing) in scene.vantages.iter().enumerate() {
             let clocks = &hops.clocks;

@@ -119,7 +119,7 @@ impl Looking<'_> {
         let what = name(event.what)?;
         let (bytes, until) = match event.what {
             What::Data { bytes, until } => (bytes, Some(common(until))),
-            What::Retransmission { bytes } => (bytes.into(), None),
+            What::Retransmission { bytes, .. } => (bytes.into(), None),
             _ => (0, None),
         };
         let made = self.hop.ways.iter().flat_map(|way| &way.made);
