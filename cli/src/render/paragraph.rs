@@ -26,7 +26,9 @@ pub(super) fn measure(width: usize) -> usize {
 pub(super) fn wrapped(text: &str, width: usize, first: &str, others: &str) -> Vec<String> {
     let options = textwrap::Options::new(width)
         .initial_indent(first)
-        .subsequent_indent(others);
+        .subsequent_indent(others)
+        // `gw-down` and `max-time` are names.
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
     textwrap::wrap(text, options)
         .into_iter()
         .map(|line| line.trim_end().to_owned())
@@ -56,27 +58,33 @@ impl Labelled {
         }
     }
 
-    /// Items below each other.
+    /// Items below each other, each with a dash where there are several.
     pub(super) fn one_by_one(&mut self, label: &str, items: &[String]) {
         for (number, item) in items.iter().enumerate() {
-            self.paragraph(if number == 0 { label } else { "" }, &harmless(item.trim()));
+            let dash = if items.len() > 1 { "- " } else { "" };
+            let label = if number == 0 { label } else { "" };
+            self.paragraph(label, &format!("{dash}{}", harmless(item.trim())));
         }
     }
 
-    /// Lines of a configuration: to be copied, so neither wrapped nor shortened.
+    /// Lines of a configuration: they keep their indentation, and are wrapped only where they are
+    /// wider than everything else.
     pub(super) fn as_it_stands(&mut self, label: &str, items: &[String]) {
         let indent = self.indent();
         let lines = items.iter().flat_map(|item| item.trim_end().lines());
         for (number, line) in lines.enumerate() {
             let line = harmless(line);
-            if number > 0 {
-                let _ = writeln!(self.text, "{indent}{line}");
-            } else if self.width >= NARROW {
+            let own = line.chars().take_while(|c| *c == ' ').count();
+            let own = format!("{indent}{}", &line[..own]);
+            let wrapped = wrapped(line.trim(), self.width, &own, &format!("{own}    "));
+            let mut text = wrapped.join("\n");
+            if number == 0 && self.width >= NARROW {
                 let label = format!("  {label:<width$}", width = LABELS - 2);
-                let _ = writeln!(self.text, "{LABEL}{label}{LABEL:#}{line}");
-            } else {
-                let _ = writeln!(self.text, "  {LABEL}{label}:{LABEL:#}\n{indent}{line}");
+                text = format!("{LABEL}{label}{LABEL:#}{}", &text[LABELS..]);
+            } else if number == 0 {
+                text = format!("  {LABEL}{label}:{LABEL:#}\n{text}");
             }
+            let _ = writeln!(self.text, "{text}");
         }
     }
 
@@ -89,7 +97,7 @@ impl Labelled {
         let before = if self.width >= NARROW {
             format!("  {label:<width$}", width = LABELS - 2)
         } else if label.is_empty() {
-            "  - ".to_owned()
+            indent.clone()
         } else {
             format!("  {label}: ")
         };

@@ -42,6 +42,7 @@ fn step(seconds: f64, place: u64, by: Side, what: StepName, text: &str) -> StepR
         bytes: 154,
         answered: (what == StepName::KeepaliveProbe).then_some(true),
         arrived: None,
+        arrived_at: None,
         made: false,
         flow: FlowId(place),
         frame: 1,
@@ -101,7 +102,10 @@ fn verdict(cause: Cause, alarm: bool, summary: &str) -> VerdictReport {
             "lb #14 and #15: FIN both ways at 15:07:02.114".to_owned(),
             "client's FIN came 0.3 ms after, as an answer".to_owned(),
         ],
-        against: vec!["the client giving up: nothing from client before lb's FIN".to_owned()],
+        against: vec![
+            "not the client giving up: nothing from client before lb's FIN".to_owned(),
+            "no vantage is at app".to_owned(),
+        ],
         then: vec!["gw closed to app 1.1 ms later".to_owned()],
         advice: vec![
             "raise lb's client and server timeout above the slowest answer".to_owned(),
@@ -265,7 +269,7 @@ fn what_is_alike_is_told_once() {
     let times = |part: &str| text.matches(part).count();
     assert_eq!(times("lb ended it: idle timeout"), 1, "{text}");
     assert_eq!(
-        times("and 8 more like it: chain 1, chain 2, chain 3, chain 4, chain 5, ..."),
+        times("  and 8 more like it: chain 1, chain 2, chain 3, chain 4, chain 5, ..."),
         1,
         "{text}"
     );

@@ -30,8 +30,8 @@ pub(super) fn verdicts(report: &Report, wanted: &Wanted<'_>, width: usize) -> St
         .into_iter()
         .partition(|group| group.first().alarm);
     let in_full = if wanted.all { alarms.len() } else { IN_FULL };
-    for group in alarms.iter().take(in_full) {
-        text.push_str(&in_words(group, wanted, width));
+    for (number, group) in alarms.iter().take(in_full).enumerate() {
+        text.push_str(&in_words(group, number == 0, wanted, width));
         text.push('\n');
     }
     let others = &alarms[alarms.len().min(in_full)..];
@@ -41,7 +41,7 @@ pub(super) fn verdicts(report: &Report, wanted: &Wanted<'_>, width: usize) -> St
     }
     if wanted.all || (wanted.explain && alarms.is_empty()) {
         for group in &calm {
-            text.push_str(&in_words(group, wanted, width));
+            text.push_str(&in_words(group, false, wanted, width));
             text.push('\n');
         }
     }
@@ -56,15 +56,17 @@ pub(super) fn verdicts(report: &Report, wanted: &Wanted<'_>, width: usize) -> St
     text
 }
 
-/// A verdict with all that speaks for it, and how many are like it.
-fn in_words(group: &Group<'_>, wanted: &Wanted<'_>, width: usize) -> String {
+/// A verdict with all that speaks for it, and how many are like it; of the first the ladder follows.
+fn in_words(group: &Group<'_>, first: bool, wanted: &Wanted<'_>, width: usize) -> String {
     let verdict = group.first();
     let mut text = headline(verdict, width);
     let mut lines = Labelled::new(width);
     // Evidence first: the first three lines tell who, why, how sure, and on what evidence.
     lines.joined("evidence", &verdict.evidence);
     lines.joined("story", std::slice::from_ref(&verdict.story));
-    lines.joined("not", &verdict.against);
+    let (not, but) = words::against(&verdict.against);
+    lines.joined("not", &not);
+    lines.joined("but", &but);
     lines.joined("keepalive", &verdict.keepalive);
     lines.joined("then", &verdict.then);
     lines.one_by_one("do", &verdict.advice);
@@ -73,7 +75,7 @@ fn in_words(group: &Group<'_>, wanted: &Wanted<'_>, width: usize) -> String {
         lines.one_by_one("rules", &explain::rules(&verdict.considered));
     }
     text.push_str(&lines.finish());
-    if let Some(more) = group.more() {
+    if let Some(more) = group.places(first) {
         for line in wrapped(&more, width, "  ", "  ") {
             let _ = writeln!(text, "{FAINT}{line}{FAINT:#}");
         }

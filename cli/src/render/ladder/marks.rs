@@ -102,6 +102,11 @@ fn push<'a>(marks: &mut Vec<Mark<'a>>, step: &'a StepReport) {
             mark.until = mark.until.max(step.until.unwrap_or(step.at));
         }
         (StepName::Fin, StepName::Rst) if after <= TOGETHER => mark.reset = true,
+        // One for each segment that came too late.
+        (StepName::Rst, StepName::Rst) if !mark.step.made => {
+            mark.times += 1;
+            mark.until = step.at;
+        }
         _ => marks.push(Mark::one(step)),
     }
 }

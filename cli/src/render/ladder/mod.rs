@@ -11,6 +11,7 @@ use tracer::report::{LadderReport, Report, VerdictReport};
 use tracer::time::Time;
 
 use self::rows::Row;
+use super::clocks::Clocks;
 use super::paragraph::wrapped;
 use super::units::{count, seconds};
 use super::{columns, harmless};
@@ -85,6 +86,7 @@ pub(super) fn ladder_of(
     };
     let layout = layout(ladder, &rows, ended_at, width);
     let mut text = heading(report, ladder, start, width);
+    text.push_str(&opened(report, ladder, start, width));
     text.push_str(&nodes(ladder, &layout));
     let shown = if all { rows.len() } else { ROWS };
     let (head, tail) = if rows.len() > shown {
@@ -138,6 +140,32 @@ fn heading(report: &Report, ladder: &LadderReport, start: Time, width: usize) ->
         Some(rest) => format!("{NODE}{what} {number}{NODE:#}  {rest}"),
         None => text,
     }
+}
+
+/// Which connections had been open before, and for how long.
+fn opened(report: &Report, ladder: &LadderReport, start: Time, width: usize) -> String {
+    let clocks = Clocks::of(report);
+    let age = |place: usize| {
+        let number = ladder.hops.get(place)?;
+        let hop = report.hops.iter().find(|hop| hop.id == *number)?;
+        let flows = report.flows.iter();
+        let mut opened = flows
+            .filter(|flow| hop.flows.contains(&flow.id))
+            .filter_map(|flow| Some(clocks.common(&flow.vantage, flow.opened?)));
+        let age = start.since(opened.next()?).as_secs_f64();
+        let [from, to] = ladder.nodes.get(place..place + 2)? else {
+            return None;
+        };
+        (age >= SILENCE).then(|| {
+            let (from, to) = (harmless(from), harmless(to));
+            format!("{from} to {to} opened {} before", seconds(age))
+        })
+    };
+    let ages: Vec<String> = (0..ladder.hops.len()).filter_map(age).collect();
+    if ages.is_empty() {
+        return String::new();
+    }
+    wrapped(&ages.join(", "), width, "", "  ").join("\n") + "\n"
 }
 
 fn layout(ladder: &LadderReport, rows: &[Row], ended_at: Option<u64>, width: usize) -> Layout {

@@ -12,6 +12,9 @@ use super::marks::{self, Mark, TOGETHER};
 /// What is passed on so soon stands in the same row.
 const PASSED_ON: Duration = Duration::from_millis(20);
 
+/// So long on the way is worth telling.
+const LATE: Duration = Duration::from_millis(30);
+
 /// What happened at a time.
 pub(super) struct Row {
     pub(super) at: Time,
@@ -203,6 +206,10 @@ fn notes(report: &Report, ladder: &LadderReport, mark: &Mark<'_>) -> Vec<String>
         notes.push("made on the way".to_owned());
     } else if step.arrived == Some(false) {
         notes.push("lost on the way".to_owned());
+    }
+    let late = step.arrived_at.map(|arrived| arrived.since(step.at));
+    if let Some(late) = late.filter(|late| *late >= LATE) {
+        notes.push(format!("arrives {} later", seconds(late.as_secs_f64())));
     }
     let lasted = step.until.map(|until| until.since(step.at).as_secs_f64());
     if let Some(lasted) = lasted.filter(|lasted| *lasted >= super::SILENCE) {

@@ -82,25 +82,34 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// How many more there are, and where.
-    pub(super) fn more(&self) -> Option<String> {
+    /// Where it is, unless that is shown anyway, and how many more there are and where.
+    pub(super) fn places(&self, shown: bool) -> Option<String> {
+        let own = place(self.first).filter(|_| !shown);
         if self.others.is_empty() {
-            return None;
+            return own;
         }
-        let place = |verdict: &&VerdictReport| match (verdict.chain, verdict.hop) {
-            (Some(chain), _) => Some(format!("chain {chain}")),
-            (None, Some(hop)) => Some(format!("hop {hop}")),
-            (None, None) => None,
-        };
-        let mut places: Vec<String> = self.others.iter().filter_map(place).collect();
+        let mut places: Vec<String> = self
+            .others
+            .iter()
+            .filter_map(|other| place(other))
+            .collect();
         places.dedup();
         let dots = if places.len() > NAMED { ", ..." } else { "" };
         places.truncate(NAMED);
-        let places = places.join(", ");
+        let own = own.map(|own| format!("{own}, ")).unwrap_or_default();
+        let more = format!("{own}and {} more like it", self.others.len());
         Some(if places.is_empty() {
-            format!("and {} more like it", self.others.len())
+            more
         } else {
-            format!("and {} more like it: {places}{dots}", self.others.len())
+            format!("{more}: {}{dots}", places.join(", "))
         })
+    }
+}
+
+fn place(verdict: &VerdictReport) -> Option<String> {
+    match (verdict.chain, verdict.hop) {
+        (Some(chain), _) => Some(format!("chain {chain}")),
+        (None, Some(hop)) => Some(format!("hop {hop}")),
+        (None, None) => None,
     }
 }

@@ -53,3 +53,14 @@ pub(super) fn calm(groups: &[Group<'_>], alone: bool) -> Option<String> {
         .collect();
     Some(format!("{begins}: {}", counts.join(", ")))
 }
+
+/// What speaks against it: what it is not, without the `not` that the label says, and the rest.
+pub(super) fn against(items: &[String]) -> (Vec<String>, Vec<String>) {
+    let (not, but): (Vec<&String>, Vec<&String>) =
+        items.iter().partition(|item| item.starts_with("not "));
+    let bare = |item: &String| item.trim_start_matches("not ").to_owned();
+    (
+        not.into_iter().map(bare).collect(),
+        but.into_iter().cloned().collect(),
+    )
+}

@@ -64,6 +64,8 @@ pub struct StepReport {
     /// Whether it came through to the vantage nearest to the other side; null where that cannot be
     /// told.
     pub arrived: Option<bool>,
+    /// When it did.
+    pub arrived_at: Option<Time>,
     /// Something on the way made it: the side that it claims to come from never sent it.
     pub made: bool,
     /// The flow that shows it.

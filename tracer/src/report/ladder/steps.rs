@@ -62,7 +62,9 @@ impl Looking<'_> {
                 let likeness = likeness(event);
                 if let Some(step) = likeness.and_then(|likeness| known.get(&likeness)) {
                     if !nearest && farthest {
+                        let at = self.hops.clocks.common(seen.vantage, event.at);
                         steps[*step].arrived = Some(true);
+                        steps[*step].arrived_at = Some(at);
                     }
                 } else if (nearest || self.only_here(sights[0], event, seen))
                     && let Some(step) = self.step(sight, by, event)
@@ -138,6 +140,7 @@ impl Looking<'_> {
             bytes,
             answered: answered(seen, event),
             arrived: None,
+            arrived_at: None,
             made,
             flow: seen.id,
             frame: event.frame,
