@@ -15,17 +15,21 @@ use crate::verdict::words;
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
     for (number, leg) in case.legs.iter().enumerate() {
-        if let Some(mark) = leg.digest.made.first().filter(|_| leg.is_last) {
-            let seen = format!(
-                "it was never sent: {} has a vantage, which did not see it",
+        if let Some(forged) = leg.digest.made.first().filter(|_| leg.is_last) {
+            let mark = &forged.mark;
+            let confidence = if forged.proved {
+                Confidence::Certain
+            } else {
+                Confidence::Likely
+            };
+            let mut finding = found(case, number, mark, confidence);
+            finding.evidence.push(format!(
+                "it was never sent: a vantage nearer to {} did not see it",
                 case.name(number, mark.by)
-            );
-            let odd = leg.digest.odd.filter(|odd| odd.mark.cite == mark.cite);
-            let mut finding = found(case, number, mark, Confidence::Certain);
-            finding.evidence.push(seen);
+            ));
             finding
                 .evidence
-                .extend(odd.map(|odd| ttl(&odd.mark, odd.usual)));
+                .extend(forged.usual.map(|usual| ttl(mark, usual)));
             return Ok(finding);
         }
     }
