@@ -65,6 +65,32 @@ pub(super) fn cases<'a>(world: &'a World<'a>, chains: &'a [Chain]) -> Vec<Case<'
     cases
 }
 
+/// Pooled connections that ended by themselves when all chains that they served were over: each alone.
+pub(super) fn later<'a>(world: &'a World<'a>, cases: &[Case<'a>]) -> Vec<Case<'a>> {
+    let mut hops: Vec<usize> = Vec::new();
+    for case in cases {
+        // The first is what the chain's own verdict is about.
+        for origin in case.origins.iter().skip(1) {
+            let leg = &case.legs[origin.leg];
+            if origin.leg > 0 && !leg.owed() {
+                hops.push(leg.digest.place);
+            }
+        }
+    }
+    hops.sort_unstable();
+    hops.dedup();
+    let alone = |hop| {
+        case(
+            world,
+            None,
+            vec![Leg::new(world, hop, None, &[])],
+            &[],
+            Vec::new(),
+        )
+    };
+    hops.into_iter().map(alone).collect()
+}
+
 fn of_chain<'a>(world: &'a World<'a>, place: usize, chain: &'a Chain) -> Case<'a> {
     let leg = |link: &'a Link| Leg::new(world, link.hop, link.exchange.as_ref(), &link.tried);
     let legs = chain.links.iter().map(leg).collect();
