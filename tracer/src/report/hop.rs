@@ -27,10 +27,13 @@ pub struct HopReport {
     pub server: String,
     /// Names of the vantages at either end; null where none is.
     pub at: Sides<Option<String>>,
-    /// Segments that were lost between its vantages, by the side that sent them; null where that
-    /// cannot be told.
+    /// Whether that is proved: by the kernel, or by which way segments passed the capturing host.
+    /// Otherwise it is likely, as that vantage is the nearest to that side.
+    pub at_proved: Sides<bool>,
+    /// Segments that were lost between its vantages, by the side that sent them, as far as they stand
+    /// out: handshakes, closes, probes, and what was sent again. Null where that cannot be told.
     pub lost: Sides<Option<u64>>,
-    /// FINs and RSTs that something on the way made.
+    /// FINs and RSTs that something on the way made, or may have made.
     pub made: Vec<MadeReport>,
 }
 
@@ -47,6 +50,12 @@ pub struct MadeReport {
     pub flow: FlowId,
     /// Its frame.
     pub frame: u64,
+    /// Its TTL or hop limit.
+    pub ttl: u8,
+    /// What the other segments of that side have there.
+    pub usual_ttl: Option<u8>,
+    /// A vantage nearer to that side was watching and did not see it. Otherwise only its TTL tells.
+    pub proved: bool,
 }
 
 /// Hops joined through proxies, for one exchange.
@@ -84,6 +93,7 @@ impl HopReport {
                 .filter(|_| !hop.ways.is_empty())
         };
         let made = hop.ways.iter().flat_map(|way| &way.made);
+        let made = made.chain(&hop.unlike);
         Self {
             id: id as u64,
             flows: hop
@@ -95,6 +105,7 @@ impl HopReport {
             client: hop.client.to_string(),
             server: hop.server.to_string(),
             at: hop.at.map(|vantage| vantage.map(name)),
+            at_proved: hop.proved,
             lost: Sides {
                 client: sum(Side::Client),
                 server: sum(Side::Server),
@@ -106,6 +117,9 @@ impl HopReport {
                     rst: made.rst,
                     flow: scene.flows[made.flow].id,
                     frame: made.frame,
+                    ttl: made.ttl.0,
+                    usual_ttl: made.ttl.1,
+                    proved: made.proved,
                 })
                 .collect(),
         }
