@@ -70,6 +70,10 @@ pub struct ChainReport {
     /// What else could have been joined, for each join: numbers of hops. Not empty where it is
     /// ambiguous.
     pub others: Vec<Vec<u64>>,
+    /// Why, for each join, in words.
+    pub evidence: Vec<Vec<String>>,
+    /// Names of the proxy's vantages, for each join.
+    pub proxies: Vec<Vec<String>>,
     /// Hops that were tried before, for each of `hops`.
     pub tried: Vec<Vec<u64>>,
     /// The number of the exchange on each of `hops`, from 0; null where there was none.
@@ -127,7 +131,8 @@ impl HopReport {
 }
 
 impl ChainReport {
-    pub(super) fn new(id: usize, chain: &Chain) -> Self {
+    pub(super) fn new(scene: &Scene<'_>, id: usize, chain: &Chain) -> Self {
+        let joins = chain.joins.iter();
         let numbers = |hops: &[usize]| hops.iter().map(|hop| *hop as u64).collect();
         let first = chain.links.first().and_then(|link| link.exchange.as_ref());
         let request = first.and_then(|exchange| exchange.request.as_ref());
@@ -135,11 +140,16 @@ impl ChainReport {
         Self {
             id: id as u64,
             hops: chain.links.iter().map(|link| link.hop as u64).collect(),
-            joined_by: chain.joins.iter().map(|join| join.by).collect(),
-            others: chain
-                .joins
-                .iter()
-                .map(|join| numbers(&join.others))
+            joined_by: joins.clone().map(|join| join.by).collect(),
+            others: joins.clone().map(|join| numbers(&join.others)).collect(),
+            evidence: joins.clone().map(|join| join.evidence.clone()).collect(),
+            proxies: joins
+                .map(|join| {
+                    let vantages = join.vantages.iter();
+                    vantages
+                        .map(|place| scene.name(*place).to_owned())
+                        .collect()
+                })
                 .collect(),
             tried: chain
                 .links

@@ -169,7 +169,7 @@ impl Report {
             .collect();
         let numbered = chains.iter().enumerate();
         report.chains = numbered
-            .map(|(id, chain)| ChainReport::new(id, chain))
+            .map(|(id, chain)| ChainReport::new(&scene, id, chain))
             .collect();
         report.verdicts = verdicts
             .iter()
