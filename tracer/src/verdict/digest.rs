@@ -419,7 +419,7 @@ fn unheard(view: &View<'_>, side: Side) -> Option<Unheard> {
         }
         match event.what {
             What::Data { .. } => sent = Some(event),
-            What::Retransmission { bytes } if bytes > 0 => {
+            What::Retransmission { bytes, .. } if bytes > 0 => {
                 let unheard = found.get_or_insert(Unheard {
                     since: view.common(sent.map_or(event.at, |sent| last_byte(sent, event.at))),
                     until: view.common(event.at),
