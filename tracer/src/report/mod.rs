@@ -5,6 +5,7 @@ mod flow;
 mod hop;
 mod kernel;
 mod ladder;
+mod link;
 mod nodes;
 mod socket;
 mod verdict;
@@ -19,6 +20,7 @@ pub use self::hop::{ChainReport, HopReport, MadeReport};
 pub use self::kernel::{FactName, FactReport, KernelReport, UnjoinedReport};
 use self::ladder::Ladders;
 pub use self::ladder::{LadderReport, StepName, StepReport};
+pub use self::link::{LinkReport, ShareReport};
 pub use self::socket::{ClosedByReport, OptionsReport, SeenReport, SocketReport, TimerReport};
 pub use self::verdict::VerdictReport;
 pub use crate::flow::End;
@@ -56,6 +58,8 @@ pub struct Report {
     pub chains: Vec<ChainReport>,
     /// What happened on the chains of the first alarms, step by step.
     pub ladders: Vec<LadderReport>,
+    /// How connections are used, by who opens them and to which port.
+    pub links: Vec<LinkReport>,
     /// Sockets and their options in effect. Empty where captures of other programs were read: they do
     /// not show them.
     pub sockets: Vec<SocketReport>,
@@ -182,6 +186,11 @@ impl Report {
         report.chains = numbered
             .map(|(id, chain)| ChainReport::new(&scene, &hops, id, chain))
             .collect();
+        let usage = crate::chain::usage(&scene, &hops, &chains);
+        report.links = usage
+            .iter()
+            .map(|usage| LinkReport::new(&scene, usage))
+            .collect();
         report.verdicts = verdicts
             .iter()
             .map(|verdict| VerdictReport::new(&scene, verdict))
@@ -235,6 +244,7 @@ impl Report {
             flows_left_out: Vec::new(),
             hops: Vec::new(),
             chains: Vec::new(),
+            links: Vec::new(),
             verdicts: Vec::new(),
             ladders: Vec::new(),
             sockets: Vec::new(),

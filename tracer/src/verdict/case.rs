@@ -13,6 +13,7 @@ use crate::flow::Side;
 use crate::hop::{Hop, Hops};
 use crate::log::{AccessLog, Entry};
 use crate::scene::Scene;
+use crate::segment::Passage;
 use crate::time::Time;
 
 /// What all cases share.
@@ -173,6 +174,13 @@ impl<'a> Case<'a> {
             Side::Server => (leg + 1, Side::Client),
         };
         self.legs.get(other)?.hop.at[end]
+    }
+
+    /// The vantage at whoever sent or made this, as far as the capture itself says: it went out there and
+    /// had not come in.
+    pub(super) fn went_out_at(&self, mark: &Mark) -> Option<usize> {
+        let out = mark.head?.passage == Some(Passage::Out);
+        out.then(|| self.world.scene.flows[mark.cite.flow].vantage)
     }
 
     /// The node at that side of a leg, in words: `lb`, or `the server 10.0.0.2:80`.

@@ -37,7 +37,7 @@ pub(super) struct Digest {
     /// The first of them that ended it.
     pub(super) first: Option<Mark>,
     /// FINs and RSTs that the way made.
-    pub(super) made: Vec<Mark>,
+    pub(super) made: Vec<Forged>,
     /// Keepalive probes that each side sent.
     pub(super) probes: Sides<Vec<Probed>>,
     /// How each side's probing ended.
@@ -115,6 +115,16 @@ pub(super) struct Unheard {
     pub(super) times: u32,
     /// The time between the last two.
     pub(super) gap: Duration,
+}
+
+/// A FIN or RST that the way made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Forged {
+    pub(super) mark: Mark,
+    /// The TTL of what its side else sends, where it has another.
+    pub(super) usual: Option<u8>,
+    /// A vantage nearer to that side did not see it, and was watching.
+    pub(super) proved: bool,
 }
 
 /// A RST whose TTL is unlike that of all else that its side sent.
@@ -223,7 +233,7 @@ impl Digest {
             end: client.flow().end(),
             syns: client.flow().syns(),
             turns: turns(&nearest),
-            odd: odd(&views, &nearest),
+            odd: odd(&views, hop),
             marks,
             first,
             made,
@@ -269,22 +279,20 @@ fn sides<T>(of: impl Fn(Side) -> T) -> Sides<T> {
     }
 }
 
-fn made(views: &[View<'_>], hop: &Hop) -> Vec<Mark> {
+fn made(views: &[View<'_>], hop: &Hop) -> Vec<Forged> {
     let all = hop.ways.iter().flat_map(|way| &way.made);
-    let mut found: Vec<Mark> = Vec::new();
+    let mut found: Vec<Forged> = Vec::new();
     for made in all {
-        let Some(view) = views.iter().find(|view| view.sight.flow == made.flow) else {
-            continue;
-        };
-        let marks = view.marks();
-        found.extend(
-            marks
-                .into_iter()
-                .filter(|mark| mark.cite.frame == made.frame),
-        );
+        let view = views.iter().find(|view| view.sight.flow == made.flow);
+        let marks = view.map(View::marks).unwrap_or_default();
+        let mark = marks.iter().find(|mark| mark.cite.frame == made.frame);
+        found.extend(mark.map(|mark| Forged {
+            mark: *mark,
+            usual: made.ttl.1.filter(|_| made.is_unlike()),
+            proved: made.proved,
+        }));
     }
-    found.sort_by_key(|mark| mark.at);
-    found.dedup_by_key(|mark| mark.cite.frame);
+    found.sort_by_key(|forged| (forged.mark.at, forged.mark.cite.frame));
     found
 }
 
@@ -292,9 +300,9 @@ fn made(views: &[View<'_>], hop: &Hop) -> Vec<Mark> {
 fn marks(
     views: &[View<'_>],
     nearest: &Sides<&View<'_>>,
-    made: &[Mark],
+    made: &[Forged],
 ) -> (Vec<Mark>, Option<Mark>) {
-    let of_way = |mark: &Mark| made.iter().any(|made| made.cite == mark.cite);
+    let of_way = |mark: &Mark| made.iter().any(|made| made.mark.cite == mark.cite);
     let mut marks: Vec<Mark> = Vec::new();
     for side in [Side::Client, Side::Server] {
         let own = nearest[side].marks().into_iter();
@@ -446,36 +454,17 @@ fn last_byte(turn: &Event, before: Time) -> Time {
     }
 }
 
-/// A RST with a TTL unlike that of all else that its side sent, as one that a box on the way makes
-/// has (FACTS 3.13).
-fn odd(views: &[View<'_>], nearest: &Sides<&View<'_>>) -> Option<Odd> {
-    let reset = |view: &&View<'_>| !view.flow().rsts().is_empty();
-    views.iter().filter(reset).find_map(|view| {
-        let rst = view
-            .events()
-            .iter()
-            .find(|event| event.what == What::Rst && event.head.is_some())?;
-        let head = rst.head?;
-        let others = view
-            .events()
-            .iter()
-            .filter(|event| event.by == rst.by && !matches!(event.what, What::Rst));
-        let mut ttls = others.filter_map(|event| event.head).map(|head| head.ttl);
-        let usual = ttls.next()?;
-        let others = ttls.by_ref().take_while(|ttl| *ttl == usual).count();
-        let same = ttls.next().is_none();
-        // At its own sender's vantage a RST that is there was sent.
-        let own = nearest[view.side(rst.by)].sight.flow == view.sight.flow && views.len() > 1;
-        (same && others >= 1 && usual != head.ttl && !own).then(|| {
-            let mark = Mark {
-                by: view.side(rst.by),
-                rst: true,
-                at: view.common(rst.at),
-                cite: view.cite(rst.frame),
-                head: Some(head),
-            };
-            Odd { mark, usual }
-        })
+/// What the only sight shows that is unlike all else of its side, as what a box on the way makes is
+/// (FACTS 3.13).
+fn odd(views: &[View<'_>], hop: &Hop) -> Option<Odd> {
+    let made = hop.unlike.iter().filter(|made| made.rst);
+    let made = made.min_by_key(|made| made.at)?;
+    let view = views.iter().find(|view| view.sight.flow == made.flow)?;
+    let marks = view.marks();
+    let mark = marks.iter().find(|mark| mark.cite.frame == made.frame)?;
+    Some(Odd {
+        mark: *mark,
+        usual: made.ttl.1?,
     })
 }
 

@@ -93,7 +93,9 @@ fn confidence(
     timer: &Timer<'_>,
 ) -> Result<Confidence, &'static str> {
     let side = origin.mark.by;
-    let fixed = !timer.known.is_empty() || timer.repeated >= OFTEN;
+    // Many clients wait equally long: of what is in front, only a known length tells.
+    let repeats = timer.repeated >= OFTEN && !(timer.owed && side == Side::Client);
+    let fixed = !timer.known.is_empty() || repeats;
     if timer.log.is_some() {
         return Ok(Confidence::Certain);
     }
