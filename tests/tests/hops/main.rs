@@ -1,7 +1,11 @@
 //! Hops: flows of one connection joined across vantages, whatever clocks, address translation and
 //! captures do to them.
 
+mod laws;
 mod stage;
+
+use tracer::flow::Side;
+use tracer::report::HopReport;
 
 use self::stage::{recordings, report, sights};
 
@@ -103,4 +107,54 @@ fn vantages_stand_where_the_stacks_are() {
         }
     }
     assert!(known > 100, "{known}");
+}
+
+/// What was lost, on which connection of which recording, by whose segments (none where the capture
+/// at the other end had ended), and by whose names segments were made. On all others nothing was.
+#[test]
+fn what_was_lost_or_made_on_the_way_is_told() {
+    type Told = (Option<u64>, Option<u64>, &'static [Side]);
+    let nothing: Told = (Some(0), Some(0), &[]);
+    // The RST of the dead gateway and its three probes; the probe that the router answered with a
+    // RST; the answer, and its retransmissions.
+    let expected = [
+        ("dead-path", (None, Some(4), &[][..])),
+        (
+            "injected-reset",
+            (None, Some(1), &[Side::Client, Side::Server]),
+        ),
+        ("retransmission-death", (None, Some(6), &[])),
+    ];
+    for recorded in recordings() {
+        let report = report(&recorded.captures);
+        let told = |hop: &HopReport| {
+            let made: Vec<Side> = hop.made.iter().map(|made| made.by).collect();
+            (hop.lost.client, hop.lost.server, made)
+        };
+        let several = report.hops.iter().filter(|hop| hop.flows.len() > 1);
+        let odd: Vec<_> = several
+            .map(told)
+            .filter(|told| *told != (nothing.0, nothing.1, vec![]))
+            .collect();
+        let expected = expected.iter().filter(|(name, _)| *name == recorded.name);
+        let expected: Vec<_> = expected
+            .map(|(_, (client, server, made))| (*client, *server, made.to_vec()))
+            .collect();
+        assert_eq!(odd, expected, "{}", recorded.name);
+        let alone = report.hops.iter().filter(|hop| hop.flows.len() == 1);
+        for hop in alone {
+            assert_eq!(
+                told(hop),
+                (None, None, vec![]),
+                "{}: {}",
+                recorded.name,
+                hop.client
+            );
+        }
+        let made = report.hops.iter().flat_map(|hop| &hop.made);
+        assert!(
+            made.into_iter()
+                .all(|made| made.rst && made.ttl == 64 && made.usual_ttl == Some(63))
+        );
+    }
 }

@@ -9,6 +9,7 @@ use super::turn::{Seen, Turn};
 use super::{Content, Strength};
 use crate::flow::Side;
 use crate::hop::Hop;
+use crate::time::Time;
 
 /// Two turns that may be one, before and behind a proxy.
 #[derive(Clone, Debug)]
@@ -28,8 +29,11 @@ const SOON: u64 = 100_000_000;
 /// ... where it is not known that both hops end in one place.
 const AT_ONCE: u64 = 20_000_000;
 
-/// Stamps of one machine's captures are in order but for this.
-const JITTER: u64 = 1_000_000;
+/// Where a request waited before it went on, its answer goes back within this time.
+const QUEUED: u64 = 5_000_000;
+
+/// Stamps of two captures of one machine are in order but for this.
+const JITTER: u64 = 50_000;
 
 /// A proxy adds and removes so many bytes of headers at most, and this part of what it passes on
 /// (chunks and frames of other lengths).
@@ -70,7 +74,10 @@ pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Can
             context.view(behind, Side::Client)?,
         )
     };
-    if !within(&seen, &onward) {
+    // One capture is in order; of two, what seems to go on before it came is less likely.
+    let vantage = |seen: &Seen| context.scene.flows[seen.flow].vantage;
+    let one_capture = vantage(&seen) == vantage(&onward);
+    if !within(&seen, &onward, if one_capture { 0 } else { JITTER }) {
         return None;
     }
     let content = contents(before, behind);
@@ -123,7 +130,7 @@ fn in_common(context: &Context<'_>, turn: &Turn, end: Side) -> Option<Seen> {
         asked: common(seen.asked),
         answered: seen.answered.map(common),
         done: seen.done.map(common),
-        finish: seen.finish.map(common),
+        ended: seen.ended.map(common),
         ..seen
     })
 }
@@ -142,14 +149,14 @@ pub(super) fn siblings(one: &Hop, other: &Hop) -> bool {
 }
 
 /// The request goes on after it came, and before the answer did; the answer comes before it goes on.
-fn within(seen: &Seen, onward: &Seen) -> bool {
-    let slack = Duration::from_nanos(JITTER);
-    let after = |late: crate::time::Time, early: crate::time::Time| late.since(early) > slack;
+fn within(seen: &Seen, onward: &Seen, slack: u64) -> bool {
+    let slack = Duration::from_nanos(slack);
+    let after = |late: Time, early: Time| late.since(early) > slack;
     if after(seen.began, onward.began) {
         return false;
     }
     if seen
-        .finish
+        .finish()
         .is_some_and(|finish| after(onward.began, finish))
     {
         return false;
@@ -157,7 +164,7 @@ fn within(seen: &Seen, onward: &Seen) -> bool {
     match (seen.answered, onward.answered) {
         (Some(passed_on), Some(came)) => !after(came, passed_on),
         // The answer came while the request was still waited for, and was not passed on.
-        (None, Some(came)) => seen.finish.is_none_or(|finish| !after(finish, came)),
+        (None, Some(came)) => seen.ended.is_none_or(|finish| !after(finish, came)),
         _ => true,
     }
 }
@@ -171,15 +178,35 @@ struct Gaps {
 
 impl Gaps {
     fn new(seen: &Seen, onward: &Seen) -> Self {
-        let apart = |one: crate::time::Time, other| nanos(one.apart(other));
+        let apart = |one: Time, other| nanos(one.apart(other));
         // Some pass on bytes as they come, some whole requests and answers.
         let request = apart(seen.began, onward.began).min(apart(seen.asked, onward.began));
-        let answer = seen.finish.zip(onward.finish).map(|(finish, came)| {
-            let whole = onward.done.map_or(u64::MAX, |done| apart(finish, done));
-            apart(finish, came).min(whole)
-        });
-        Self { request, answer }
+        let answer = match (seen.answered, onward.answered) {
+            (Some(passed_on), Some(came)) => {
+                let whole = onward.done.map_or(u64::MAX, |done| apart(passed_on, done));
+                Some(apart(passed_on, came).min(whole))
+            }
+            // Who need not wait for an answer any more lets go of the connection that it was to come
+            // from, and who has none to wait for answers something else.
+            _ => first(seen)
+                .zip(first(onward))
+                .map(|(one, other)| apart(one, other)),
+        };
+        let early = if onward.began < seen.began {
+            2 * JITTER
+        } else {
+            0
+        };
+        Self {
+            request: request + early,
+            answer,
+        }
     }
+}
+
+/// The answer or the first FIN or RST.
+fn first(seen: &Seen) -> Option<Time> {
+    seen.answered.into_iter().chain(seen.ended).min()
 }
 
 pub(super) fn nanos(time: Duration) -> u64 {
@@ -293,6 +320,7 @@ fn plausible(
         Nearness::Same if whole_connection => late <= AT_ONCE,
         // A request may wait for a connection; then its answer tells.
         Nearness::Same if content == Content::SameRequest => soon <= SOON,
-        Nearness::Same => late <= SOON && fit < Fit::Far,
+        Nearness::Same if fit == Fit::Far => false,
+        Nearness::Same => late <= SOON || gaps.answer.is_some_and(|answer| answer <= QUEUED),
     }
 }

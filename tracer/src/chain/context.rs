@@ -115,7 +115,7 @@ impl Context<'_> {
             asked: shifted(seen.asked),
             answered: seen.answered.map(shifted),
             done: seen.done.map(shifted),
-            finish: seen.finish.map(shifted),
+            ended: seen.ended.map(shifted),
             ..seen
         })
     }

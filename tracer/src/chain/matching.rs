@@ -23,6 +23,9 @@ const BEARERS: usize = 32;
 /// What fits worse by more than this factor is no alternative.
 pub(super) const AS_LIKELY: u64 = 3;
 
+/// The same where it is not known that both were seen in one place: the clocks may be two.
+const AS_LIKELY_APART: u64 = 20;
+
 /// Upstream turns by the stack that sends them, by when they began and when they were answered.
 #[derive(Default)]
 struct Index {
@@ -97,7 +100,7 @@ impl Index {
             let stack = context.places.stack(vantage);
             let began = index.began.entry(stack).or_default();
             began.push((seen.began, up));
-            if let Some(finish) = seen.finish {
+            if let Some(finish) = seen.finish() {
                 let answered = index.answered.entry(stack).or_default();
                 answered.push((finish, up));
             }
@@ -129,7 +132,7 @@ impl Index {
             let here = context.places.stack(vantage);
             for stack in context.places.stacks() {
                 if context.places.between(here, stack) != Nearness::Apart {
-                    self.in_time(stack, seen.began, seen.finish, &mut near);
+                    self.in_time(stack, seen.began, seen.finish(), &mut near);
                 }
             }
         }
@@ -188,7 +191,15 @@ impl Candidates {
         if joined.weight == 0 {
             return Vec::new();
         }
-        let limit = joined.weight.saturating_mul(AS_LIKELY);
+        let nearness = |down: usize, up: usize| {
+            let turns = &context.turns.all;
+            context.places.nearness(turns[down].hop, turns[up].hop)
+        };
+        let factor = match nearness(down, joined.to) {
+            Nearness::Same => AS_LIKELY,
+            _ => AS_LIKELY_APART,
+        };
+        let limit = joined.weight.saturating_mul(factor);
         let turns = &context.turns.all;
         let onward = Self::of(&self.of_down, down).filter_map(|number| {
             let other = &self.all[number];
@@ -202,13 +213,28 @@ impl Candidates {
             (other.down != down && other.weight <= limit && !better(explained, other.weight))
                 .then_some(turns[other.down].hop)
         });
-        let own = [turns[down].hop, turns[joined.to].hop];
+        let own = row(context, found, down);
         let mut others: Vec<usize> = onward.chain(origin).collect();
         others.retain(|hop| !own.contains(hop));
         others.sort_unstable();
         others.dedup();
         others
     }
+}
+
+/// The hops of the chain that a turn is in: what is part of it is no alternative.
+fn row(context: &Context<'_>, found: &Found, turn: usize) -> Vec<usize> {
+    let mut first = turn;
+    while let Some(before) = found.before[first] {
+        first = before;
+    }
+    let hop = |turn: usize| context.turns.all[turn].hop;
+    let mut row = vec![hop(first)];
+    while let Some(joined) = &found.next[first] {
+        first = joined.to;
+        row.push(hop(first));
+    }
+    row
 }
 
 /// Whether a turn is explained far better than by a candidate of that weight.

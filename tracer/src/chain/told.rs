@@ -216,7 +216,7 @@ fn during(context: &Context<'_>, found: &Found, down: usize, upstream: usize) ->
                 // A connection is opened before anything is sent on it.
                 (whole || seen.began.since(onward.began) <= jitter)
                     && seen
-                        .finish
+                        .finish()
                         .is_none_or(|finish| onward.began.since(finish) <= jitter)
             })
     })

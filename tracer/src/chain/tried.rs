@@ -51,7 +51,7 @@ fn retry(
 ) -> Option<Joined> {
     let failed = found.next[down].as_ref()?.to;
     let seen = context.view(&context.turns.all[failed], Side::Client)?;
-    let finish = seen.finish.filter(|_| seen.failed)?;
+    let finish = seen.finish().filter(|_| seen.failed)?;
     let later = Candidates::of(&candidates.of_down, down).filter_map(|number| {
         let other = &candidates.all[number];
         let free = found.before[other.up].is_none() && !found.is_tried[other.up];
@@ -141,7 +141,7 @@ fn for_whom(
             let turn = &context.turns.all[down];
             let seen = context.view(turn, Side::Server)?;
             let over = seen
-                .finish
+                .finish()
                 .is_some_and(|finish| nanos(at.since(finish)) > JITTER);
             let strange = turn.hop == hop || siblings(&hops[turn.hop], &hops[hop]);
             if over || strange || served(context, found, down, at) {
@@ -152,7 +152,7 @@ fn for_whom(
             let before = again.and_then(|before| {
                 context
                     .view(&context.turns.all[*before], Side::Client)?
-                    .finish
+                    .finish()
             });
             let from_request = at.apart(seen.asked.min(at)).min(at.apart(began));
             let pause = before.map_or(from_request, |before| from_request.min(at.apart(before)));

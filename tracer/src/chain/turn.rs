@@ -35,8 +35,8 @@ pub(super) struct Seen {
     pub(super) asked: Time,
     pub(super) answered: Option<Time>,
     pub(super) done: Option<Time>,
-    /// The answer, or the end of the connection that it was owed on.
-    pub(super) finish: Option<Time>,
+    /// The first FIN or RST after it began.
+    pub(super) ended: Option<Time>,
     /// It got no answer before the connection ended.
     pub(super) failed: bool,
     /// The flow, by its place in the scene.
@@ -59,6 +59,13 @@ struct Told {
     turn: Turn,
     seen: Seen,
     position: Option<Seq>,
+}
+
+impl Seen {
+    /// The answer, or else the end of the connection that it was owed on.
+    pub(super) fn finish(&self) -> Option<Time> {
+        self.answered.or(self.ended)
+    }
 }
 
 impl Turns {
@@ -143,13 +150,13 @@ fn life(scene: &Scene<'_>, sight: Sight, end: Side) -> Seen {
     let began = opening.map_or(flow.first_at(), |event| event.at);
     let failed = matches!(flow.end(), End::Refused | End::Unanswered);
     // Nothing on the wire tells when whoever asked gave up, but it was not before its last SYN.
-    let finish = ended(flow).or(failed.then(|| flow.last_at()));
+    let ended = ended(flow).or(failed.then(|| flow.last_at()));
     Seen {
         began,
         asked: began,
         answered: None,
         done: None,
-        finish,
+        ended,
         failed,
         flow: sight.flow,
         frame: opening.map_or(0, |event| event.frame),
@@ -254,10 +261,8 @@ fn finish(flow: &Flow, exchanges: &mut [Told]) {
         last.turn.status = None;
         last.turn.bytes.1 = 0;
     }
-    if seen.answered.is_none() {
-        seen.finish = ended(flow).map(|ended| ended.max(seen.began));
-        seen.failed = seen.finish.is_some();
-    }
+    seen.ended = ended(flow).map(|ended| ended.max(seen.began));
+    seen.failed = seen.answered.is_none() && seen.ended.is_some();
 }
 
 /// What the first bytes of a turn say.
@@ -309,7 +314,7 @@ impl Told {
                 asked: until,
                 answered: None,
                 done: None,
-                finish: None,
+                ended: None,
                 failed: false,
                 flow: sight.flow,
                 frame: event.frame,
@@ -329,14 +334,13 @@ impl Told {
         self.turn.request = self.turn.request.take().or(said.request);
         self.turn.status = None;
         self.seen.asked = until;
-        (self.seen.answered, self.seen.done, self.seen.finish) = (None, None, None);
+        (self.seen.answered, self.seen.done) = (None, None);
     }
 
     fn answer(&mut self, at: Time, bytes: u64, until: Time, said: Said) {
         self.turn.bytes.1 += bytes;
         self.turn.status = self.turn.status.take().or(said.status);
         self.seen.answered.get_or_insert(at);
-        self.seen.finish.get_or_insert(at);
         self.seen.done = Some(until);
     }
 }

@@ -238,6 +238,7 @@ impl Flow {
 
     fn reset<O: Observer>(&mut self, segment: &Segment<'_>, by: Side, teller: &mut Teller<'_, O>) {
         self.active(segment.at);
+        self.begin(segment, by);
         self.promote_candidates(by, segment.seq);
         self.end_probing(
             by,
@@ -278,8 +279,11 @@ impl Flow {
         let expected = self.sides[by].known.then_some(self.sides[by].next);
         let progress = self.sides[by].advance(segment);
         if progress.retransmission {
-            let bytes = segment.len;
-            teller.tell(segment, by, What::Retransmission { bytes });
+            let again = What::Retransmission {
+                bytes: segment.len,
+                fresh: progress.new_bytes,
+            };
+            teller.tell(segment, by, again);
         }
         if !bare {
             self.sides[by].sent_at = Some(segment.at);
@@ -291,7 +295,7 @@ impl Flow {
         self.window(segment, by, teller);
     }
 
-    /// The first segment of a side that is no SYN.
+    /// The first segment of a side that is no SYN, or one that may be.
     #[cold]
     fn begin(&mut self, segment: &Segment<'_>, by: Side) {
         self.begins[by].get_or_insert(segment.seq);

@@ -5,9 +5,13 @@ mod clock;
 mod family;
 mod isn;
 mod look;
+mod lost;
+mod made;
 mod mark;
+mod middle;
 mod order;
 mod stand;
+mod watch;
 
 use self::clock::Bounds;
 pub use self::clock::{Clocks, Offset};
@@ -34,6 +38,8 @@ pub struct Hop {
     pub proved: Sides<bool>,
     /// What is known of the way between neighbouring sights, one fewer than there are.
     pub ways: Vec<Way>,
+    /// Where there is one sight only: FINs and RSTs that may have been made on the way, by their TTL.
+    pub unlike: Vec<Made>,
 }
 
 /// A hop as one flow shows it.
@@ -95,6 +101,19 @@ pub struct Made {
     pub frame: u64,
     /// Its TTL, and what that side's other segments have there.
     pub ttl: (u8, Option<u8>),
+    /// Its IPv4 identification.
+    pub ip_id: Option<u16>,
+    /// A vantage nearer to that side was watching and did not see it. Otherwise only its TTL tells.
+    pub proved: bool,
+}
+
+impl Made {
+    /// Its TTL is unlike that of the other segments of the side that it claims to come from: it came
+    /// another way, or from another host.
+    #[must_use]
+    pub fn is_unlike(&self) -> bool {
+        self.ttl.1.is_some_and(|usual| usual != self.ttl.0)
+    }
 }
 
 /// Hops, and the clocks of vantages.
@@ -111,6 +130,7 @@ pub struct Hops {
 pub fn join(scene: &Scene<'_>) -> Hops {
     let mut families = Families::alone(scene);
     isn::join(&mut families);
+    middle::join(&mut families);
     let mut all: Vec<Vec<Station>> = Vec::new();
     let mut bounds = Bounds::default();
     for family in families.finish() {
@@ -124,14 +144,14 @@ pub fn join(scene: &Scene<'_>) -> Hops {
     let mut hops: Vec<Hop> = Vec::with_capacity(all.len());
     for mut stations in all {
         order::sort(scene, &mut stations, Some(&clocks));
-        hops.push(Hop::of(scene, &stations));
+        hops.push(Hop::of(scene, &stations, &clocks));
     }
     hops.sort_by_key(|hop| hop.first_seen(scene, &clocks));
     Hops { hops, clocks }
 }
 
 impl Hop {
-    fn of(scene: &Scene<'_>, stations: &[Station]) -> Self {
+    fn of(scene: &Scene<'_>, stations: &[Station], clocks: &Clocks) -> Self {
         let sights: Vec<Sight> = stations.iter().map(Station::sight).collect();
         let end = |sight: &Sight, side| scene.flows[sight.flow].flow.endpoint(sight.side(side));
         let stands = stand::stands(scene, stations);
@@ -141,7 +161,14 @@ impl Hop {
             sights,
             at: stands.map(|stand| stand.map(|stand| stand.vantage)),
             proved: stands.map(|stand| stand.is_some_and(|stand| stand.proved)),
-            ways: Vec::new(),
+            ways: stations
+                .windows(2)
+                .map(|pair| Way::of(scene, clocks, [&pair[0], &pair[1]]))
+                .collect(),
+            unlike: match stations {
+                [only] => made::unlike(scene, clocks, only),
+                _ => Vec::new(),
+            },
         }
     }
 
@@ -155,5 +182,22 @@ impl Hop {
             )
         };
         self.sights.iter().map(first).min()
+    }
+}
+
+impl Way {
+    /// Between two sights, the first of them nearer to the client.
+    fn of(scene: &Scene<'_>, clocks: &Clocks, [near, far]: [&Station; 2]) -> Self {
+        let (forth, back) = ([near, far], [far, near]);
+        let mut made = made::between(scene, clocks, forth, Side::Client);
+        made.extend(made::between(scene, clocks, back, Side::Server));
+        made.sort_by_key(|made| clocks.common(scene.flows[made.flow].vantage, made.at));
+        Self {
+            lost: Sides {
+                client: lost::between(scene, clocks, forth, Side::Client),
+                server: lost::between(scene, clocks, back, Side::Server),
+            },
+            made,
+        }
     }
 }
