@@ -1,6 +1,7 @@
 //! Hops: flows of one connection joined across vantages, whatever clocks, address translation and
 //! captures do to them.
 
+mod laws;
 mod stage;
 
 use tracer::flow::Side;

@@ -8,6 +8,7 @@ mod look;
 mod lost;
 mod made;
 mod mark;
+mod middle;
 mod order;
 mod stand;
 mod watch;
@@ -129,6 +130,7 @@ pub struct Hops {
 pub fn join(scene: &Scene<'_>) -> Hops {
     let mut families = Families::alone(scene);
     isn::join(&mut families);
+    middle::join(&mut families);
     let mut all: Vec<Vec<Station>> = Vec::new();
     let mut bounds = Bounds::default();
     for family in families.finish() {

@@ -1,6 +1,7 @@
 //! The order of a hop's sights, from the client to the server, without trusting clocks.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use super::Sight;
 use super::clock::{Bounds, Clocks};
@@ -9,6 +10,7 @@ use super::look::{Look, looks};
 use super::mark::{Lag, Marked, marks};
 use crate::flow::{Side, Sides};
 use crate::scene::{Scene, Seen};
+use crate::segment::Passage;
 
 /// A sight, and what tells where on the way it was.
 pub(super) struct Station {
@@ -54,16 +56,33 @@ pub(super) fn sort(scene: &Scene<'_>, stations: &mut Vec<Station>, clocks: Optio
 fn order(scene: &Scene<'_>, one: &Station, other: &Station, clocks: Option<&Clocks>) -> Ordering {
     let (here, there) = (&scene.flows[one.kin.flow], &scene.flows[other.kin.flow]);
     by_ttl(one.looks, other.looks)
+        .then_with(|| by_passage(one.looks, other.looks))
         .then_with(|| Lag::between(&one.marks, &other.marks).order())
-        .then_with(|| {
-            if scene.same_clock(here.vantage, there.vantage) {
-                by_time(here, there, |_, at| at)
-            } else if let Some(clocks) = clocks {
-                by_time(here, there, |vantage, at| clocks.common(vantage, at))
-            } else {
-                Ordering::Equal
-            }
-        })
+        .then_with(|| by_time(scene, here, there, clocks))
+        .then_with(|| scene.name(here.vantage).cmp(scene.name(there.vantage)))
+}
+
+/// What leaves one host and comes in at another with the same TTL was sent from the first to the
+/// second: no router is between them.
+fn by_passage(one: Sides<Look>, other: Sides<Look>) -> Ordering {
+    let passes = |near: Look, far: Look| match (near.passage, far.passage) {
+        (Some(Passage::Out), Some(Passage::In)) => Ordering::Less,
+        (Some(Passage::In), Some(Passage::Out)) => Ordering::Greater,
+        _ => Ordering::Equal,
+    };
+    agreed(
+        passes(one.client, other.client),
+        passes(other.server, one.server),
+    )
+}
+
+/// What both directions tell, or one of them; nothing where they contradict each other.
+fn agreed(client: Ordering, server: Ordering) -> Ordering {
+    match (client, server) {
+        (Ordering::Equal, order) | (order, Ordering::Equal) => order,
+        (one, other) if one == other => one,
+        _ => Ordering::Equal,
+    }
 }
 
 /// Routers take one from the TTL: it falls from whoever sends.
@@ -74,25 +93,40 @@ fn by_ttl(one: Sides<Look>, other: Sides<Look>) -> Ordering {
     };
     let client = falls(one.client, other.client);
     let server = falls(other.server, one.server);
-    match (client, server) {
-        (Ordering::Equal, order) | (order, Ordering::Equal) => order,
-        (one, other) if one == other => one,
-        // Something on the way sets TTLs anew: they tell nothing.
-        _ => Ordering::Equal,
-    }
+    // Where they contradict each other, something on the way sets TTLs anew.
+    agreed(client, server)
 }
 
-/// Who saw the first segment first, which is the client's where the connection began there.
+/// Who saw the first segment first, which is the client's where the connection began there, if the
+/// clocks are good enough to tell.
 fn by_time(
+    scene: &Scene<'_>,
     one: &Seen<'_>,
     other: &Seen<'_>,
-    common: impl Fn(usize, crate::time::Time) -> crate::time::Time,
+    clocks: Option<&Clocks>,
 ) -> Ordering {
-    if one.flow.isn(Side::Client).is_none() || other.flow.isn(Side::Client).is_none() {
+    let began = |seen: &Seen<'_>| seen.flow.isn(Side::Client).is_some();
+    if !began(one) || !began(other) {
         return Ordering::Equal;
     }
-    let at = |seen: &Seen<'_>| common(seen.vantage, seen.flow.first_at());
-    at(one).cmp(&at(other))
+    if scene.same_clock(one.vantage, other.vantage) {
+        return one.flow.first_at().cmp(&other.flow.first_at());
+    }
+    let Some(clocks) = clocks else {
+        return Ordering::Equal;
+    };
+    let known = |seen: &Seen<'_>| clocks.offsets.get(seen.vantage).copied().flatten();
+    let (Some(offset), Some(others)) = (known(one), known(other)) else {
+        return Ordering::Equal;
+    };
+    let at = |seen: &Seen<'_>| clocks.common(seen.vantage, seen.flow.first_at());
+    let (at, others_at) = (at(one), at(other));
+    let error = offset.error.saturating_add(others.error);
+    if at.apart(others_at) > Duration::from_nanos(error) {
+        at.cmp(&others_at)
+    } else {
+        Ordering::Equal
+    }
 }
 
 /// What neighbouring sights tell of the clocks of their vantages.
