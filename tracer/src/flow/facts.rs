@@ -177,6 +177,15 @@ impl Flow {
             .map_or(0, |rare| rare.retransmissions)
     }
 
+    /// Sequence numbers that a side used and its peer has not acknowledged, FIN included; `None`
+    /// where that is not known.
+    #[must_use]
+    pub fn unacknowledged(&self, side: Side) -> Option<u32> {
+        let side = &self.sides[side];
+        (side.known && side.acked_known)
+            .then(|| u32::try_from(side.next.distance_from(side.acked)).unwrap_or(0))
+    }
+
     /// Payload bytes of a side, each counted once.
     #[must_use]
     pub fn bytes(&self, side: Side) -> u64 {
