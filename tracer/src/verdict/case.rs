@@ -89,11 +89,22 @@ impl<'a> Leg<'a> {
     /// The server owed an answer when the hop ended, or at the end of what was seen.
     pub(super) fn owed(&self) -> bool {
         if let Some(exchange) = self.exchange {
-            return exchange.answered.is_none();
+            let answered = exchange.answered;
+            return answered.is_none_or(|answered| self.came_too_late(answered));
         }
         let until = self.digest.first.map_or(self.digest.last, |mark| mark.at);
         let last = self.digest.last_turn(until);
         last.is_some_and(|turn| turn.by == Side::Client)
+    }
+
+    /// Nobody took in an answer of that time: the client had closed before, and reset it.
+    fn came_too_late(&self, answered: Time) -> bool {
+        let closed = self.first().filter(|first| first.by == Side::Client);
+        let marks = &self.digest.marks;
+        closed.is_some_and(|closed| closed.at < answered)
+            && marks
+                .iter()
+                .any(|mark| mark.rst && mark.by == Side::Client && mark.at >= answered)
     }
 
     /// It was asked something, and answered.
