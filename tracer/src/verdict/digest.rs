@@ -53,7 +53,7 @@ pub(super) struct Digest {
     /// What answers say, by the frame that they begin with.
     pub(super) statuses: Vec<(u64, Status)>,
     /// A side said that it will end the connection (HTTP/2 GOAWAY).
-    pub(super) goaway: Option<Side>,
+    pub(super) goaway: Option<Goaway>,
 }
 
 /// Bytes of one side, until the other sent some.
@@ -132,6 +132,16 @@ pub(super) struct Forged {
 pub(super) struct Odd {
     pub(super) mark: Mark,
     pub(super) usual: u8,
+}
+
+/// An HTTP/2 GOAWAY.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Goaway {
+    pub(super) by: Side,
+    pub(super) at: Time,
+    pub(super) cite: Cite,
+    /// Why (RFC 9113 section 7): 0 for no error.
+    pub(super) error: u32,
 }
 
 /// What the kernel told of a side's socket.
@@ -550,12 +560,17 @@ fn statuses(views: &[View<'_>]) -> Vec<(u64, Status)> {
     read.max_by_key(Vec::len).unwrap_or_default()
 }
 
-fn goaway(views: &[View<'_>]) -> Option<Side> {
+fn goaway(views: &[View<'_>]) -> Option<Goaway> {
     views.iter().find_map(|view| {
         let headings = &view.scene.flows[view.sight.flow].trail.headings;
-        let said = headings
-            .iter()
-            .find(|turn| matches!(turn.heading, Heading::GoAway(_)))?;
-        Some(view.side(said.by))
+        headings.iter().find_map(|turn| match turn.heading {
+            Heading::GoAway(said) => Some(Goaway {
+                by: view.side(turn.by),
+                at: view.common(turn.at),
+                cite: view.cite(turn.seen),
+                error: said.error,
+            }),
+            _ => None,
+        })
     })
 }
