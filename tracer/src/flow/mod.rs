@@ -236,6 +236,7 @@ impl Flow {
 
     fn reset<O: Observer>(&mut self, segment: &Segment<'_>, by: Side, teller: &mut Teller<'_, O>) {
         self.active(segment.at);
+        self.begin(segment, by);
         self.promote_candidates(by, segment.seq);
         self.end_probing(
             by,
@@ -291,7 +292,7 @@ impl Flow {
         self.window(segment, by, teller);
     }
 
-    /// The first segment of a side that is no SYN.
+    /// The first segment of a side that is no SYN, or one that may be.
     #[cold]
     fn begin(&mut self, segment: &Segment<'_>, by: Side) {
         self.begins[by].get_or_insert(segment.seq);
