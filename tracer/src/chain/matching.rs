@@ -23,6 +23,9 @@ const BEARERS: usize = 32;
 /// What fits worse by more than this factor is no alternative.
 pub(super) const AS_LIKELY: u64 = 3;
 
+/// The same where it is not known that both were seen in one place: the clocks may be two.
+const AS_LIKELY_APART: u64 = 20;
+
 /// Upstream turns by the stack that sends them, by when they began and when they were answered.
 #[derive(Default)]
 struct Index {
@@ -188,7 +191,15 @@ impl Candidates {
         if joined.weight == 0 {
             return Vec::new();
         }
-        let limit = joined.weight.saturating_mul(AS_LIKELY);
+        let nearness = |down: usize, up: usize| {
+            let turns = &context.turns.all;
+            context.places.nearness(turns[down].hop, turns[up].hop)
+        };
+        let factor = match nearness(down, joined.to) {
+            Nearness::Same => AS_LIKELY,
+            _ => AS_LIKELY_APART,
+        };
+        let limit = joined.weight.saturating_mul(factor);
         let turns = &context.turns.all;
         let onward = Self::of(&self.of_down, down).filter_map(|number| {
             let other = &self.all[number];

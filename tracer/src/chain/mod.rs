@@ -11,10 +11,12 @@ mod proxied;
 mod told;
 mod tried;
 mod turn;
+mod usage;
 
 use self::context::{Context, Found};
 use self::place::Places;
 use self::turn::Turns;
+pub use self::usage::{Share, Usage, usage};
 use crate::hop::Hops;
 use crate::http::{Request, Status};
 use crate::log::AccessLog;
@@ -98,8 +100,11 @@ pub struct Join {
     /// What else it could be, as likely: hops by their places, before or behind the proxy. Not empty
     /// where it is ambiguous.
     pub others: Vec<usize>,
-    /// The proxy's vantages, by their places in the scene.
+    /// The vantages known to be at the proxy, by their places in the scene.
     pub vantages: Vec<usize>,
+    /// One proxy is between them: both were seen in one place, or it says so itself. Else there may
+    /// be more than one, and hops that nobody saw.
+    pub adjacent: bool,
 }
 
 /// By what hops are joined, the strongest first.

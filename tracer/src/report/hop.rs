@@ -72,8 +72,11 @@ pub struct ChainReport {
     pub others: Vec<Vec<u64>>,
     /// Why, for each join, in words.
     pub evidence: Vec<Vec<String>>,
-    /// Names of the proxy's vantages, for each join.
+    /// Names of the vantages known to be at the proxy, for each join.
     pub proxies: Vec<Vec<String>>,
+    /// Whether one proxy is between the hops of each join: both were seen in one place, or it says so
+    /// itself. Else there may be more than one, and hops that nobody saw.
+    pub adjacent: Vec<bool>,
     /// Hops that were tried before, for each of `hops`.
     pub tried: Vec<Vec<u64>>,
     /// The number of the exchange on each of `hops`, from 0; null where there was none.
@@ -143,6 +146,7 @@ impl ChainReport {
             joined_by: joins.clone().map(|join| join.by).collect(),
             others: joins.clone().map(|join| numbers(&join.others)).collect(),
             evidence: joins.clone().map(|join| join.evidence.clone()).collect(),
+            adjacent: joins.clone().map(|join| join.adjacent).collect(),
             proxies: joins
                 .map(|join| {
                     let vantages = join.vantages.iter();

@@ -4,6 +4,7 @@
 mod flow;
 mod hop;
 mod kernel;
+mod link;
 mod socket;
 mod verdict;
 
@@ -15,6 +16,7 @@ use serde::Serialize;
 pub use self::flow::{Closed, FlowReport, KeepaliveReport, ProbeReport, Roles};
 pub use self::hop::{ChainReport, HopReport, MadeReport};
 pub use self::kernel::{FactName, FactReport, KernelReport, UnjoinedReport};
+pub use self::link::{LinkReport, ShareReport};
 pub use self::socket::{ClosedByReport, OptionsReport, SeenReport, SocketReport, TimerReport};
 pub use self::verdict::VerdictReport;
 pub use crate::flow::End;
@@ -48,6 +50,8 @@ pub struct Report {
     pub hops: Vec<HopReport>,
     /// Hops joined through proxies, an exchange each.
     pub chains: Vec<ChainReport>,
+    /// How connections are used, by who opens them and to which port.
+    pub links: Vec<LinkReport>,
     /// Who ended it and why, the most serious first.
     pub verdicts: Vec<VerdictReport>,
     /// Sockets and their options in effect. Empty where captures of other programs were read: they do
@@ -174,6 +178,11 @@ impl Report {
         report.chains = numbered
             .map(|(id, chain)| ChainReport::new(&scene, id, chain))
             .collect();
+        let usage = crate::chain::usage(&scene, &hops, &chains);
+        report.links = usage
+            .iter()
+            .map(|usage| LinkReport::new(&scene, usage))
+            .collect();
         report.verdicts = verdicts
             .iter()
             .map(|verdict| VerdictReport::new(&scene, verdict))
@@ -226,6 +235,7 @@ impl Report {
             flows_left_out: Vec::new(),
             hops: Vec::new(),
             chains: Vec::new(),
+            links: Vec::new(),
             verdicts: Vec::new(),
             sockets: Vec::new(),
             sockets_left_out: 0,
