@@ -13,6 +13,7 @@ use crate::flow::Side;
 use crate::hop::{Hop, Hops};
 use crate::log::{AccessLog, Entry};
 use crate::scene::Scene;
+use crate::segment::Passage;
 use crate::time::Time;
 
 /// What all cases share.
@@ -88,11 +89,22 @@ impl<'a> Leg<'a> {
     /// The server owed an answer when the hop ended, or at the end of what was seen.
     pub(super) fn owed(&self) -> bool {
         if let Some(exchange) = self.exchange {
-            return exchange.answered.is_none();
+            let answered = exchange.answered;
+            return answered.is_none_or(|answered| self.came_too_late(answered));
         }
         let until = self.digest.first.map_or(self.digest.last, |mark| mark.at);
         let last = self.digest.last_turn(until);
         last.is_some_and(|turn| turn.by == Side::Client)
+    }
+
+    /// Nobody took in an answer of that time: the client had closed before, and reset it.
+    fn came_too_late(&self, answered: Time) -> bool {
+        let closed = self.first().filter(|first| first.by == Side::Client);
+        let marks = &self.digest.marks;
+        closed.is_some_and(|closed| closed.at < answered)
+            && marks
+                .iter()
+                .any(|mark| mark.rst && mark.by == Side::Client && mark.at >= answered)
     }
 
     /// It was asked something, and answered.
@@ -173,6 +185,13 @@ impl<'a> Case<'a> {
             Side::Server => (leg + 1, Side::Client),
         };
         self.legs.get(other)?.hop.at[end]
+    }
+
+    /// The vantage at whoever sent or made this, as far as the capture itself says: it went out there and
+    /// had not come in.
+    pub(super) fn went_out_at(&self, mark: &Mark) -> Option<usize> {
+        let out = mark.head?.passage == Some(Passage::Out);
+        out.then(|| self.world.scene.flows[mark.cite.flow].vantage)
     }
 
     /// The node at that side of a leg, in words: `lb`, or `the server 10.0.0.2:80`.

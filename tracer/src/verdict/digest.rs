@@ -14,7 +14,7 @@ use crate::hop::{Hop, Hops, Sight};
 use crate::http::{Heading, Status};
 use crate::kernel::FactKind;
 use crate::scene::Scene;
-use crate::segment::Head;
+use crate::segment::{Head, Passage};
 use crate::time::Time;
 
 /// What one hop comes to.
@@ -37,7 +37,7 @@ pub(super) struct Digest {
     /// The first of them that ended it.
     pub(super) first: Option<Mark>,
     /// FINs and RSTs that the way made.
-    pub(super) made: Vec<Mark>,
+    pub(super) made: Vec<Forged>,
     /// Keepalive probes that each side sent.
     pub(super) probes: Sides<Vec<Probed>>,
     /// How each side's probing ended.
@@ -115,6 +115,16 @@ pub(super) struct Unheard {
     pub(super) times: u32,
     /// The time between the last two.
     pub(super) gap: Duration,
+}
+
+/// A FIN or RST that the way made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Forged {
+    pub(super) mark: Mark,
+    /// The TTL of what its side else sends, where it has another.
+    pub(super) usual: Option<u8>,
+    /// A vantage nearer to that side did not see it, and was watching.
+    pub(super) proved: bool,
 }
 
 /// A RST whose TTL is unlike that of all else that its side sent.
@@ -223,7 +233,7 @@ impl Digest {
             end: client.flow().end(),
             syns: client.flow().syns(),
             turns: turns(&nearest),
-            odd: odd(&views, &nearest),
+            odd: odd(&views, hop),
             marks,
             first,
             made,
@@ -269,22 +279,25 @@ fn sides<T>(of: impl Fn(Side) -> T) -> Sides<T> {
     }
 }
 
-fn made(views: &[View<'_>], hop: &Hop) -> Vec<Mark> {
+fn made(views: &[View<'_>], hop: &Hop) -> Vec<Forged> {
     let all = hop.ways.iter().flat_map(|way| &way.made);
-    let mut found: Vec<Mark> = Vec::new();
+    let mut found: Vec<Forged> = Vec::new();
     for made in all {
-        let Some(view) = views.iter().find(|view| view.sight.flow == made.flow) else {
-            continue;
-        };
-        let marks = view.marks();
-        found.extend(
-            marks
-                .into_iter()
-                .filter(|mark| mark.cite.frame == made.frame),
-        );
+        let view = views.iter().find(|view| view.sight.flow == made.flow);
+        let marks = view.map(View::marks).unwrap_or_default();
+        let mark = marks.iter().find(|mark| mark.cite.frame == made.frame);
+        found.extend(mark.map(|mark| Forged {
+            mark: *mark,
+            usual: made.ttl.1.filter(|_| made.is_unlike()),
+            proved: made.proved,
+        }));
     }
-    found.sort_by_key(|mark| mark.at);
-    found.dedup_by_key(|mark| mark.cite.frame);
+    for left in left(views, hop) {
+        if !found.iter().any(|known| known.mark.cite == left.mark.cite) {
+            found.push(left);
+        }
+    }
+    found.sort_by_key(|forged| (forged.mark.at, forged.mark.cite.frame));
     found
 }
 
@@ -292,9 +305,9 @@ fn made(views: &[View<'_>], hop: &Hop) -> Vec<Mark> {
 fn marks(
     views: &[View<'_>],
     nearest: &Sides<&View<'_>>,
-    made: &[Mark],
+    made: &[Forged],
 ) -> (Vec<Mark>, Option<Mark>) {
-    let of_way = |mark: &Mark| made.iter().any(|made| made.cite == mark.cite);
+    let of_way = |mark: &Mark| made.iter().any(|made| made.mark.cite == mark.cite);
     let mut marks: Vec<Mark> = Vec::new();
     for side in [Side::Client, Side::Server] {
         let own = nearest[side].marks().into_iter();
@@ -409,10 +422,14 @@ fn unheard(view: &View<'_>, side: Side) -> Option<Unheard> {
     }
     let mut found: Option<Unheard> = None;
     let mut sent: Option<&Event> = None;
+    let mut from = None;
     for event in view.events() {
         if view.side(event.by) != side {
-            // Whatever the peer sends, it is there.
-            if !matches!(event.what, What::Rst) {
+            // The peer is there, but for a RST, and for what it sends without having heard.
+            let heard = event
+                .head
+                .is_none_or(|head| from.is_none_or(|from| head.ack.is_after(from)));
+            if !matches!(event.what, What::Rst) && heard {
                 found = None;
             }
             continue;
@@ -420,6 +437,9 @@ fn unheard(view: &View<'_>, side: Side) -> Option<Unheard> {
         match event.what {
             What::Data { .. } => sent = Some(event),
             What::Retransmission { bytes, .. } if bytes > 0 => {
+                if found.is_none() {
+                    from = event.head.map(|head| head.seq);
+                }
                 let unheard = found.get_or_insert(Unheard {
                     since: view.common(sent.map_or(event.at, |sent| last_byte(sent, event.at))),
                     until: view.common(event.at),
@@ -446,36 +466,52 @@ fn last_byte(turn: &Event, before: Time) -> Time {
     }
 }
 
-/// A RST with a TTL unlike that of all else that its side sent, as one that a box on the way makes
-/// has (FACTS 3.13).
-fn odd(views: &[View<'_>], nearest: &Sides<&View<'_>>) -> Option<Odd> {
-    let reset = |view: &&View<'_>| !view.flow().rsts().is_empty();
-    views.iter().filter(reset).find_map(|view| {
-        let rst = view
-            .events()
-            .iter()
-            .find(|event| event.what == What::Rst && event.head.is_some())?;
-        let head = rst.head?;
-        let others = view
-            .events()
-            .iter()
-            .filter(|event| event.by == rst.by && !matches!(event.what, What::Rst));
-        let mut ttls = others.filter_map(|event| event.head).map(|head| head.ttl);
-        let usual = ttls.next()?;
-        let others = ttls.by_ref().take_while(|ttl| *ttl == usual).count();
-        let same = ttls.next().is_none();
-        // At its own sender's vantage a RST that is there was sent.
-        let own = nearest[view.side(rst.by)].sight.flow == view.sight.flow && views.len() > 1;
-        (same && others >= 1 && usual != head.ttl && !own).then(|| {
-            let mark = Mark {
-                by: view.side(rst.by),
-                rst: true,
-                at: view.common(rst.at),
-                cite: view.cite(rst.frame),
-                head: Some(head),
-            };
-            Odd { mark, usual }
-        })
+/// What left a host on the way and had not come in, although all else of its side does: it was made
+/// there.
+fn left(views: &[View<'_>], hop: &Hop) -> Vec<Forged> {
+    let mut found = Vec::new();
+    for view in views {
+        let vantage = Some(view.scene.flows[view.sight.flow].vantage);
+        if hop.at.client == vantage || hop.at.server == vantage {
+            continue;
+        }
+        let passes = |by: Side| {
+            let of = view
+                .events()
+                .iter()
+                .filter(|event| view.side(event.by) == by);
+            let mut heads = of.filter_map(|event| event.head);
+            heads.any(|head| head.passage == Some(Passage::In))
+        };
+        let out = |mark: &Mark| {
+            mark.head
+                .is_some_and(|head| head.passage == Some(Passage::Out))
+        };
+        let marks = view.marks().into_iter();
+        found.extend(
+            marks
+                .filter(|mark| out(mark) && passes(mark.by))
+                .map(|mark| Forged {
+                    mark,
+                    usual: None,
+                    proved: true,
+                }),
+        );
+    }
+    found
+}
+
+/// What the only sight shows that is unlike all else of its side, as what a box on the way makes is
+/// (FACTS 3.13).
+fn odd(views: &[View<'_>], hop: &Hop) -> Option<Odd> {
+    let made = hop.unlike.iter().filter(|made| made.rst);
+    let made = made.min_by_key(|made| made.at)?;
+    let view = views.iter().find(|view| view.sight.flow == made.flow)?;
+    let marks = view.marks();
+    let mark = marks.iter().find(|mark| mark.cite.frame == made.frame)?;
+    Some(Odd {
+        mark: *mark,
+        usual: made.ttl.1?,
     })
 }
 

@@ -1,26 +1,16 @@
 //! What there is to judge: digests of hops, who is a proxy, and the cases.
 
-use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
 
 use super::case::{Case, Leg, World};
 use super::digest::Digest;
 use super::origin::origins;
-use crate::chain::{Chain, Link};
-use crate::hop::{Hop, Hops};
+use crate::chain::{Chain, Join, Link};
+use crate::hop::Hops;
 use crate::log::{AccessLog, Entry};
 use crate::scene::Scene;
-use crate::segment::Endpoint;
-use crate::time::Time;
-
-/// A log's clock and a vantage's may be so far apart, in nanoseconds, and ports come again after much
-/// longer.
-const LOGGED_WITHIN: i64 = 5_000_000_000;
-
-/// Entries of logs by the endpoints that they name.
-type Index<'a> = HashMap<Endpoint, Vec<(&'a AccessLog, &'a Entry)>, RandomState>;
 
 pub(super) fn digests(scene: &Scene<'_>, hops: &Hops) -> Vec<Digest> {
     (0..hops.hops.len())
@@ -55,7 +45,6 @@ pub(super) fn upstreams(scene: &Scene<'_>, hops: &Hops, chains: &[Chain]) -> Vec
 
 /// Every chain, and every hop that is in none.
 pub(super) fn cases<'a>(world: &'a World<'a>, chains: &'a [Chain]) -> Vec<Case<'a>> {
-    let index = index(world.logs);
     let mut joined: HashSet<usize, RandomState> = HashSet::default();
     let mut cases = Vec::with_capacity(chains.len());
     for (place, chain) in chains.iter().enumerate() {
@@ -64,35 +53,61 @@ pub(super) fn cases<'a>(world: &'a World<'a>, chains: &'a [Chain]) -> Vec<Case<'
             joined.extend(&link.tried);
         }
         if !chain.links.is_empty() {
-            cases.push(of_chain(world, &index, place, chain));
+            cases.push(of_chain(world, place, chain));
         }
     }
     for place in 0..world.hops.hops.len() {
         if !joined.contains(&place) {
             let legs = vec![Leg::new(world, place, None, &[])];
-            cases.push(case(world, &index, None, legs, &[]));
+            cases.push(case(world, None, legs, &[], Vec::new()));
         }
     }
     cases
 }
 
-fn of_chain<'a>(
-    world: &'a World<'a>,
-    index: &Index<'a>,
-    place: usize,
-    chain: &'a Chain,
-) -> Case<'a> {
+/// Pooled connections that ended by themselves when all chains that they served were over: each alone.
+pub(super) fn later<'a>(world: &'a World<'a>, cases: &[Case<'a>]) -> Vec<Case<'a>> {
+    let mut hops: Vec<usize> = Vec::new();
+    for case in cases {
+        // The first is what the chain's own verdict is about.
+        for origin in case.origins.iter().skip(1) {
+            let leg = &case.legs[origin.leg];
+            if origin.leg > 0 && !leg.owed() {
+                hops.push(leg.digest.place);
+            }
+        }
+    }
+    hops.sort_unstable();
+    hops.dedup();
+    let alone = |hop| {
+        case(
+            world,
+            None,
+            vec![Leg::new(world, hop, None, &[])],
+            &[],
+            Vec::new(),
+        )
+    };
+    hops.into_iter().map(alone).collect()
+}
+
+fn of_chain<'a>(world: &'a World<'a>, place: usize, chain: &'a Chain) -> Case<'a> {
     let leg = |link: &'a Link| Leg::new(world, link.hop, link.exchange.as_ref(), &link.tried);
     let legs = chain.links.iter().map(leg).collect();
-    case(world, index, Some(place), legs, &chain.joins)
+    let named = chain.links.iter().flat_map(|link| &link.entries);
+    let entries = named.filter_map(|(log, entry)| {
+        let log = world.logs.get(*log)?;
+        Some((log, log.entries.get(*entry)?))
+    });
+    case(world, Some(place), legs, &chain.joins, entries.collect())
 }
 
 fn case<'a>(
     world: &'a World<'a>,
-    index: &Index<'a>,
     chain: Option<usize>,
     legs: Vec<Leg<'a>>,
-    joins: &'a [crate::chain::Join],
+    joins: &'a [Join],
+    entries: Vec<(&'a AccessLog, &'a Entry)>,
 ) -> Case<'a> {
     let mut case = Case {
         world,
@@ -100,83 +115,8 @@ fn case<'a>(
         legs,
         joins,
         origins: Vec::new(),
-        entries: Vec::new(),
+        entries,
     };
-    case.entries = entries(&case, index);
     case.origins = origins(&case);
     case
-}
-
-fn index(logs: &[AccessLog]) -> Index<'_> {
-    let mut index = Index::default();
-    for log in logs {
-        for entry in &log.entries {
-            if let Some(client) = entry.downstream_remote {
-                index.entry(client).or_default().push((log, entry));
-            }
-        }
-    }
-    index
-}
-
-/// Entries on the connections of a case: of each log the one nearest in time, for a connection that
-/// serves several requests has one for each.
-fn entries<'a>(case: &Case<'a>, index: &Index<'a>) -> Vec<(&'a AccessLog, &'a Entry)> {
-    if index.is_empty() {
-        return Vec::new();
-    }
-    let mut found: Vec<(&AccessLog, &Entry)> = Vec::new();
-    for leg in &case.legs {
-        let began = leg
-            .exchange
-            .map_or(leg.digest.begun, |exchange| exchange.began);
-        let mut nearest: Vec<(&AccessLog, &Entry)> = Vec::new();
-        for client in clients(case.world.scene, leg.hop) {
-            for &(log, entry) in index.get(&client).into_iter().flatten() {
-                if !near(entry, leg.digest) {
-                    continue;
-                }
-                let same = |known: &&mut (&AccessLog, &Entry)| std::ptr::eq(known.0, log);
-                match nearest.iter_mut().find(same) {
-                    None => nearest.push((log, entry)),
-                    Some(known) if off(entry, began) < off(known.1, began) => known.1 = entry,
-                    Some(_) => {}
-                }
-            }
-        }
-        found.extend(nearest);
-    }
-    found
-}
-
-/// How far an entry is from that time.
-fn off(entry: &Entry, from: Time) -> Duration {
-    entry.began.map_or(Duration::MAX, |began| began.apart(from))
-}
-
-/// The client's endpoint as each vantage sees it.
-fn clients(scene: &Scene<'_>, hop: &Hop) -> Vec<Endpoint> {
-    let mut clients = vec![hop.client];
-    for sight in &hop.sights {
-        let side = if sight.swapped {
-            crate::flow::Side::Server
-        } else {
-            crate::flow::Side::Client
-        };
-        let seen = scene.flows[sight.flow].flow.endpoint(side);
-        if !clients.contains(&seen) {
-            clients.push(seen);
-        }
-    }
-    clients
-}
-
-/// Whether an entry is of the time of a hop.
-fn near(entry: &Entry, digest: &Digest) -> bool {
-    let Some(at) = entry.began.map(Time::as_nanos) else {
-        return true;
-    };
-    let from = digest.begun.as_nanos().saturating_sub(LOGGED_WITHIN);
-    let to = digest.last.as_nanos().saturating_add(LOGGED_WITHIN);
-    (from..=to).contains(&at)
 }

@@ -68,7 +68,8 @@ fn told(case: &Case<'_>, leg: usize, mark: &Mark) -> bool {
     };
     let other = &case.legs[beyond];
     // That neighbour's own end, or one that was made in its name.
-    let ends = other.first().into_iter().chain(&other.digest.made);
+    let made = other.digest.made.iter().map(|made| &made.mark);
+    let ends = other.first().into_iter().chain(made);
     ends.filter(|end| end.by == mark.by).any(|end| {
         let slack = case.slack(end.cite, mark.cite);
         end.at <= later(mark, slack) && mark.at.since(end.at) <= PASSED_ON_WITHIN

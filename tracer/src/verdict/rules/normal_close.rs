@@ -28,6 +28,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     if case.legs.iter().any(|leg| !leg.tried.is_empty()) {
         return Err("other connections were tried before".into());
     }
+    if first.rst && case.legs[0].asked().is_none() && case.legs[0].digest.syns == 0 {
+        return Err("a RST is all that was seen: what went before is not known".into());
+    }
     Ok(found(case, number, first))
 }
 

@@ -1,7 +1,7 @@
 //! A side held its window at zero: it stopped reading.
 //!
 //! Holds where that took a second or longer, and a tenth of the connection's life or until its end.
-//! Whoever closes then does so for what the reader did.
+//! Whoever closes then does so for what the reader did: the reader is the one that is named.
 //!
 //! Looks alike: a window that is zero for a moment while much is sent, and keepalive probes, which a
 //! zero-window probe has the shape of (FACTS 3.2).
@@ -41,9 +41,8 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
 fn found(case: &Case<'_>, leg: usize, side: Side, stall: Stall) -> Finding {
     let (reader, sender) = (case.name(leg, side), case.name(leg, side.other()));
     let first = case.legs[leg].first();
-    let culprit = first.map_or(Culprit::Nobody, |first| Culprit::End(leg, first.by));
     let held = words::length(stall.held);
-    let mut finding = Finding::new(leg, culprit, Confidence::Certain);
+    let mut finding = Finding::new(leg, Culprit::End(leg, side), Confidence::Certain);
     finding.at = first.map(|first| first.at).or(Some(stall.since));
     finding.flow = Some(stall.cite.flow);
     finding.because = format!("{reader} held its window at zero for {held}");
