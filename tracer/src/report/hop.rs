@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::nodes;
 use crate::chain::{Chain, Strength};
 use crate::flow::{FlowId, Side, Sides};
 use crate::hop::{Hop, Hops, Likeness};
@@ -65,6 +66,9 @@ pub struct ChainReport {
     pub id: u64,
     /// Numbers of its hops, downstream first.
     pub hops: Vec<u64>,
+    /// Names of those between whom the hops are, one more than there are hops: vantages where there
+    /// are any, else addresses.
+    pub nodes: Vec<String>,
     /// How each is joined to the one before, one fewer than there are hops.
     pub joined_by: Vec<Strength>,
     /// What else could have been joined, for each join: numbers of hops. Not empty where it is
@@ -134,15 +138,17 @@ impl HopReport {
 }
 
 impl ChainReport {
-    pub(super) fn new(scene: &Scene<'_>, id: usize, chain: &Chain) -> Self {
+    pub(super) fn new(scene: &Scene<'_>, hops: &Hops, id: usize, chain: &Chain) -> Self {
         let joins = chain.joins.iter();
         let numbers = |hops: &[usize]| hops.iter().map(|hop| *hop as u64).collect();
         let first = chain.links.first().and_then(|link| link.exchange.as_ref());
+        let places: Vec<usize> = chain.links.iter().map(|link| link.hop).collect();
         let request = first.and_then(|exchange| exchange.request.as_ref());
         let status = first.and_then(|exchange| exchange.status.as_ref());
         Self {
             id: id as u64,
-            hops: chain.links.iter().map(|link| link.hop as u64).collect(),
+            hops: numbers(&places),
+            nodes: nodes::of(scene, hops, &places, &chain.joins),
             joined_by: joins.clone().map(|join| join.by).collect(),
             others: joins.clone().map(|join| numbers(&join.others)).collect(),
             evidence: joins.clone().map(|join| join.evidence.clone()).collect(),
