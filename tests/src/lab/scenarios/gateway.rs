@@ -172,7 +172,7 @@ pub(super) const NO_HOST: Scenario = Scenario {
     nodes: &["client", "gw"],
     vantages: &[
         at("client", "client", Interface::Eth0),
-        at("gw", "gw", Interface::Eth0),
+        at("gw", "gw", Interface::Any),
     ],
     drive: no_host,
     ..OVERLOAD
