@@ -7,6 +7,7 @@ mod flows;
 mod grid;
 mod json;
 mod ladder;
+mod links;
 pub(crate) mod live;
 mod paragraph;
 #[cfg(test)]
