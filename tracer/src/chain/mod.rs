@@ -8,7 +8,6 @@ mod evidence;
 mod matching;
 mod place;
 mod proxied;
-mod ties;
 mod told;
 mod tried;
 mod turn;
@@ -16,7 +15,6 @@ mod usage;
 
 use self::context::{Context, Found};
 use self::place::Places;
-pub use self::ties::tie;
 use self::turn::Turns;
 pub use self::usage::{Share, Usage, usage};
 use crate::hop::Hops;

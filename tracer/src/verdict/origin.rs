@@ -44,7 +44,21 @@ pub(super) fn origins(case: &Case<'_>) -> Vec<Origin> {
         });
     }
     origins.sort_by_key(|origin| (origin.mark.at, origin.leg));
-    merge(case, origins)
+    let mut origins = merge(case, origins);
+    if let Some(place) = origins.iter().position(|origin| is_cause(case, origin, origins[0])) {
+        origins[..=place].rotate_right(1);
+    }
+    origins
+}
+
+/// Whether a close, where an answer was owed, may have come before the one that was stamped first,
+/// where none was: clocks are not exact, and what was answered was answered for what failed behind it.
+fn is_cause(case: &Case<'_>, origin: &Origin, first: Origin) -> bool {
+    let owed = |leg: usize| case.legs[leg].asked().is_some() && case.legs[leg].owed();
+    let error = case.error(first.mark.cite.flow, origin.mark.cite.flow);
+    owed(origin.leg)
+        && !owed(first.leg)
+        && error.is_none_or(|error| origin.mark.at <= first.mark.at + error)
 }
 
 /// What ended each leg.
