@@ -66,6 +66,16 @@ impl Recorded {
         }
     }
 
+    /// One capture that was made up.
+    pub(crate) fn made(name: &str, trace: Trace) -> Self {
+        Self {
+            name: name.to_owned(),
+            captures: vec![(name.to_owned(), trace)],
+            logs: Vec::new(),
+            nodes: BTreeMap::from([(name.to_owned(), name.to_owned())]),
+        }
+    }
+
     /// The same without logs.
     pub(crate) fn without_logs(mut self) -> Self {
         self.logs.clear();
@@ -102,7 +112,11 @@ impl Recorded {
     pub(crate) fn report(&self) -> Report {
         let sources: Vec<Gathered> = self.captures.iter().map(gathered).collect();
         let logs = self.logs.clone();
-        Report::new(&sources, &Given { logs })
+        let given = Given {
+            logs,
+            ..Given::default()
+        };
+        Report::new(&sources, &given)
     }
 
     /// What chains there are, whatever numbers things have.

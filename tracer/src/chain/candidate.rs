@@ -21,6 +21,8 @@ pub(super) struct Candidate {
     /// The time that the proxy would have held the request and the answer, in nanoseconds, and more
     /// for what does not fit.
     pub(super) weight: u64,
+    /// That time alone.
+    pub(super) held: u64,
 }
 
 /// A proxy passes a request or an answer on within this time, or it queues or works on it.
@@ -118,6 +120,7 @@ pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Can
         up,
         by,
         content,
+        held: time,
         weight: time.saturating_add(GRAIN).saturating_mul(factor),
     })
 }
@@ -213,7 +216,7 @@ pub(super) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn contents(before: &Turn, behind: &Turn) -> Content {
+pub(super) fn contents(before: &Turn, behind: &Turn) -> Content {
     let (Some(one), Some(other)) = (&before.request, &behind.request) else {
         return Content::Unreadable;
     };
@@ -224,6 +227,11 @@ fn contents(before: &Turn, behind: &Turn) -> Content {
     } else {
         Content::Different
     }
+}
+
+/// Whether two turns may carry one request, as far as it can be read.
+pub(super) fn same_request(before: &Turn, behind: &Turn) -> bool {
+    contents(before, behind) < Content::Different && fit(before, behind) < Fit::Far
 }
 
 fn fit(before: &Turn, behind: &Turn) -> Fit {
