@@ -49,9 +49,6 @@ impl Looking<'_> {
             let seen = &self.scene.flows[sight.flow];
             let nearest = place == 0;
             let farthest = place + 1 == sights.len();
-            if nearest {
-                steps.extend(self.announced(sight, by));
-            }
             for event in &seen.trail.events {
                 let sent_by = if sight.swapped {
                     event.by.other()
@@ -86,35 +83,6 @@ impl Looking<'_> {
                 }
             });
         }
-    }
-
-    /// GOAWAY frames amid turns: those that begin one are told with it.
-    fn announced(&self, sight: &Sight, by: Side) -> impl Iterator<Item = StepReport> {
-        let seen = &self.scene.flows[sight.flow];
-        let by_flow = if sight.swapped { by.other() } else { by };
-        let headings = seen.trail.headings.iter();
-        let amid = headings.filter(move |turn| {
-            let goaway = matches!(turn.heading, Heading::GoAway(_));
-            goaway && turn.by == by_flow && turn.seen != turn.frame
-        });
-        amid.filter_map(move |turn| {
-            let event = Event {
-                at: turn.at,
-                frame: turn.seen,
-                by: turn.by,
-                what: What::Data {
-                    bytes: 0,
-                    until: turn.at,
-                },
-                head: None,
-            };
-            let step = self.step(sight, by, &event)?;
-            Some(StepReport {
-                what: StepName::Goaway,
-                until: None,
-                ..step
-            })
-        })
     }
 
     /// Whether what a farther vantage saw can be news: the nearest one was not there yet, or it is a
@@ -195,8 +163,7 @@ const fn name(what: What) -> Option<StepName> {
     })
 }
 
-/// What the turn that an event begins says of itself: the end announced, else the request or the answer,
-/// of several the last, which no interim answer is.
+/// What the turn that an event begins says of itself.
 fn text(seen: &Seen<'_>, event: &Event) -> Option<String> {
     let What::Data { .. } = event.what else {
         return None;
