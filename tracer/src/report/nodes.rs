@@ -20,13 +20,28 @@ pub(super) fn of(scene: &Scene<'_>, hops: &Hops, chain: &[usize], joins: &[Join]
     let mut names = vec![client.unwrap_or_else(|| first.client.address().to_string())];
     for (number, pair) in chain.windows(2).enumerate() {
         let [before, after] = pair else { continue };
-        let joined = joins.get(number).map_or(&[][..], |join| &join.vantages);
-        let mut seen: Vec<&str> = joined.iter().map(|vantage| scene.name(*vantage)).collect();
-        if seen.is_empty() {
-            seen.extend(at(before.at.server));
-            seen.extend(at(after.at.client));
-        }
-        let name = common(&seen).unwrap_or_else(|| before.server.address().to_string());
+        let join = joins.get(number);
+        let own = (at(before.at.server), at(after.at.client));
+        let name = match own {
+            // There may be hops between that nobody saw.
+            _ if join.is_some_and(|join| !join.adjacent) => {
+                let [near, far] = [
+                    own.0
+                        .map_or(before.server.address().to_string(), ToOwned::to_owned),
+                    own.1
+                        .map_or(after.client.address().to_string(), ToOwned::to_owned),
+                ];
+                format!("{near}...{far}")
+            }
+            _ => {
+                let joined = join.map_or(&[][..], |join| &join.vantages);
+                let mut seen: Vec<&str> = joined.iter().map(|place| scene.name(*place)).collect();
+                if seen.is_empty() {
+                    seen.extend(own.0.into_iter().chain(own.1));
+                }
+                common(&seen).unwrap_or_else(|| before.server.address().to_string())
+            }
+        };
         names.push(distinct(name, &names, before.server));
     }
     let server = at(last.at.server).map(ToOwned::to_owned);
