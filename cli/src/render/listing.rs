@@ -43,6 +43,9 @@ impl<T> Listing<'_, T> {
         };
         let said = |column: &Column| column.cells[1..].iter().any(|cell| !cell.is_empty());
         let (title, shown) = (self.title, self.rows.len());
+        if let (0, Some(line)) = (shown, &self.more) {
+            return format!("{HEADING}{title}{HEADING:#}  {line}\n\n");
+        }
         let mut text = format!("{HEADING}{title}{HEADING:#}  {shown} of {}\n", self.of);
         if shown > 0 {
             let drawn = grid::draw(headings.iter().map(column).filter(said).collect(), width);
