@@ -6,7 +6,7 @@
 use crate::flow::Side;
 use crate::log::Entry;
 use crate::verdict::Confidence;
-use crate::verdict::case::{Case, Leg, has_flag};
+use crate::verdict::case::{Author, Case, Leg, has_flag};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
 
@@ -30,9 +30,17 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     let log = case.logged(|entry| entry.upstream_local.is_none() && said(entry).is_some());
     let status = leg.status();
     let sees = case.sees_upstream_of(number);
+    let author = case.author(number);
+    if log.is_none() && matches!(author, Author::Upstream | Author::Server) {
+        return Err(if author == Author::Server {
+            "the server itself answered with an error".into()
+        } else {
+            "the answer says that it came from an upstream".into()
+        });
+    }
     let confidence = match (log, status) {
         (Some(_), None | Some(503)) => Confidence::Certain,
-        (None, Some(503)) if sees => Confidence::Likely,
+        (None, Some(503)) if sees && author == Author::Gateway => Confidence::Likely,
         (None, Some(503)) => Confidence::Possible,
         (_, Some(status)) => return Err(format!("the answer was {status}, not 503").into()),
         (None, None) => return Err("the answer could not be read, and no log tells".into()),
@@ -61,7 +69,7 @@ fn found(
     sees: bool,
 ) -> Finding {
     let gateway = case.name(number, Side::Server);
-    let culprit = if sees || said.is_some() {
+    let culprit = if sees || said.is_some() || case.author(number) == Author::Gateway {
         Culprit::End(number, Side::Server)
     } else {
         Culprit::Else(format!("{gateway}, or something behind it"))
