@@ -9,6 +9,7 @@ mod proxied;
 mod stream;
 mod tls;
 
+use std::fmt;
 use std::net::SocketAddr;
 
 pub(crate) use self::conversation::Conversation;
@@ -50,6 +51,26 @@ pub enum Heading {
     Tls,
 }
 
+/// In few words: `GET /report`, `200`, `GOAWAY NO_ERROR, last stream 7`.
+impl fmt::Display for Heading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(request) => {
+                let more = if request.target_cut { "..." } else { "" };
+                write!(f, "{} {}{more}", request.method, request.target)
+            }
+            Self::Status(status) => write!(f, "{}", status.code),
+            Self::Http2 => f.write_str("HTTP/2"),
+            Self::GoAway(goaway) => write!(f, "GOAWAY {goaway}"),
+            Self::Ping { answer: false } => f.write_str("PING"),
+            Self::Ping { answer: true } => f.write_str("PING answered"),
+            Self::ResetStream { stream, .. } => write!(f, "RST_STREAM of stream {stream}"),
+            Self::Proxied { source, .. } => write!(f, "PROXY {source}"),
+            Self::Tls => f.write_str("TLS"),
+        }
+    }
+}
+
 /// A GOAWAY frame (RFC 9113 section 6.8).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GoAway {
@@ -57,6 +78,44 @@ pub struct GoAway {
     pub last_stream: u32,
     /// Why (RFC 9113 section 7): 0 for no error.
     pub error: u32,
+}
+
+/// `NO_ERROR, last stream 7`.
+impl fmt::Display for GoAway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason() {
+            Some(name) => f.write_str(name)?,
+            None => write!(f, "error {}", self.error)?,
+        }
+        match self.last_stream {
+            0x7fff_ffff => f.write_str(", announced"),
+            stream => write!(f, ", last stream {stream}"),
+        }
+    }
+}
+
+impl GoAway {
+    /// The name of its error code (RFC 9113 section 7).
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        const NAMES: [&str; 14] = [
+            "NO_ERROR",
+            "PROTOCOL_ERROR",
+            "INTERNAL_ERROR",
+            "FLOW_CONTROL_ERROR",
+            "SETTINGS_TIMEOUT",
+            "STREAM_CLOSED",
+            "FRAME_SIZE_ERROR",
+            "REFUSED_STREAM",
+            "CANCEL",
+            "COMPRESSION_ERROR",
+            "CONNECT_ERROR",
+            "ENHANCE_YOUR_CALM",
+            "INADEQUATE_SECURITY",
+            "HTTP_1_1_REQUIRED",
+        ];
+        NAMES.get(self.error as usize).copied()
+    }
 }
 
 /// An HTTP/1 request line and what matters of its header. Headers that were not captured whole are

@@ -454,6 +454,24 @@ fn other_protocols_say_nothing() {
 }
 
 #[test]
+fn headings_are_short_words() {
+    let cut = Request {
+        target_cut: true,
+        ..get("/long")
+    };
+    for (heading, words) in [
+        (asked(get("/x")).1, "GET /x"),
+        (asked(cut).1, "GET /long..."),
+        (answered(503).1, "503"),
+        (GOING(0x7fff_ffff, 0), "GOAWAY NO_ERROR, announced"),
+        (GOING(7, 11), "GOAWAY ENHANCE_YOUR_CALM, last stream 7"),
+        (GOING(7, 99), "GOAWAY error 99, last stream 7"),
+    ] {
+        assert_eq!(heading.to_string(), words);
+    }
+}
+
+#[test]
 fn prints_tell_bytes_apart_however_they_are_cut() {
     let bytes: Vec<u8> = (0..=255).chain(0..=255).collect();
     let print = |bytes: &[u8], pieces: usize| {
