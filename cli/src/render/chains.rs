@@ -21,7 +21,7 @@ const CHAINS: [Heading<ChainReport>; 7] = [
     heading("request", Kind::SpareWords, |chain, _| {
         harmless(chain.request.as_deref().unwrap_or_default())
     }),
-    heading("answer", Kind::Spare, |chain, _| answer(chain)),
+    heading("answer", Kind::Fixed, |chain, _| answer(chain)),
     heading("began", Kind::Spare, |chain, start| {
         let since = |at: Time| format!("{:.3} s", at.since(start).as_secs_f64());
         chain.began.map(since).unwrap_or_default()

@@ -71,14 +71,15 @@ fn in_words(group: &Group<'_>, first: bool, wanted: &Wanted<'_>, width: usize) -
     lines.joined("then", &verdict.then);
     lines.one_by_one("do", &verdict.advice);
     lines.as_it_stands("config", &verdict.config);
-    if wanted.explain {
-        lines.one_by_one("rules", &explain::rules(&verdict.considered));
-    }
     text.push_str(&lines.finish());
     if let Some(more) = group.places(first) {
         for line in wrapped(&more, width, "  ", "  ") {
             let _ = writeln!(text, "{FAINT}{line}{FAINT:#}");
         }
+    }
+    if wanted.explain {
+        text.push('\n');
+        text.push_str(&explain::rules(&verdict.considered, width));
     }
     text
 }
