@@ -39,12 +39,6 @@ pub(super) fn verdicts(report: &Report, wanted: &Wanted<'_>, width: usize) -> St
         text.push_str(&in_lines(others, wanted.hint, width));
         text.push('\n');
     }
-    if wanted.all || (wanted.explain && alarms.is_empty()) {
-        for group in &calm {
-            text.push_str(&in_words(group, false, wanted, width));
-            text.push('\n');
-        }
-    }
     if let Some(line) = words::calm(&calm, alarms.is_empty()) {
         let style = if alarms.is_empty() { FINE } else { FAINT };
         for line in wrapped(&line, width, "", "  ") {
@@ -52,6 +46,12 @@ pub(super) fn verdicts(report: &Report, wanted: &Wanted<'_>, width: usize) -> St
             let _ = writeln!(text, "{style}{line}{style:#}");
         }
         text.push('\n');
+    }
+    if wanted.all || (wanted.explain && alarms.is_empty()) {
+        for group in &calm {
+            text.push_str(&in_words(group, false, wanted, width));
+            text.push('\n');
+        }
     }
     text
 }
