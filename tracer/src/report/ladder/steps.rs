@@ -6,6 +6,7 @@ use std::mem::{Discriminant, discriminant};
 use super::{Part, StepName, StepReport};
 use crate::flow::{Event, Side, What};
 use crate::hop::{Hop, Hops, Sight};
+use crate::http::Heading;
 use crate::scene::{Scene, Seen};
 use crate::seq::Seq;
 use crate::time::Time;
