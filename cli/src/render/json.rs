@@ -4,12 +4,8 @@ use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 use tracer::report::{
-<<<<<<< HEAD
-    ChainReport, FlowReport, HopReport, LadderReport, LeftOutReport, LinkReport, Report,
-=======
-    AccessLogReport, ChainReport, FlowReport, HopReport, LadderReport, LeftOutReport, Report,
->>>>>>> w2
-    SocketReport, UnjoinedReport, VantageReport, VerdictReport,
+    AccessLogReport, ChainReport, FlowReport, HopReport, LadderReport, LeftOutReport, LinkReport,
+    Report, SocketReport, UnjoinedReport, VantageReport, VerdictReport,
 };
 
 /// One indented document.
