@@ -9,7 +9,8 @@ use tracer::time::Time;
 use super::clocks::Clocks;
 use super::units::count;
 use super::{
-    Wanted, chains, columns, flows, ladder, links, paragraph, telling, totals, vantages, verdicts,
+    Wanted, chains, columns, flows, hops, ladder, links, paragraph, telling, totals, vantages,
+    verdicts,
 };
 
 const SHOWN: usize = 20;
@@ -61,9 +62,9 @@ pub(crate) fn table(report: &Report, wanted: &Wanted<'_>) -> anyhow::Result<()> 
         writeln!(out, "{line}")?;
     }
     writeln!(out)?;
-    let tables = chains::chains(report, wanted, clocks.start, width);
-    let links = links::links(report, wanted, &clocks, width);
-    write!(out, "{tables}{links}")?;
+    for list in [chains::chains, hops::hops, links::links] {
+        write!(out, "{}", list(report, wanted, clocks.start, width))?;
+    }
     writeln!(
         out,
         "{HEADING}VANTAGES{HEADING:#}  {}",

@@ -6,6 +6,7 @@ use std::mem::{Discriminant, discriminant};
 use super::{Part, StepName, StepReport};
 use crate::flow::{Event, Side, What};
 use crate::hop::{Hop, Hops, Sight};
+use crate::http::Heading;
 use crate::scene::{Scene, Seen};
 use crate::seq::Seq;
 use crate::time::Time;
@@ -170,7 +171,22 @@ fn text(seen: &Seen<'_>, event: &Event) -> Option<String> {
     };
     let headings = seen.trail.headings.iter();
     let of_turn = headings.filter(|turn| turn.frame == event.frame && turn.by == event.by);
-    of_turn.map(|turn| turn.heading.to_string()).next_back()
+    let told = of_turn.filter_map(|turn| heading(&turn.heading));
+    told.max_by_key(|(rank, _)| *rank).map(|(_, text)| text)
+}
+
+/// A heading in a word or two, and how much it tells.
+fn heading(heading: &Heading) -> Option<(u8, String)> {
+    Some(match heading {
+        Heading::GoAway(_) => (3, "GOAWAY".to_owned()),
+        Heading::Request(request) => (2, format!("{} {}", request.method, request.target)),
+        Heading::Status(status) => (2, status.code.to_string()),
+        Heading::ResetStream { .. } => (1, "RST_STREAM".to_owned()),
+        Heading::Http2 => (1, "HTTP/2".to_owned()),
+        Heading::Ping { .. } => (0, "PING".to_owned()),
+        Heading::Proxied { .. } => (0, "PROXY".to_owned()),
+        Heading::Tls => (0, "TLS".to_owned()),
+    })
 }
 
 /// Whether what asks for an answer got one.
