@@ -16,7 +16,7 @@ use tracer::live::{Session, Settings};
 use tracer::recording::Recorder;
 
 use self::watched::Watched;
-use super::Outcome;
+use super::{Outcome, known};
 use crate::args::Watch;
 use crate::render;
 
@@ -30,6 +30,7 @@ pub(super) fn run(args: &Watch) -> anyhow::Result<Outcome> {
         filter: args.filter.clone(),
         all_segments: args.all_segments,
     };
+    known::probe(&args.known)?;
     let namespaces = args.targets.resolve()?;
     let stop = on_signals()?;
     let mut session = Session::open(namespaces, args.backend.into(), &settings)?;

@@ -11,7 +11,7 @@ use tracer::vantage::{Collector, Naming};
 use super::events::Events;
 use super::feed::{Feed, Wants};
 use crate::args::{Format, Watch};
-use crate::commands::{Outcome, complain};
+use crate::commands::{Outcome, complain, known};
 use crate::render::{self, Wanted};
 
 /// How to see what the table leaves out.
@@ -117,7 +117,13 @@ impl<'a> Watched<'a> {
         }
         let (gathered, _) = self.collector.finish(&self.naming);
         self.events.finish()?;
-        let mut report = Report::new(&[gathered], &Given::default());
+        let (logs, read) = known::access_logs(&self.args.known);
+        let given = Given {
+            logs,
+            ..Given::default()
+        };
+        let mut report = Report::new(&[gathered], &given);
+        known::complain_of_strangers(&report);
         for vantage in &mut report.vantages {
             vantage.remarks.extend(no_probe.map(str::to_owned));
             let own = self
@@ -127,7 +133,7 @@ impl<'a> Watched<'a> {
             vantage.remarks.extend(own.map(|(_, words)| words.clone()));
         }
         print(self.args, &report)?;
-        Ok(self.outcome)
+        Ok(self.outcome.and(read))
     }
 }
 
