@@ -165,8 +165,7 @@ fn began(seen: &Seen<'_>) -> bool {
 
 /// Who saw the first segment first, if the clocks are good enough to tell.
 fn by_clock(one: &Seen<'_>, other: &Seen<'_>, clocks: &Clocks) -> Ordering {
-    let known = |seen: &Seen<'_>| clocks.offsets.get(seen.vantage).copied().flatten();
-    let (Some(offset), Some(others)) = (known(one), known(other)) else {
+    let Some(error) = clocks.error(one.vantage, other.vantage) else {
         return Ordering::Equal;
     };
     if !began(one) || !began(other) {
@@ -174,7 +173,6 @@ fn by_clock(one: &Seen<'_>, other: &Seen<'_>, clocks: &Clocks) -> Ordering {
     }
     let at = |seen: &Seen<'_>| clocks.common(seen.vantage, seen.flow.first_at());
     let (at, others_at) = (at(one), at(other));
-    let error = offset.error.saturating_add(others.error);
     if at.apart(others_at) > Duration::from_nanos(error) {
         at.cmp(&others_at)
     } else {

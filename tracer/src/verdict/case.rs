@@ -11,7 +11,7 @@ use super::words;
 use crate::chain::{Exchange, Join};
 use crate::flow::Side;
 use crate::hop::{Hop, Hops};
-use crate::http::Status;
+use crate::http::{Print, Status};
 use crate::log::{AccessLog, Entry};
 use crate::scene::Scene;
 use crate::segment::Passage;
@@ -54,6 +54,14 @@ pub(super) struct Leg<'a> {
     /// Its hop served no other exchange afterwards: how the hop ended concerns the case.
     pub(super) is_last: bool,
 }
+
+/// Bodies of Envoy's own error answers that never went upstream or were not waited for
+/// (source/common/router/router.cc and `ResponseCodeDetails`, envoy/http/codes.h).
+pub(super) const OVERFLOW: &str =
+    "upstream connect error or disconnect/reset before headers. reset reason: overflow";
+pub(super) const NO_HEALTHY: &str = "no healthy upstream";
+pub(super) const NOT_IN_TIME: &str = "upstream request timeout";
+const OWN_WORDS: [&str; 3] = [OVERFLOW, NO_HEALTHY, NOT_IN_TIME];
 
 /// Who made an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -163,8 +171,31 @@ impl<'a> Leg<'a> {
     fn head(&self) -> Option<&'a Status> {
         match self.exchange {
             Some(exchange) => exchange.status.as_ref(),
-            None => self.digest.statuses.last().map(|(_, status)| status),
+            None => self.digest.answers.last().map(|answer| &answer.status),
         }
+    }
+
+    /// The request has headers that proxies add to what they pass on (Envoy: `x-request-id` and its own).
+    pub(super) fn asked_by_proxy(&self) -> bool {
+        let request = self.exchange.and_then(|exchange| exchange.request.as_ref());
+        request.is_some_and(|request| {
+            request.timeout_ms.is_some()
+                || request.attempt.is_some()
+                || request.request_id.is_some()
+        })
+    }
+
+    /// What a proxy says in the body of its own error answer.
+    pub(super) fn own_words(&self) -> Option<&'static str> {
+        let asked = self.asked()?;
+        let mut answers = self.digest.answers.iter();
+        let answer = answers.find(|answer| answer.at >= asked)?;
+        let body = answer.body?;
+        OWN_WORDS.into_iter().find(|words| {
+            let mut print = Print::default();
+            print.add(words.as_bytes());
+            print == body
+        })
     }
 
     /// How long nothing had moved the hop on when that happened.

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 
 use crate::flow::{Closing, End, Ending, Event, Flow, RunEnd, Side, Sides, What};
 use crate::hop::{Hop, Hops, Sight};
-use crate::http::{Heading, Status};
+use crate::http::{Heading, Print, Status};
 use crate::kernel::FactKind;
 use crate::scene::Scene;
 use crate::segment::{Head, Passage};
@@ -50,8 +50,8 @@ pub(super) struct Digest {
     pub(super) odd: Option<Odd>,
     /// What the kernel told of the sockets at its ends.
     pub(super) told: Vec<Told>,
-    /// What answers say, by the frame that they begin with.
-    pub(super) statuses: Vec<(u64, Status)>,
+    /// What answers say.
+    pub(super) answers: Vec<Answer>,
     /// A side said that it will end the connection (HTTP/2 GOAWAY).
     pub(super) goaway: Option<Goaway>,
 }
@@ -132,6 +132,15 @@ pub(super) struct Forged {
 pub(super) struct Odd {
     pub(super) mark: Mark,
     pub(super) usual: u8,
+}
+
+/// The head of an answer.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) at: Time,
+    pub(super) status: Status,
+    /// How its body begins.
+    pub(super) body: Option<Print>,
 }
 
 /// An HTTP/2 GOAWAY.
@@ -252,7 +261,7 @@ impl Digest {
             stalls: sides(|side| stall(nearest[side], side)),
             unheard: sides(|side| unheard(nearest[side], side)),
             told: told(&views),
-            statuses: statuses(&views),
+            answers: answers(&views),
             goaway: goaway(&views),
         }
     }
@@ -548,14 +557,18 @@ fn told(views: &[View<'_>]) -> Vec<Told> {
 }
 
 /// What answers say, at the vantage that could read most of them.
-fn statuses(views: &[View<'_>]) -> Vec<(u64, Status)> {
+fn answers(views: &[View<'_>]) -> Vec<Answer> {
     let read = views.iter().map(|view| {
         let headings = &view.scene.flows[view.sight.flow].trail.headings;
-        let statuses = headings.iter().filter_map(|turn| match &turn.heading {
-            Heading::Status(status) => Some((turn.frame, status.clone())),
+        let answers = headings.iter().filter_map(|turn| match &turn.heading {
+            Heading::Status(status) => Some(Answer {
+                at: view.common(turn.at),
+                status: status.clone(),
+                body: turn.body,
+            }),
             _ => None,
         });
-        statuses.collect::<Vec<_>>()
+        answers.collect::<Vec<_>>()
     });
     read.max_by_key(Vec::len).unwrap_or_default()
 }

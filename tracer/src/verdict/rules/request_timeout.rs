@@ -8,7 +8,7 @@
 
 use crate::flow::{End, Side};
 use crate::verdict::Confidence;
-use crate::verdict::case::{Author, Case, Leg, has_flag};
+use crate::verdict::case::{Author, Case, Leg, NOT_IN_TIME, has_flag};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
 
@@ -72,6 +72,7 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         let (culprit, confidence) = match (&log, author) {
             (Some(_), _) => (own, Confidence::Certain),
             (None, Author::Gateway) => (own, Confidence::Likely),
+            _ if leg.own_words() == Some(NOT_IN_TIME) => (behind, Confidence::Likely),
             _ => (behind, Confidence::Possible),
         };
         let mut finding = found(case, number, leg, culprit, confidence);
