@@ -216,7 +216,7 @@ pub(super) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn contents(before: &Turn, behind: &Turn) -> Content {
+pub(super) fn contents(before: &Turn, behind: &Turn) -> Content {
     let (Some(one), Some(other)) = (&before.request, &behind.request) else {
         return Content::Unreadable;
     };
@@ -227,6 +227,11 @@ fn contents(before: &Turn, behind: &Turn) -> Content {
     } else {
         Content::Different
     }
+}
+
+/// Whether two turns may carry one request, as far as it can be read.
+pub(super) fn same_request(before: &Turn, behind: &Turn) -> bool {
+    contents(before, behind) < Content::Different && fit(before, behind) < Fit::Far
 }
 
 fn fit(before: &Turn, behind: &Turn) -> Fit {
