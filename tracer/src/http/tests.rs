@@ -143,6 +143,7 @@ fn reads_requests_and_answers() {
         via: Some("1.1 lb".to_owned()),
         idle_timeout_s: Some(5),
         upstream_ms: Some(7),
+        whole: None,
     };
     let expected = [asked(request), (Server, Heading::Status(status))];
     assert_eq!(talk.told(), expected);

@@ -45,7 +45,10 @@ pub(super) fn origins(case: &Case<'_>) -> Vec<Origin> {
     }
     origins.sort_by_key(|origin| (origin.mark.at, origin.leg));
     let mut origins = merge(case, origins);
-    if let Some(place) = origins.iter().position(|origin| is_cause(case, origin, origins[0])) {
+    if let Some(place) = origins
+        .iter()
+        .position(|origin| is_cause(case, origin, origins[0]))
+    {
         origins[..=place].rotate_right(1);
     }
     origins
