@@ -154,12 +154,18 @@ impl<'a> Leg<'a> {
     /// When the first byte of the answer was sent.
     pub(super) fn answered_at(&self) -> Option<Time> {
         if let Some(exchange) = self.exchange {
-            return exchange.answered;
+            let there = exchange.at_server.and_then(|moments| moments.answered);
+            return there.or(exchange.answered);
         }
         let asked = self.request()?.at;
         let mut turns = self.digest.turns.iter();
         let answer = turns.find(|turn| turn.by == Side::Server && turn.at >= asked)?;
         Some(answer.at)
+    }
+
+    /// The flow that shows the answer at the server's end, by its place in the scene.
+    pub(super) fn answered_in(&self) -> Option<usize> {
+        self.hop.sights.last().map(|sight| sight.flow)
     }
 
     /// The HTTP status answered, where it was readable.
@@ -283,19 +289,16 @@ impl<'a> Case<'a> {
         self.entries.iter().copied().find(|(_, entry)| is(entry))
     }
 
-    /// How exact it is to say that something at one vantage came before something at another.
-    pub(super) fn slack(&self, one: Cite, other: Cite) -> Duration {
-        let vantage = |cite: Cite| self.world.scene.flows[cite.flow].vantage;
-        let (one, other) = (vantage(one), vantage(other));
+    /// How far times of two flows may be wrong against each other; `None` where nothing is known of
+    /// their vantages' clocks.
+    pub(super) fn error(&self, one: usize, other: usize) -> Option<Duration> {
+        let flows = &self.world.scene.flows;
+        let (one, other) = (flows[one].vantage, flows[other].vantage);
         if one == other {
-            return Duration::ZERO;
+            return Some(Duration::ZERO);
         }
-        let error = |vantage: usize| {
-            let offsets = &self.world.hops.clocks.offsets;
-            let offset = offsets.get(vantage).copied().flatten();
-            offset.map_or(0, |offset| offset.error)
-        };
-        Duration::from_nanos(error(one).saturating_add(error(other)))
+        let error = self.world.hops.clocks.error(one, other)?;
+        Some(Duration::from_nanos(error))
     }
 
     /// Whether what the server of a leg sends upstream would have been seen: its vantage shows
