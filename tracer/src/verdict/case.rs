@@ -112,11 +112,25 @@ impl<'a> Leg<'a> {
     pub(super) fn owed(&self) -> bool {
         if let Some(exchange) = self.exchange {
             let answered = exchange.answered;
-            return answered.is_none_or(|answered| self.came_too_late(answered));
+            return answered.is_none_or(|answered| self.came_too_late(answered))
+                || self.cut_short().is_some();
         }
         let until = self.digest.first.map_or(self.digest.last, |mark| mark.at);
         let last = self.digest.last_turn(until);
         last.is_some_and(|turn| turn.by == Side::Client)
+    }
+
+    /// How many bytes of the answer were sent of how many that it announced, where it ended before.
+    pub(super) fn cut_short(&self) -> Option<(u64, u64)> {
+        let exchange = self.exchange?;
+        let head = exchange
+            .request
+            .as_ref()
+            .is_some_and(|request| request.method == "HEAD");
+        let whole = exchange.status.as_ref()?.whole?;
+        let sent = exchange.bytes.1;
+        let told = !head && self.digest.is_whole && self.first().is_some();
+        (told && sent < whole).then_some((sent, whole))
     }
 
     /// Nobody took in an answer of that time: the client had closed before, and reset it.
