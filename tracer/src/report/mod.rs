@@ -168,8 +168,8 @@ impl Report {
     #[must_use]
     pub fn new(sources: &[Gathered], given: &Given) -> Self {
         let scene = Scene::new(sources);
-        let hops = crate::hop::join(&scene);
-        let chains = crate::chain::join(&scene, &hops, &given.logs);
+        let mut hops = crate::hop::join(&scene);
+        let chains = crate::chain::join(&scene, &mut hops, &given.logs);
         let verdicts = crate::verdict::judge(&scene, &hops, &chains, &given.logs, &given.timeouts);
         let mut report = Self::empty();
         for (place, seeing) in scene.vantages.iter().enumerate() {
