@@ -50,6 +50,9 @@ impl Looking<'_> {
             let seen = &self.scene.flows[sight.flow];
             let nearest = place == 0;
             let farthest = place + 1 == sights.len();
+            if nearest {
+                steps.extend(self.announced(sight, by));
+            }
             for event in &seen.trail.events {
                 let sent_by = if sight.swapped {
                     event.by.other()
@@ -84,6 +87,35 @@ impl Looking<'_> {
                 }
             });
         }
+    }
+
+    /// GOAWAY frames amid turns: those that begin one are told with it.
+    fn announced(&self, sight: &Sight, by: Side) -> impl Iterator<Item = StepReport> {
+        let seen = &self.scene.flows[sight.flow];
+        let by_flow = if sight.swapped { by.other() } else { by };
+        let headings = seen.trail.headings.iter();
+        let amid = headings.filter(move |turn| {
+            let goaway = matches!(turn.heading, Heading::GoAway(_));
+            goaway && turn.by == by_flow && turn.seen != turn.frame
+        });
+        amid.filter_map(move |turn| {
+            let event = Event {
+                at: turn.at,
+                frame: turn.seen,
+                by: turn.by,
+                what: What::Data {
+                    bytes: 0,
+                    until: turn.at,
+                },
+                head: None,
+            };
+            let step = self.step(sight, by, &event)?;
+            Some(StepReport {
+                what: StepName::Goaway,
+                until: None,
+                ..step
+            })
+        })
     }
 
     /// Whether what a farther vantage saw can be news: the nearest one was not there yet, or it is a
@@ -164,29 +196,26 @@ const fn name(what: What) -> Option<StepName> {
     })
 }
 
-/// What the turn that an event begins says of itself.
+/// What the turn that an event begins says of itself: the end announced, else the request or the answer,
+/// of several the last, which no interim answer is.
 fn text(seen: &Seen<'_>, event: &Event) -> Option<String> {
     let What::Data { .. } = event.what else {
         return None;
     };
     let headings = seen.trail.headings.iter();
     let of_turn = headings.filter(|turn| turn.frame == event.frame && turn.by == event.by);
-    let told = of_turn.filter_map(|turn| heading(&turn.heading));
-    told.max_by_key(|(rank, _)| *rank).map(|(_, text)| text)
+    let told = of_turn.max_by_key(|turn| rank(&turn.heading));
+    told.map(|turn| turn.heading.to_string())
 }
 
-/// A heading in a word or two, and how much it tells.
-fn heading(heading: &Heading) -> Option<(u8, String)> {
-    Some(match heading {
-        Heading::GoAway(_) => (3, "GOAWAY".to_owned()),
-        Heading::Request(request) => (2, format!("{} {}", request.method, request.target)),
-        Heading::Status(status) => (2, status.code.to_string()),
-        Heading::ResetStream { .. } => (1, "RST_STREAM".to_owned()),
-        Heading::Http2 => (1, "HTTP/2".to_owned()),
-        Heading::Ping { .. } => (0, "PING".to_owned()),
-        Heading::Proxied { .. } => (0, "PROXY".to_owned()),
-        Heading::Tls => (0, "TLS".to_owned()),
-    })
+/// How much a heading tells.
+const fn rank(heading: &Heading) -> u8 {
+    match heading {
+        Heading::GoAway(_) => 3,
+        Heading::Request(_) | Heading::Status(_) => 2,
+        Heading::ResetStream { .. } | Heading::Http2 => 1,
+        Heading::Ping { .. } | Heading::Proxied { .. } | Heading::Tls => 0,
+    }
 }
 
 /// Whether what asks for an answer got one.
