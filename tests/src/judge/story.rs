@@ -14,6 +14,8 @@ pub enum Asked {
     /// The same of captures that hold no payload: what HTTP says need not be told, and nothing may be
     /// told wrongly.
     WithoutPayload,
+    /// The same, with access logs beside them, which name connections and what went wrong.
+    WithoutPayloadWithLogs,
     /// That nothing is called wrong where nothing went wrong: of one capture among several.
     NoFalseAlarm,
 }
@@ -26,6 +28,13 @@ pub fn disagreements(report: &Value, truth: &Truth, given: &[String], asked: Ask
         Asked::Everything => [story.hops(), story.chains(), story.verdicts()].concat(),
         Asked::WithoutPayload => {
             [story.hops(), story.no_false_chain(), story.nothing_wrong()].concat()
+        }
+        Asked::WithoutPayloadWithLogs => {
+            let verdicts = match truth.alarm {
+                Some(true) => story.verdicts(),
+                _ => story.nothing_wrong(),
+            };
+            [story.hops(), story.chains(), verdicts].concat()
         }
         Asked::NoFalseAlarm => story.no_false_alarm(),
     }
