@@ -34,6 +34,8 @@ pub(super) struct Case<'a> {
     pub(super) world: &'a World<'a>,
     /// The chain, by its place; `None` for a hop in no chain.
     pub(super) chain: Option<usize>,
+    /// Names of those between whom the hops are, the client's first.
+    pub(super) nodes: Vec<String>,
     /// Hops, downstream first.
     pub(super) legs: Vec<Leg<'a>>,
     /// How each is joined to the one before.
@@ -264,7 +266,11 @@ impl<'a> Case<'a> {
     /// The node at that side of a leg, in words: `lb`, or `the server 10.0.0.2:80`.
     pub(super) fn who(&self, leg: usize, side: Side) -> String {
         if let Some(vantage) = self.at(leg, side) {
-            return self.world.scene.name(vantage).to_owned();
+            let node = self.nodes.get(Self::node(leg, side));
+            // Between two that are not next to each other others may stand.
+            let node = node.filter(|name| !name.contains("..."));
+            let own = self.world.scene.name(vantage);
+            return node.map_or(own, String::as_str).to_owned();
         }
         let hop = self.legs[leg].hop;
         match side {
