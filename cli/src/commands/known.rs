@@ -125,7 +125,8 @@ pub(super) fn complain_of_strangers(report: &Report) {
             ),
             (seen, ..) => format!(
                 "{source}: {seen} of its {entries} entries name connections that were captured, but \
-                they join nothing: connections on both sides of the proxy must be captured"
+                nothing could be joined by them: connections on both sides of the proxy must be captured, \
+                under the addresses that are in the log"
             ),
         });
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};
 
+use super::glance::Glance;
 use super::{Part, StepName, StepReport};
 use crate::flow::{Event, Side, What};
 use crate::hop::{Hop, Hops, Sight};
@@ -47,19 +48,15 @@ impl Looking<'_> {
         }
         let mut known: HashMap<Likeness, usize> = HashMap::new();
         for (place, sight) in sights.iter().enumerate() {
-            let seen = &self.scene.flows[sight.flow];
+            let glance = Glance::of(self.scene, sight, by);
+            let seen = glance.seen;
             let nearest = place == 0;
             let farthest = place + 1 == sights.len();
             if nearest {
-                steps.extend(self.announced(sight, by));
+                steps.extend(self.announced(&glance, by));
             }
             for event in &seen.trail.events {
-                let sent_by = if sight.swapped {
-                    event.by.other()
-                } else {
-                    event.by
-                };
-                if sent_by != by {
+                if event.by != glance.by {
                     continue;
                 }
                 let likeness = likeness(event);
@@ -70,7 +67,7 @@ impl Looking<'_> {
                         steps[*step].arrived_at = Some(at);
                     }
                 } else if (nearest || self.only_here(sights[0], event, seen))
-                    && let Some(step) = self.step(sight, by, event)
+                    && let Some(step) = self.step(&glance, by, event)
                 {
                     if let Some(likeness) = likeness {
                         known.insert(likeness, steps.len());
@@ -79,7 +76,9 @@ impl Looking<'_> {
                 }
             }
         }
-        if let [_, .., last] = sights.as_slice() {
+        if let [_, .., last] = sights.as_slice()
+            && self.lost_some(by)
+        {
             known.values().for_each(|step| {
                 let step = &mut steps[*step];
                 if step.arrived.is_none() && self.would_show(last, step.at) {
@@ -90,13 +89,11 @@ impl Looking<'_> {
     }
 
     /// GOAWAY frames amid turns: those that begin one are told with it.
-    fn announced(&self, sight: &Sight, by: Side) -> impl Iterator<Item = StepReport> {
-        let seen = &self.scene.flows[sight.flow];
-        let by_flow = if sight.swapped { by.other() } else { by };
-        let headings = seen.trail.headings.iter();
-        let amid = headings.filter(move |turn| {
+    fn announced(&self, glance: &Glance<'_>, by: Side) -> impl Iterator<Item = StepReport> {
+        let headings = glance.seen.trail.headings.iter();
+        let amid = headings.filter(|turn| {
             let goaway = matches!(turn.heading, Heading::GoAway(_));
-            goaway && turn.by == by_flow && turn.seen != turn.frame
+            goaway && turn.by == glance.by && turn.seen != turn.frame
         });
         amid.filter_map(move |turn| {
             let event = Event {
@@ -109,7 +106,7 @@ impl Looking<'_> {
                 },
                 head: None,
             };
-            let step = self.step(sight, by, &event)?;
+            let step = self.step(glance, by, &event)?;
             Some(StepReport {
                 what: StepName::Goaway,
                 until: None,
@@ -129,6 +126,13 @@ impl Looking<'_> {
         }
     }
 
+    /// Whether segments of a side are known not to have come through: turns alone do not tell, as what
+    /// both sides send at once makes other turns at the other end.
+    fn lost_some(&self, by: Side) -> bool {
+        let mut lost = self.hop.ways.iter().filter_map(|way| way.lost[by]);
+        lost.any(|lost| lost > 0)
+    }
+
     /// Whether a vantage was watching at a time and shows single segments.
     fn would_show(&self, sight: &Sight, at: Time) -> bool {
         let seen = &self.scene.flows[sight.flow];
@@ -141,8 +145,8 @@ impl Looking<'_> {
             && vantage.last.is_some_and(|last| at < common(last))
     }
 
-    fn step(&self, sight: &Sight, by: Side, event: &Event) -> Option<StepReport> {
-        let seen = &self.scene.flows[sight.flow];
+    fn step(&self, glance: &Glance<'_>, by: Side, event: &Event) -> Option<StepReport> {
+        let seen = glance.seen;
         let common = |at| self.hops.clocks.common(seen.vantage, at);
         let at = common(event.at);
         let early = self.part.from.is_some_and(|from| at < from);
@@ -156,11 +160,11 @@ impl Looking<'_> {
             What::Retransmission { bytes, .. } => (bytes.into(), None),
             _ => (0, None),
         };
-        let made = self.hop.ways.iter().flat_map(|way| &way.made);
-        let made = matches!(event.what, What::Fin | What::Rst)
-            && made
-                .into_iter()
-                .any(|made| made.flow == sight.flow && made.frame == event.frame);
+        let mut made = self.hop.ways.iter().flat_map(|way| &way.made);
+        let ends = matches!(event.what, What::Fin | What::Rst);
+        let made = made.any(|made| {
+            ends && made.proved && made.flow == glance.flow && made.frame == event.frame
+        });
         Some(StepReport {
             at,
             until,
@@ -168,9 +172,9 @@ impl Looking<'_> {
             hop: self.part.hop as u64,
             by,
             what,
-            text: text(seen, event),
+            text: glance.text(event),
             bytes,
-            answered: answered(seen, event),
+            answered: glance.answered(event),
             arrived: None,
             arrived_at: None,
             made,
@@ -194,44 +198,6 @@ const fn name(what: What) -> Option<StepName> {
         What::Rst => StepName::Rst,
         What::SynAck | What::KeepaliveAnswer { .. } => return None,
     })
-}
-
-/// What the turn that an event begins says of itself: the end announced, else the request or the answer,
-/// of several the last, which no interim answer is.
-fn text(seen: &Seen<'_>, event: &Event) -> Option<String> {
-    let What::Data { .. } = event.what else {
-        return None;
-    };
-    let headings = seen.trail.headings.iter();
-    let of_turn = headings.filter(|turn| turn.frame == event.frame && turn.by == event.by);
-    let told = of_turn.max_by_key(|turn| rank(&turn.heading));
-    told.map(|turn| turn.heading.to_string())
-}
-
-/// How much a heading tells.
-const fn rank(heading: &Heading) -> u8 {
-    match heading {
-        Heading::GoAway(_) => 3,
-        Heading::Request(_) | Heading::Status(_) => 2,
-        Heading::ResetStream { .. } | Heading::Http2 => 1,
-        Heading::Ping { .. } | Heading::Proxied { .. } | Heading::Tls => 0,
-    }
-}
-
-/// Whether what asks for an answer got one.
-fn answered(seen: &Seen<'_>, event: &Event) -> Option<bool> {
-    match event.what {
-        What::KeepaliveProbe { .. } => {
-            let probes = seen.flow.probes(event.by);
-            let probe = probes.iter().find(|probe| probe.frame == event.frame)?;
-            Some(probe.answered.is_some())
-        }
-        What::Syn { .. } => {
-            let mut events = seen.trail.events.iter();
-            Some(events.any(|other| other.what == What::SynAck))
-        }
-        _ => None,
-    }
 }
 
 /// What repeats itself with one sequence number is not known again by it.
