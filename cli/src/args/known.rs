@@ -1,6 +1,7 @@
 //! What is known beside what was captured.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -12,4 +13,8 @@ pub(crate) struct Known {
     /// repeatable.
     #[arg(long = "access-log", value_name = "[NAME=]FILE")]
     pub(crate) access_logs: Vec<OsString>,
+    /// Timeouts to know beside the built-in ones, in TOML: [[timeout]] with name, seconds, kind
+    /// ("proxy", "l4", "server"), change and source. They come first; repeatable.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) timeouts: Vec<PathBuf>,
 }

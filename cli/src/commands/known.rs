@@ -1,12 +1,13 @@
 //! Reads what is known beside what was captured, and says what came of it.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::BufReader;
 
 use anyhow::Context;
 use tracer::log::AccessLog;
 use tracer::report::{AccessLogReport, Report};
+use tracer::verdict::Timeouts;
 
 use super::input::{Input, input};
 use super::{Outcome, complain};
@@ -24,6 +25,20 @@ pub(super) fn probe(known: &Known) -> anyhow::Result<()> {
         open(&input(log, &ENDINGS))?;
     }
     Ok(())
+}
+
+/// The timeouts that are known: the last file named comes first.
+pub(super) fn timeouts(known: &Known) -> anyhow::Result<Timeouts> {
+    let mut timeouts = Timeouts::default();
+    for path in &known.timeouts {
+        let name = path.display();
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("{name}: cannot read the table of timeouts"))?;
+        timeouts
+            .add(&text)
+            .with_context(|| format!("{name}: cannot use the table of timeouts"))?;
+    }
+    Ok(timeouts)
 }
 
 /// The access logs that can be read; says which cannot.

@@ -48,6 +48,7 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
     if on_stdin > 0 {
         outlive_interrupt()?;
     }
+    let timeouts = known::timeouts(&args.known)?;
     let progress = Progress::new(inputs.iter().map(|input| input.path));
     if let Some(flow) = args.flow {
         return timeline(args, &inputs, FlowId(flow), &progress);
@@ -64,8 +65,8 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
     let outcome = outcome.and(read);
     let given = Given {
         logs,
+        timeouts,
         ladders: args.chain.into_iter().collect(),
-        ..Given::default()
     };
     let report = Report::new(&sources, &given);
     known::complain_of_strangers(&report);

@@ -7,7 +7,6 @@ mod kernel;
 mod ladder;
 mod link;
 mod log;
-mod nodes;
 mod socket;
 mod verdict;
 
