@@ -275,6 +275,11 @@ impl Capture {
         }
     }
 
+    /// Whether it is a pcapng, which tells more than frames.
+    pub(crate) const fn is_pcapng(&self) -> bool {
+        matches!(self.format, Format::Pcapng(_))
+    }
+
     /// Frames passed over because the capture gives no time for them.
     #[must_use]
     pub fn untimed(&self) -> u64 {
