@@ -1,5 +1,6 @@
 //! The command line.
 
+mod anonymize;
 mod sockets;
 mod targets;
 mod watch;
@@ -9,6 +10,7 @@ use std::ffi::OsString;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::anonymize::Anonymize;
 pub(crate) use self::sockets::{SocketMethod, Sockets};
 pub(crate) use self::targets::Targets;
 pub(crate) use self::watch::Watch;
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Watch(Box<Watch>),
     /// Read live sockets: who holds them, and which options are really in effect.
     Sockets(Sockets),
+    /// Make captures and access logs fit to be shared: no payload, other addresses, same verdicts.
+    Anonymize(Anonymize),
     /// Say what works on this machine, what does not, and what to do about it.
     Doctor,
     /// Print the JSON Schema of the reports that '--format json' prints.

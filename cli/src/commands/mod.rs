@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod anonymize;
 mod doctor;
 mod read;
 mod schema;
@@ -29,6 +30,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Read(args) => read::run(&args),
         Command::Watch(args) => watch::run(&args),
+        Command::Anonymize(args) => anonymize::run(&args),
         Command::Doctor => doctor::run(),
         Command::Sockets(args) => sockets::run(&args),
         Command::Schema => schema::run(),

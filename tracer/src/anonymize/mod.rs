@@ -13,6 +13,7 @@
 //! | checksums | IPv4's is computed anew, TCP's and UDP's are zero |
 //! | frames without TCP | keep their headers as far as they show that, and their place |
 //! | names of namespaces, interfaces and processes | mapped, but for generic words (`gw`, `eth0`, `envoy`) |
+//! | access logs | JSON lines with what hopscope reads of them, mapped; paths and request ids keep their lengths |
 //! | comments, names of programs and machines, secrets, what other programs added | go |
 //!
 //! Everything is mapped by a [`Key`]: alike wherever the key is the same.
@@ -22,6 +23,7 @@ mod capture;
 mod frame;
 mod head;
 mod key;
+mod log;
 mod note;
 mod words;
 
@@ -29,6 +31,7 @@ use std::net::IpAddr;
 
 pub use self::capture::{Done, Format, rewrite};
 pub use self::key::Key;
+pub use self::log::{LogDone, rewrite_log};
 
 use self::address::Addresses;
 use crate::segment::Endpoint;
