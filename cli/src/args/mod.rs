@@ -34,7 +34,14 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// When to use colour; 'auto' honours NO_COLOR.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    // Behind every command's own, however many commands there are.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        display_order = 900
+    )]
     pub(crate) color: Color,
 }
 

@@ -170,7 +170,7 @@ impl Writer<'_> {
                 }
             }
             option(body, block::IF_TSRESOL, |value| {
-                value.push(block::NANOSECONDS)
+                value.push(block::NANOSECONDS);
             });
             if watched {
                 option(body, own::OPTION, |value| value.extend(&own_option));
@@ -258,7 +258,7 @@ impl Writer<'_> {
         if self.watched && capture.is_whole() && capture.damage().is_none() {
             let frames = self.done.frames;
             block::block(&mut self.waiting, own::BLOCK, |body| {
-                own::write_end(body, frames)
+                own::write_end(body, frames);
             });
         }
     }

@@ -221,9 +221,7 @@ mod tests {
             };
             assert_eq!(*after, expected);
         }
-        let [json, istio, haproxy] = &after.entries[..] else {
-            panic!("three entries");
-        };
+        let (json, istio, haproxy) = (&after.entries[0], &after.entries[1], &after.entries[2]);
         let path = |entry: &Entry| entry.request.clone().unwrap_or_default();
         assert!(
             path(json).starts_with(&path(istio)),

@@ -154,7 +154,7 @@ impl Recorder {
                 value.extend(described.as_bytes());
             });
             option(body, block::IF_TSRESOL, |value| {
-                value.push(block::NANOSECONDS)
+                value.push(block::NANOSECONDS);
             });
             option(body, own::OPTION, |value| value.extend(&watched));
         });
