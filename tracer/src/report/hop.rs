@@ -27,10 +27,13 @@ pub struct HopReport {
     pub server: String,
     /// Names of the vantages at either end; null where none is.
     pub at: Sides<Option<String>>,
-    /// Segments that were lost between its vantages, by the side that sent them; null where that
-    /// cannot be told.
+    /// Whether that is proved: by the kernel, or by which way segments passed the capturing host.
+    /// Otherwise it is likely, as that vantage is the nearest to that side.
+    pub at_proved: Sides<bool>,
+    /// Segments that were lost between its vantages, by the side that sent them, as far as they stand
+    /// out: handshakes, closes, probes, and what was sent again. Null where that cannot be told.
     pub lost: Sides<Option<u64>>,
-    /// FINs and RSTs that something on the way made.
+    /// FINs and RSTs that something on the way made, or may have made.
     pub made: Vec<MadeReport>,
 }
 
@@ -47,6 +50,12 @@ pub struct MadeReport {
     pub flow: FlowId,
     /// Its frame.
     pub frame: u64,
+    /// Its TTL or hop limit.
+    pub ttl: u8,
+    /// What the other segments of that side have there.
+    pub usual_ttl: Option<u8>,
+    /// A vantage nearer to that side was watching and did not see it. Otherwise only its TTL tells.
+    pub proved: bool,
 }
 
 /// Hops joined through proxies, for one exchange.
@@ -61,6 +70,10 @@ pub struct ChainReport {
     /// What else could have been joined, for each join: numbers of hops. Not empty where it is
     /// ambiguous.
     pub others: Vec<Vec<u64>>,
+    /// Why, for each join, in words.
+    pub evidence: Vec<Vec<String>>,
+    /// Names of the proxy's vantages, for each join.
+    pub proxies: Vec<Vec<String>>,
     /// Hops that were tried before, for each of `hops`.
     pub tried: Vec<Vec<u64>>,
     /// The number of the exchange on each of `hops`, from 0; null where there was none.
@@ -84,6 +97,7 @@ impl HopReport {
                 .filter(|_| !hop.ways.is_empty())
         };
         let made = hop.ways.iter().flat_map(|way| &way.made);
+        let made = made.chain(&hop.unlike);
         Self {
             id: id as u64,
             flows: hop
@@ -95,6 +109,7 @@ impl HopReport {
             client: hop.client.to_string(),
             server: hop.server.to_string(),
             at: hop.at.map(|vantage| vantage.map(name)),
+            at_proved: hop.proved,
             lost: Sides {
                 client: sum(Side::Client),
                 server: sum(Side::Server),
@@ -106,6 +121,9 @@ impl HopReport {
                     rst: made.rst,
                     flow: scene.flows[made.flow].id,
                     frame: made.frame,
+                    ttl: made.ttl.0,
+                    usual_ttl: made.ttl.1,
+                    proved: made.proved,
                 })
                 .collect(),
         }
@@ -113,7 +131,8 @@ impl HopReport {
 }
 
 impl ChainReport {
-    pub(super) fn new(id: usize, chain: &Chain) -> Self {
+    pub(super) fn new(scene: &Scene<'_>, id: usize, chain: &Chain) -> Self {
+        let joins = chain.joins.iter();
         let numbers = |hops: &[usize]| hops.iter().map(|hop| *hop as u64).collect();
         let first = chain.links.first().and_then(|link| link.exchange.as_ref());
         let request = first.and_then(|exchange| exchange.request.as_ref());
@@ -121,11 +140,16 @@ impl ChainReport {
         Self {
             id: id as u64,
             hops: chain.links.iter().map(|link| link.hop as u64).collect(),
-            joined_by: chain.joins.iter().map(|join| join.by).collect(),
-            others: chain
-                .joins
-                .iter()
-                .map(|join| numbers(&join.others))
+            joined_by: joins.clone().map(|join| join.by).collect(),
+            others: joins.clone().map(|join| numbers(&join.others)).collect(),
+            evidence: joins.clone().map(|join| join.evidence.clone()).collect(),
+            proxies: joins
+                .map(|join| {
+                    let vantages = join.vantages.iter();
+                    vantages
+                        .map(|place| scene.name(*place).to_owned())
+                        .collect()
+                })
                 .collect(),
             tried: chain
                 .links

@@ -24,6 +24,7 @@ use crate::scene::Scene;
 use crate::survey::Survey;
 use crate::time::Time;
 use crate::vantage::{Gathered, LeftOut, Vantage};
+use crate::verdict::Timeouts;
 
 /// Name and version of the contract.
 pub const SCHEMA: &str = "hopscope.report.v1";
@@ -78,6 +79,8 @@ pub enum Never {}
 pub struct Given {
     /// Access logs of proxies.
     pub logs: Vec<AccessLog>,
+    /// Timeouts that are known.
+    pub timeouts: Timeouts,
 }
 
 /// A place where segments were seen, and what it missed; or a network namespace whose sockets were
@@ -151,7 +154,7 @@ impl Report {
         let scene = Scene::new(sources);
         let hops = crate::hop::join(&scene);
         let chains = crate::chain::join(&scene, &hops, &given.logs);
-        let verdicts = crate::verdict::judge(&scene, &hops, &chains, &given.logs);
+        let verdicts = crate::verdict::judge(&scene, &hops, &chains, &given.logs, &given.timeouts);
         let mut report = Self::empty();
         for (place, seeing) in scene.vantages.iter().enumerate() {
             let clocks = &hops.clocks;
@@ -169,7 +172,7 @@ impl Report {
             .collect();
         let numbered = chains.iter().enumerate();
         report.chains = numbered
-            .map(|(id, chain)| ChainReport::new(id, chain))
+            .map(|(id, chain)| ChainReport::new(&scene, id, chain))
             .collect();
         report.verdicts = verdicts
             .iter()

@@ -1,0 +1,42 @@
+//! Nobody closed: it was still open when the capture ended.
+
+use crate::flow::End;
+use crate::verdict::Confidence;
+use crate::verdict::case::Case;
+use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::words;
+
+pub(super) fn judge(case: &Case<'_>) -> Found {
+    let leg = &case.legs[0];
+    if leg.digest.end != End::Open || leg.digest.first.is_some() {
+        return Err("it ended".into());
+    }
+    if case.origins.first().is_some() {
+        return Err("one of its hops ended".into());
+    }
+    let status = leg.status().filter(|status| *status >= 500);
+    if let Some(status) = status.filter(|_| leg.answered()) {
+        return Err(format!("the answer was {status}").into());
+    }
+    let mut finding = Finding::new(0, Culprit::Nobody, Confidence::Likely);
+    finding.alarm = false;
+    finding.flow = leg.hop.sights.first().map(|sight| sight.flow);
+    finding.because = "neither FIN nor RST was seen".to_owned();
+    let owed = leg.asked().is_some() && leg.owed();
+    let waiting = leg
+        .asked()
+        .map_or_else(Default::default, |asked| leg.digest.last.since(asked));
+    finding.summary = if owed {
+        format!(
+            "open when the capture ended, an answer owed for at least {}",
+            words::length(waiting)
+        )
+    } else {
+        "open when the capture ended".to_owned()
+    };
+    finding.story = format!(
+        "The last segment was seen at {}; nobody had closed by then.",
+        words::clock(leg.digest.last)
+    );
+    Ok(finding)
+}
