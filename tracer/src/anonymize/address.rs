@@ -66,8 +66,8 @@ const SPECIAL_V4: [Range; 9] = [
 
 /// <https://www.iana.org/assignments/iana-ipv6-special-registry>.
 const SPECIAL_V6: [Range; 6] = [
-    // Unspecified and loopback.
-    v6([0; 8], 127, true),
+    // Unspecified, loopback, and `::6`, from which Istio's sidecars call their applications.
+    v6([0; 8], 112, true),
     v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96, false),
     v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96, false),
     v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7, false),
@@ -240,6 +240,7 @@ mod tests {
             "224.0.0.1",
             "::",
             "::1",
+            "::6",
             "ff02::1",
             "::ffff:127.0.0.1",
         ];
