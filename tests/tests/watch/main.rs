@@ -8,6 +8,7 @@ mod filters;
 mod readers;
 mod recording;
 mod refusals;
+mod standing;
 
 use std::error::Error;
 use std::time::Duration;
