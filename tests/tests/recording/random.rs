@@ -128,8 +128,9 @@ fn frame(tally: impl Strategy<Value = Option<Tally>>) -> impl Strategy<Value = T
         })
 }
 
+/// None that could be an address, which `a::b` is.
 fn name() -> impl Strategy<Value = String> {
-    prop_oneof!["[a-z]{0,3}", any::<String>()]
+    prop_oneof!["[g-z]{0,3}", any::<String>()]
 }
 
 fn told() -> impl Strategy<Value = Thing> {
