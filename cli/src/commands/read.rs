@@ -68,7 +68,7 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
         "standard input can be read once: name '-' once"
     );
     if on_stdin > 0 {
-        outlive_interrupt()?;
+        outlive_interrupt().context("cannot take signals")?;
     }
     let progress = Progress::new(inputs.iter().map(|input| input.path));
     if let Some(flow) = args.flow {
