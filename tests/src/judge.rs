@@ -1,6 +1,8 @@
 //! Compares what hopscope reads from a recording with what really happened.
 
 pub mod live;
+pub mod story;
+pub mod variation;
 
 use std::collections::BTreeMap;
 use std::path::Path;

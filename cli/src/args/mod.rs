@@ -1,6 +1,7 @@
 //! The command line.
 
 mod anonymize;
+mod known;
 mod sockets;
 mod targets;
 mod watch;
@@ -11,6 +12,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::anonymize::Anonymize;
+pub(crate) use self::known::Known;
 pub(crate) use self::sockets::{SocketMethod, Sockets};
 pub(crate) use self::targets::Targets;
 pub(crate) use self::watch::Watch;
@@ -67,8 +69,12 @@ Examples:
   hopscope read gw.pcap                        every connection in a capture
   hopscope read client.pcap lb.pcap gw.pcap    captures of several hops, a vantage each
   hopscope read gw=/tmp/trace-17.pcapng        call the vantage 'gw'
+  hopscope read --access-log gw.log gw.pcap    with what the proxy logged: which connections belong
+                                               together, and what it says of them
   hopscope read -f 'tcp port 8080' gw.pcap     only what a pcap filter lets pass
   hopscope read --flow 3 gw.pcap               what happened on flow 3, event by event
+  hopscope read --explain lb.pcap gw.pcap      which rules were considered, and why each failed
+  hopscope read --chain 0 lb.pcap gw.pcap      one request through all hops, step by step
   hopscope read --format json gw.pcap | jq '.flows[] | select(.end == \"rst\")'
   ssh node tcpdump -i any -U -w - tcp | hopscope read -
 
@@ -86,15 +92,24 @@ pub(crate) struct Read {
     /// captured: the outside of a tunnel, and VLAN tags only with 'vlan and ...'.
     #[arg(short, long, value_name = "FILTER")]
     pub(crate) filter: Option<String>,
+    #[command(flatten)]
+    pub(crate) known: Known,
     /// How to print the report.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: Format,
-    /// All flows in the table, not only the twenty most telling.
+    /// All verdicts and flows, not only the most telling.
     #[arg(short, long)]
     pub(crate) all: bool,
+    /// The rules that were considered for each verdict, and why each did or did not hold.
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// The timeline of one flow, by its number in the table.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["all", "format"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["all", "format", "explain", "access_logs"])]
     pub(crate) flow: Option<u64>,
+    /// One chain as a ladder, by its number in the table: who told what to whom, and when; with
+    /// --all every step.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["flow", "format", "explain"])]
+    pub(crate) chain: Option<u64>,
 }
 
 /// Formats of a report.

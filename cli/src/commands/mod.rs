@@ -2,6 +2,8 @@
 
 mod anonymize;
 mod doctor;
+mod input;
+mod known;
 mod read;
 mod schema;
 mod sockets;
@@ -18,6 +20,16 @@ pub(crate) enum Outcome {
     Fine,
     /// Some input could not be read; what is wrong was said.
     CouldNotRun,
+}
+
+impl Outcome {
+    /// The worse of two.
+    fn and(self, other: Self) -> Self {
+        match self {
+            Self::Fine => other,
+            Self::CouldNotRun => self,
+        }
+    }
 }
 
 /// Runs a command. A reader that has seen enough (`| head`) is no error.

@@ -8,18 +8,24 @@ use serde_json::Value;
 
 use super::truth::{Chain, Connection};
 
-/// The chains of a run, from the logs in `results` and its connections.
+/// The chains of a run, from the logs in `results` and its connections; requests that began before
+/// the captures did are none.
 ///
 /// # Errors
 /// When a log cannot be read.
-pub(super) fn derive(results: &Path, connections: &[Connection]) -> Result<Vec<Chain>> {
+pub(super) fn derive(
+    results: &Path,
+    connections: &[Connection],
+    started: jiff::Timestamp,
+) -> Result<Vec<Chain>> {
     let logs = Logs {
         lb: lines(results, "lb")?,
         gw: lines(results, "gw")?,
         sidecar: lines(results, "sidecar")?,
         connections,
     };
-    let requests = logs.gw.iter().filter_map(|line| logs.request(line));
+    let requests = logs.gw.iter().filter(|line| !before(line, started));
+    let requests = requests.filter_map(|line| logs.request(line));
     let mut chains: Vec<Chain> = requests.collect();
     chains.extend(logs.sessions(&chains));
     Ok(chains
@@ -92,7 +98,29 @@ impl Logs<'_> {
                 .zip(path)
                 .map(|(method, path)| format!("{method} {path}")),
             hops,
+            tried: self.tried(line),
         })
+    }
+
+    /// Of a request that was tried more than once: connections of the gateway that served none.
+    fn tried(&self, line: &Value) -> Vec<usize> {
+        if line["attempts"]
+            .as_u64()
+            .is_none_or(|attempts| attempts < 2)
+        {
+            return Vec::new();
+        }
+        let serving = self
+            .gw
+            .iter()
+            .filter_map(|line| field(line, "upstream_local_address"));
+        let serving: Vec<_> = serving
+            .filter_map(|local| self.named(local, |_| true))
+            .collect();
+        let made = self.connections.iter();
+        let made = made.filter(|connection| owner(&connection.process.client) == "gw");
+        let made = made.map(|connection| connection.hop);
+        made.filter(|hop| !serving.contains(hop)).collect()
     }
 
     /// The sessions of the load balancer on which the gateway logged no request.
@@ -103,6 +131,7 @@ impl Logs<'_> {
             .map(|(down, up)| Chain {
                 request: None,
                 hops: vec![down, up],
+                tried: Vec::new(),
             })
             .collect()
     }
@@ -137,6 +166,11 @@ impl Logs<'_> {
         let found = connections.find(|one| one.client.parse() == Ok(at) && also(one));
         found.map(|one| one.hop)
     }
+}
+
+fn before(line: &Value, started: jiff::Timestamp) -> bool {
+    let began = field(line, "start_time").and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    began.is_some_and(|began| began < started)
 }
 
 fn field<'a>(line: &'a Value, name: &str) -> Option<&'a str> {

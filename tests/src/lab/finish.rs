@@ -83,7 +83,7 @@ impl Lab {
             started: self.started.to_string(),
             ended: ended.to_string(),
             nodes: scenario.nodes.iter().map(|&node| node.to_owned()).collect(),
-            chains: chains::derive(&results, &connections)?,
+            chains: chains::derive(&results, &connections, self.started)?,
             vantages,
             connections,
             namespaces,

@@ -64,7 +64,7 @@ pub fn reconsider(scenario: &Scenario, recordings: &Path) -> Result<()> {
     truth.ended_by_node = scenario.ended_by.map(str::to_owned);
     truth.alarm = scenario.alarm;
     truth.accepted = finish::accepted(scenario);
-    truth.chains = chains::derive(&dir, &truth.connections)?;
+    truth.chains = chains::derive(&dir, &truth.connections, truth.started.parse()?)?;
     truth.write(&dir)
 }
 

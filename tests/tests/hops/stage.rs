@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use hopscope_tests::craft::{Fraction, Order, Trace};
 use hopscope_tests::lab::truth::{Connection, Truth};
-use tracer::report::{Given, HopReport, Report};
+use tracer::report::{FlowReport, Given, HopReport, Report};
 use tracer::source::Capture;
 use tracer::vantage::{Gathered, Naming, read};
 
@@ -15,6 +15,7 @@ use tracer::vantage::{Gathered, Naming, read};
 pub(crate) type Named = (String, Trace);
 
 /// A recording: its captures, and what really happened.
+#[derive(Debug)]
 pub(crate) struct Recorded {
     pub(crate) name: String,
     pub(crate) captures: Vec<Named>,
@@ -122,13 +123,12 @@ pub(crate) fn sights(report: &Report, hop: &HopReport) -> Vec<String> {
             .find(|flow| flow.id == id)
             .expect("a flow")
     };
-    hop.flows
-        .iter()
-        .map(|id| {
-            let flow = flow(*id);
-            format!("{}: {} > {}", flow.vantage, flow.client, flow.server)
-        })
-        .collect()
+    hop.flows.iter().map(|id| sight(flow(*id))).collect()
+}
+
+/// A flow, by what stays the same in other numberings.
+pub(crate) fn sight(flow: &FlowReport) -> String {
+    format!("{}: {} > {}", flow.vantage, flow.client, flow.server)
 }
 
 /// All hops, in an order of their own.

@@ -1,9 +1,10 @@
 //! Chains of what was found out.
 
-use super::context::{Context, Found};
+use super::context::{Context, Found, Joined};
 use super::evidence;
+use super::place::Nearness;
 use super::turn::{Seen, Turn};
-use super::{Chain, Exchange, Join, Link, Moments};
+use super::{Chain, Exchange, Join, Link, Moments, Strength};
 use crate::flow::Side;
 use crate::log::AccessLog;
 use crate::time::Time;
@@ -46,6 +47,7 @@ fn chain(context: &Context<'_>, found: &Found, logs: &[AccessLog], first: usize)
             evidence: evidence::of(context, found, logs, at, joined),
             others: joined.others.clone(),
             vantages: vantages(context, before, behind),
+            adjacent: adjacent(context, joined, before, behind),
         });
         chain.links.push(link(context, found, joined.to, tried));
         at = joined.to;
@@ -53,15 +55,20 @@ fn chain(context: &Context<'_>, found: &Found, logs: &[AccessLog], first: usize)
     chain
 }
 
+/// Where the proxy between two hops is known to have been watched.
 fn vantages(context: &Context<'_>, before: usize, behind: usize) -> Vec<usize> {
-    let ends = [
-        context.places.ends[before].server,
-        context.places.ends[behind].client,
-    ];
+    let hops = &context.hops.hops;
+    let ends = [hops[before].at.server, hops[behind].at.client];
     let mut vantages: Vec<usize> = ends.into_iter().flatten().collect();
     vantages.sort_unstable();
     vantages.dedup();
     vantages
+}
+
+/// Whether nothing but one proxy is between two hops.
+fn adjacent(context: &Context<'_>, joined: &Joined, before: usize, behind: usize) -> bool {
+    let told = matches!(joined.by, Strength::AccessLog | Strength::Process);
+    told || context.places.nearness(before, behind) == Nearness::Same
 }
 
 fn link(context: &Context<'_>, found: &Found, turn: usize, tried: Vec<usize>) -> Link {

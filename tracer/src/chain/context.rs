@@ -41,6 +41,9 @@ pub(super) struct Joined {
     pub(super) content: Content,
     /// How unlikely it is by time and size, where these decided; of no unit.
     pub(super) weight: u64,
+    /// How long the proxy would have held the request and the answer, in nanoseconds, where that
+    /// decided.
+    pub(super) held: u64,
     /// Hops that it could be as well.
     pub(super) others: Vec<usize>,
 }
@@ -122,8 +125,7 @@ impl Context<'_> {
 
     /// A common time by the clock of a vantage.
     fn local(&self, vantage: usize, at: Time) -> Time {
-        let offset = self.hops.clocks.offsets.get(vantage).copied().flatten();
-        let add = offset.map_or(0, |offset| offset.add);
+        let add = self.hops.clocks.common(vantage, Time::default()).as_nanos();
         Time::from_nanos(at.as_nanos().saturating_sub(add))
     }
 

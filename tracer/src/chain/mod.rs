@@ -6,15 +6,19 @@ mod clock;
 mod context;
 mod evidence;
 mod matching;
+pub(crate) mod nodes;
 mod place;
 mod proxied;
+mod ties;
 mod told;
 mod tried;
 mod turn;
+mod usage;
 
 use self::context::{Context, Found};
 use self::place::Places;
 use self::turn::Turns;
+pub use self::usage::{Share, Usage, usage};
 use crate::hop::Hops;
 use crate::http::{Request, Status};
 use crate::log::AccessLog;
@@ -98,8 +102,11 @@ pub struct Join {
     /// What else it could be, as likely: hops by their places, before or behind the proxy. Not empty
     /// where it is ambiguous.
     pub others: Vec<usize>,
-    /// The proxy's vantages, by their places in the scene.
+    /// The vantages known to be at the proxy, by their places in the scene.
     pub vantages: Vec<usize>,
+    /// One proxy is between them: both were seen in one place, or it says so itself. Else there may
+    /// be more than one, and hops that nobody saw.
+    pub adjacent: bool,
 }
 
 /// By what hops are joined, the strongest first.
@@ -135,9 +142,10 @@ enum Content {
     Different,
 }
 
-/// Joins hops. Every hop is in a chain, or among what was tried in one.
+/// Joins hops. Every hop is in a chain, or among what was tried in one. What passes through a proxy
+/// tells of the clocks on both sides of it, which is added to what is known of them.
 #[must_use]
-pub fn join(scene: &Scene<'_>, hops: &Hops, logs: &[AccessLog]) -> Vec<Chain> {
+pub fn join(scene: &Scene<'_>, hops: &mut Hops, logs: &[AccessLog]) -> Vec<Chain> {
     let mut context = Context {
         scene,
         hops,
@@ -149,5 +157,14 @@ pub fn join(scene: &Scene<'_>, hops: &Hops, logs: &[AccessLog]) -> Vec<Chain> {
     proxied::join(&mut context, &mut found);
     let candidates = matching::join(&context, &mut found);
     tried::join(&context, &mut found, &candidates);
+    let ties = ties::of(&context, &found);
+    let Context { turns, places, .. } = context;
+    ties::link(&mut hops.clocks, ties);
+    let context = Context {
+        scene,
+        hops,
+        turns,
+        places,
+    };
     build::chains(&context, &found, logs)
 }

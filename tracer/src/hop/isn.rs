@@ -18,7 +18,7 @@ const CROWD: usize = 64;
 
 /// A host passes a segment on within this time: what it sees on one side of an address translation
 /// later than on the other belongs to another connection.
-const PASSED_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const PASSED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Joins flows that begin with the same numbers.
 pub(super) fn join(families: &mut Families<'_>) {
@@ -116,7 +116,7 @@ fn agree(scene: &Scene<'_>, one: usize, other: usize, same_ends: bool) -> bool {
     let sides = [Side::Client, Side::Server];
     if !sides.into_iter().all(|side| {
         same_numbers(one.flow, other.flow, side)
-            && (stamps == Some(true) || ends_together(one.flow, other.flow, side))
+            && (stamps == Some(true) || ends_together((one.flow, side), (other.flow, side)))
     }) {
         return false;
     }
@@ -158,19 +158,20 @@ fn same_numbers(one: &Flow, other: &Flow, side: Side) -> bool {
     }
 }
 
-/// Whether two ranges of sequence numbers touch; `None` where one is not known.
+/// Whether two ranges of sequence numbers touch, or all but: a keepalive probe alone shows one less
+/// than what comes next, a FIN takes one more. `None` where one is not known.
 pub(super) fn overlap(one: Option<[Seq; 2]>, other: Option<[Seq; 2]>) -> Option<bool> {
     let ([first, next], [others_first, others_next]) = (one?, other?);
-    Some(!first.is_after(others_next) && !others_first.is_after(next))
+    Some(!first.is_after(others_next + 1) && !others_first.is_after(next + 1))
 }
 
 /// Whether a FIN of a side ends what it sent at both, as far as both saw it.
-pub(super) fn ends_together(one: &Flow, other: &Flow, side: Side) -> bool {
-    let fin = |flow: &Flow| {
+pub(super) fn ends_together(one: (&Flow, Side), other: (&Flow, Side)) -> bool {
+    let fin = |(flow, side): (&Flow, Side)| {
         let mut fins = flow.fins().iter();
         fins.find(|fin| fin.by == side).map(Closing::end)
     };
-    let beyond = |flow: &Flow, end: Seq| {
+    let beyond = |(flow, side): (&Flow, Side), end: Seq| {
         let next = flow.sequence(side).map(|[_, next]| next);
         next.is_some_and(|next| next.is_after(end))
     };

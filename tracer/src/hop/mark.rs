@@ -58,6 +58,11 @@ impl Mark {
             timestamp: head.timestamp,
         })
     }
+
+    /// Whether it has the sender's own clock, which makes it one transmission and no other.
+    pub(super) const fn is_stamped(&self) -> bool {
+        self.timestamp.is_some()
+    }
 }
 
 /// The marks of a flow, sorted, each once: what a vantage saw twice cannot be told apart at another.

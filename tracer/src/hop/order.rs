@@ -1,6 +1,7 @@
 //! The order of a hop's sights, from the client to the server, without trusting clocks.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use super::Sight;
 use super::clock::{Bounds, Clocks};
@@ -9,6 +10,7 @@ use super::look::{Look, looks};
 use super::mark::{Lag, Marked, marks};
 use crate::flow::{Side, Sides};
 use crate::scene::{Scene, Seen};
+use crate::segment::Passage;
 
 /// A sight, and what tells where on the way it was.
 pub(super) struct Station {
@@ -18,13 +20,18 @@ pub(super) struct Station {
 }
 
 impl Station {
+    /// Without its marks, of which there may be many.
     pub(super) fn of(scene: &Scene<'_>, kin: Kin) -> Self {
         let seen = &scene.flows[kin.flow];
         Self {
             kin,
-            marks: marks(seen.trail, kin.swapped),
+            marks: Vec::new(),
             looks: looks(seen.trail, kin.swapped),
         }
+    }
+
+    fn mark(&mut self, scene: &Scene<'_>) {
+        self.marks = marks(scene.flows[self.kin.flow].trail, self.kin.swapped);
     }
 
     pub(super) const fn sight(&self) -> Sight {
@@ -36,34 +43,112 @@ impl Station {
     }
 }
 
-/// Sorts the sights of a hop.
-pub(super) fn sort(scene: &Scene<'_>, stations: &mut Vec<Station>, clocks: Option<&Clocks>) {
-    let mut sorted: Vec<Station> = Vec::with_capacity(stations.len());
-    for station in stations.drain(..) {
-        // Behind the last that it does not come before: the order of what nothing tells apart stays.
-        let place = sorted
-            .iter()
-            .rposition(|known| order(scene, known, &station, clocks) != Ordering::Greater)
-            .map_or(0, |place| place + 1);
-        sorted.insert(place, station);
-    }
-    *stations = sorted;
+/// The sights of a hop.
+pub(super) struct Stations {
+    pub(super) all: Vec<Station>,
+    /// Their order is known without clocks.
+    decided: bool,
 }
 
-/// Whether a station is nearer to the client (`Less`) than another; `Equal` where nothing tells.
-fn order(scene: &Scene<'_>, one: &Station, other: &Station, clocks: Option<&Clocks>) -> Ordering {
+impl Stations {
+    /// In order, as far as that is known without clocks; and what they tell of clocks.
+    pub(super) fn new(scene: &Scene<'_>, family: Vec<Kin>, bounds: &mut Bounds) -> Self {
+        let all = family.into_iter().map(|kin| Station::of(scene, kin));
+        let mut stations = Self {
+            all: all.collect(),
+            decided: true,
+        };
+        if stations.all.len() > 1 {
+            stations.mark(scene);
+            stations.sort(|one, other| evidence(scene, one, other));
+            stations.decided = stations
+                .all
+                .windows(2)
+                .all(|pair| evidence(scene, &pair[0], &pair[1]) != Ordering::Equal);
+            bound(scene, &stations.all, bounds);
+            stations.forget();
+        }
+        stations
+    }
+
+    /// In order, also by clocks, and at last by the names of vantages: not by the order of files.
+    pub(super) fn settle(&mut self, scene: &Scene<'_>, clocks: &Clocks) {
+        if self.decided {
+            return;
+        }
+        self.mark(scene);
+        self.sort(|one, other| {
+            let [here, there] = [one, other].map(|station| &scene.flows[station.kin.flow]);
+            evidence(scene, one, other)
+                .then_with(|| by_clock(here, there, clocks))
+                .then_with(|| scene.name(here.vantage).cmp(scene.name(there.vantage)))
+        });
+        self.forget();
+    }
+
+    /// Few are compared with each other, and not all of them can be: what nothing tells apart keeps its
+    /// order.
+    fn sort(&mut self, order: impl Fn(&Station, &Station) -> Ordering) {
+        let mut sorted: Vec<Station> = Vec::with_capacity(self.all.len());
+        for station in self.all.drain(..) {
+            let place = sorted
+                .iter()
+                .rposition(|known| order(known, &station) != Ordering::Greater)
+                .map_or(0, |place| place + 1);
+            sorted.insert(place, station);
+        }
+        self.all = sorted;
+    }
+
+    fn mark(&mut self, scene: &Scene<'_>) {
+        self.all.iter_mut().for_each(|station| station.mark(scene));
+    }
+
+    fn forget(&mut self) {
+        let all = self.all.iter_mut();
+        all.for_each(|station| station.marks = Vec::new());
+    }
+}
+
+/// Whether a station is nearer to the client (`Less`) than another, by what does not depend on clocks;
+/// `Equal` where nothing tells.
+fn evidence(scene: &Scene<'_>, one: &Station, other: &Station) -> Ordering {
     let (here, there) = (&scene.flows[one.kin.flow], &scene.flows[other.kin.flow]);
     by_ttl(one.looks, other.looks)
-        .then_with(|| Lag::between(&one.marks, &other.marks).order())
-        .then_with(|| {
-            if scene.same_clock(here.vantage, there.vantage) {
-                by_time(here, there, |_, at| at)
-            } else if let Some(clocks) = clocks {
-                by_time(here, there, |vantage, at| clocks.common(vantage, at))
-            } else {
-                Ordering::Equal
-            }
+        .then_with(|| match scene.same_clock(here.vantage, there.vantage) {
+            false => by_passage(one.looks, other.looks),
+            // What one host has come in and leave under another address.
+            true if here.vantage == there.vantage => by_passage(other.looks, one.looks),
+            true => Ordering::Equal,
         })
+        .then_with(|| Lag::between(&one.marks, &other.marks).order())
+        .then_with(|| match scene.same_clock(here.vantage, there.vantage) {
+            true if began(here) && began(there) => here.flow.first_at().cmp(&there.flow.first_at()),
+            _ => Ordering::Equal,
+        })
+}
+
+/// What leaves one host and comes in at another with the same TTL was sent from the first to the
+/// second: no router is between them.
+fn by_passage(one: Sides<Look>, other: Sides<Look>) -> Ordering {
+    let passes = |near: Look, far: Look| match (near.passage, far.passage) {
+        (Some(Passage::Out), Some(Passage::In)) => Ordering::Less,
+        (Some(Passage::In), Some(Passage::Out)) => Ordering::Greater,
+        _ => Ordering::Equal,
+    };
+    agreed(
+        passes(one.client, other.client),
+        passes(other.server, one.server),
+    )
+}
+
+/// What both directions tell, or one of them; nothing where they contradict each other.
+fn agreed(client: Ordering, server: Ordering) -> Ordering {
+    match (client, server) {
+        (Ordering::Equal, order) | (order, Ordering::Equal) => order,
+        (one, other) if one == other => one,
+        _ => Ordering::Equal,
+    }
 }
 
 /// Routers take one from the TTL: it falls from whoever sends.
@@ -74,25 +159,30 @@ fn by_ttl(one: Sides<Look>, other: Sides<Look>) -> Ordering {
     };
     let client = falls(one.client, other.client);
     let server = falls(other.server, one.server);
-    match (client, server) {
-        (Ordering::Equal, order) | (order, Ordering::Equal) => order,
-        (one, other) if one == other => one,
-        // Something on the way sets TTLs anew: they tell nothing.
-        _ => Ordering::Equal,
-    }
+    // Where they contradict each other, something on the way sets TTLs anew.
+    agreed(client, server)
 }
 
-/// Who saw the first segment first, which is the client's where the connection began there.
-fn by_time(
-    one: &Seen<'_>,
-    other: &Seen<'_>,
-    common: impl Fn(usize, crate::time::Time) -> crate::time::Time,
-) -> Ordering {
-    if one.flow.isn(Side::Client).is_none() || other.flow.isn(Side::Client).is_none() {
+/// The first segment that was seen is the client's.
+fn began(seen: &Seen<'_>) -> bool {
+    seen.flow.isn(Side::Client).is_some()
+}
+
+/// Who saw the first segment first, if the clocks are good enough to tell.
+fn by_clock(one: &Seen<'_>, other: &Seen<'_>, clocks: &Clocks) -> Ordering {
+    let Some(error) = clocks.error(one.vantage, other.vantage) else {
+        return Ordering::Equal;
+    };
+    if !began(one) || !began(other) {
         return Ordering::Equal;
     }
-    let at = |seen: &Seen<'_>| common(seen.vantage, seen.flow.first_at());
-    at(one).cmp(&at(other))
+    let at = |seen: &Seen<'_>| clocks.common(seen.vantage, seen.flow.first_at());
+    let (at, others_at) = (at(one), at(other));
+    if at.apart(others_at) > Duration::from_nanos(error) {
+        at.cmp(&others_at)
+    } else {
+        Ordering::Equal
+    }
 }
 
 /// What neighbouring sights tell of the clocks of their vantages.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::chain::nodes;
 use crate::chain::{Chain, Strength};
 use crate::flow::{FlowId, Side, Sides};
 use crate::hop::{Hop, Hops, Likeness};
@@ -65,6 +66,9 @@ pub struct ChainReport {
     pub id: u64,
     /// Numbers of its hops, downstream first.
     pub hops: Vec<u64>,
+    /// Names of those between whom the hops are, one more than there are hops: vantages where there
+    /// are any, else addresses.
+    pub nodes: Vec<String>,
     /// How each is joined to the one before, one fewer than there are hops.
     pub joined_by: Vec<Strength>,
     /// What else could have been joined, for each join: numbers of hops. Not empty where it is
@@ -72,8 +76,11 @@ pub struct ChainReport {
     pub others: Vec<Vec<u64>>,
     /// Why, for each join, in words.
     pub evidence: Vec<Vec<String>>,
-    /// Names of the proxy's vantages, for each join.
+    /// Names of the vantages known to be at the proxy, for each join.
     pub proxies: Vec<Vec<String>>,
+    /// Whether one proxy is between the hops of each join: both were seen in one place, or it says so
+    /// itself. Else there may be more than one, and hops that nobody saw.
+    pub adjacent: Vec<bool>,
     /// Hops that were tried before, for each of `hops`.
     pub tried: Vec<Vec<u64>>,
     /// The number of the exchange on each of `hops`, from 0; null where there was none.
@@ -131,18 +138,21 @@ impl HopReport {
 }
 
 impl ChainReport {
-    pub(super) fn new(scene: &Scene<'_>, id: usize, chain: &Chain) -> Self {
+    pub(super) fn new(scene: &Scene<'_>, hops: &Hops, id: usize, chain: &Chain) -> Self {
         let joins = chain.joins.iter();
         let numbers = |hops: &[usize]| hops.iter().map(|hop| *hop as u64).collect();
         let first = chain.links.first().and_then(|link| link.exchange.as_ref());
+        let places: Vec<usize> = chain.links.iter().map(|link| link.hop).collect();
         let request = first.and_then(|exchange| exchange.request.as_ref());
         let status = first.and_then(|exchange| exchange.status.as_ref());
         Self {
             id: id as u64,
-            hops: chain.links.iter().map(|link| link.hop as u64).collect(),
+            hops: numbers(&places),
+            nodes: nodes::of(scene, hops, &places, &chain.joins),
             joined_by: joins.clone().map(|join| join.by).collect(),
             others: joins.clone().map(|join| numbers(&join.others)).collect(),
             evidence: joins.clone().map(|join| join.evidence.clone()).collect(),
+            adjacent: joins.clone().map(|join| join.adjacent).collect(),
             proxies: joins
                 .map(|join| {
                     let vantages = join.vantages.iter();

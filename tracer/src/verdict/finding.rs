@@ -40,6 +40,8 @@ pub(super) enum Culprit {
     Nobody,
     /// Whoever is at that side of that leg.
     End(usize, Side),
+    /// Whoever is at that vantage.
+    At(usize),
     /// Somebody who is at no vantage, in words.
     Else(String),
 }

@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use super::case::{Case, Leg, World};
 use super::digest::Digest;
 use super::origin::origins;
-use crate::chain::{Chain, Join, Link};
+use crate::chain::{Chain, Join, Link, nodes};
 use crate::hop::Hops;
 use crate::log::{AccessLog, Entry};
 use crate::scene::Scene;
@@ -65,6 +65,32 @@ pub(super) fn cases<'a>(world: &'a World<'a>, chains: &'a [Chain]) -> Vec<Case<'
     cases
 }
 
+/// Pooled connections that ended by themselves when all chains that they served were over: each alone.
+pub(super) fn later<'a>(world: &'a World<'a>, cases: &[Case<'a>]) -> Vec<Case<'a>> {
+    let mut hops: Vec<usize> = Vec::new();
+    for case in cases {
+        // The first is what the chain's own verdict is about.
+        for origin in case.origins.iter().skip(1) {
+            let leg = &case.legs[origin.leg];
+            if origin.leg > 0 && !leg.owed() {
+                hops.push(leg.digest.place);
+            }
+        }
+    }
+    hops.sort_unstable();
+    hops.dedup();
+    let alone = |hop| {
+        case(
+            world,
+            None,
+            vec![Leg::new(world, hop, None, &[])],
+            &[],
+            Vec::new(),
+        )
+    };
+    hops.into_iter().map(alone).collect()
+}
+
 fn of_chain<'a>(world: &'a World<'a>, place: usize, chain: &'a Chain) -> Case<'a> {
     let leg = |link: &'a Link| Leg::new(world, link.hop, link.exchange.as_ref(), &link.tried);
     let legs = chain.links.iter().map(leg).collect();
@@ -83,7 +109,9 @@ fn case<'a>(
     joins: &'a [Join],
     entries: Vec<(&'a AccessLog, &'a Entry)>,
 ) -> Case<'a> {
+    let hops: Vec<usize> = legs.iter().map(|leg| leg.digest.place).collect();
     let mut case = Case {
+        nodes: nodes::of(world.scene, world.hops, &hops, joins),
         world,
         chain,
         legs,

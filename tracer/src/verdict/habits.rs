@@ -9,6 +9,7 @@ use super::digest::Digest;
 use crate::flow::Side;
 use crate::hop::Hops;
 use crate::segment::Endpoint;
+use crate::time::Time;
 
 /// Silences within this of each other are the same length, besides [`ABOUT`] of them.
 const SAME: Duration = Duration::from_millis(60);
@@ -16,11 +17,20 @@ const SAME: Duration = Duration::from_millis(60);
 /// ... or within this part of it.
 const ABOUT: f64 = 0.02;
 
+/// Ends that are nearer to each other than this are one event.
+const APART: Duration = Duration::from_millis(200);
+
 /// Connections that a verdict about ages needs.
 const ENOUGH: usize = 3;
 
 /// A maximum age has a jitter of 10 % either way (FACTS 3.15).
 const JITTER: f64 = 0.12;
+
+/// Ends of connections that somebody ends for their age are spread over at least this part of it.
+const SPREAD: f64 = 0.05;
+
+/// Silences longer than this may be what a timer waits for.
+const IDLE: Duration = Duration::from_millis(900);
 
 /// Ages below this, in seconds, are those of single requests.
 const YOUNG: f64 = 1.0;
@@ -29,12 +39,14 @@ const YOUNG: f64 = 1.0;
 #[derive(Debug, Default)]
 pub(super) struct Habits {
     ends: HashMap<(Endpoint, Side), Ends, RandomState>,
+    /// Ages at which servers announced the end of connections (HTTP/2 GOAWAY without an error).
+    announced: HashMap<Endpoint, Vec<Duration>, RandomState>,
 }
 
 #[derive(Debug, Default)]
 struct Ends {
-    /// Silences before the end, sorted.
-    silences: Vec<Duration>,
+    /// Silences before the end, and when that was; sorted.
+    silences: Vec<(Duration, Time)>,
     /// What lived how long, and how long it had been silent then; sorted by age.
     lives: Vec<Life>,
 }
@@ -44,6 +56,7 @@ struct Life {
     age: Duration,
     silence: Duration,
     turns: usize,
+    ended: Time,
 }
 
 /// An age at which connections end.
@@ -63,17 +76,26 @@ impl Habits {
     pub(super) fn of(hops: &Hops, digests: &[Digest]) -> Self {
         let mut habits = Self::default();
         for digest in digests {
+            if let Some(said) = digest
+                .goaway
+                .filter(|said| said.by == Side::Server && said.error == 0)
+            {
+                let server = hops.hops[digest.place].server;
+                let ages = habits.announced.entry(server).or_default();
+                ages.push(said.at.since(digest.begun));
+            }
             let Some(first) = digest.first else {
                 continue;
             };
             let server = hops.hops[digest.place].server;
             let ends = habits.ends.entry((server, first.by)).or_default();
             let silence = first.at.since(digest.quiet_since(first.at));
-            ends.silences.push(silence);
+            ends.silences.push((silence, first.at));
             ends.lives.push(Life {
                 age: first.at.since(digest.begun),
                 silence,
                 turns: digest.turns.len(),
+                ended: first.at,
             });
         }
         for ends in habits.ends.values_mut() {
@@ -83,7 +105,7 @@ impl Habits {
         habits
     }
 
-    /// How many connections to that server ended by that side after a silence of this length.
+    /// How often connections to that server ended by that side after a silence of this length.
     pub(super) fn after_silence(&self, server: Endpoint, by: Side, silence: Duration) -> usize {
         let Some(ends) = self.ends.get(&(server, by)) else {
             return 0;
@@ -91,11 +113,29 @@ impl Habits {
         let within = SAME.max(silence.mul_f64(ABOUT));
         let from = ends
             .silences
-            .partition_point(|known| *known + within < silence);
+            .partition_point(|known| known.0 + within < silence);
         let to = ends
             .silences
-            .partition_point(|known| *known <= silence + within);
-        to - from
+            .partition_point(|known| known.0 <= silence + within);
+        let mut at: Vec<Time> = ends.silences[from..to]
+            .iter()
+            .map(|known| known.1)
+            .collect();
+        at.sort_unstable();
+        // One event ends many connections at once, and says nothing about each one's silence.
+        at.dedup_by(|later, earlier| later.since(*earlier) <= APART);
+        at.len()
+    }
+
+    /// How many connections that server announced the end of at about this age.
+    pub(super) fn announced(&self, server: Endpoint, age: Duration) -> usize {
+        let ages = self.announced.get(&server).map_or(&[][..], Vec::as_slice);
+        let (age, jitter) = (age.as_secs_f64(), 1.0 + JITTER);
+        let near = |other: &&Duration| {
+            let other = other.as_secs_f64();
+            other <= age * jitter && age <= other * jitter
+        };
+        ages.iter().filter(near).count()
     }
 
     /// The age at which that side ends connections to that server, where there is one: most of them
@@ -117,12 +157,21 @@ impl Habits {
         if alike.len() < ENOUGH || alike.len() * 4 < lives.len() * 3 {
             return None;
         }
+        let ends = alike.iter().map(|life| life.ended);
+        let spread = ends.clone().max()?.since(ends.min()?);
         let silences = alike.iter().map(|life| life.silence);
+        let (least, most) = (silences.clone().min()?, silences.max()?);
+        // All at once is a restart; after one length of silence is an idle timeout.
+        let at_once = spread < middle.mul_f64(SPREAD);
+        let idle = least >= IDLE && most - least <= SAME.max(least.mul_f64(ABOUT));
+        if at_once || idle {
+            return None;
+        }
         Some(Age {
             middle,
             range: (alike.first()?.age, alike.last()?.age),
             of: alike.len(),
-            silences: (silences.clone().min()?, silences.max()?),
+            silences: (least, most),
         })
     }
 }

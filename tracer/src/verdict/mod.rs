@@ -137,6 +137,15 @@ pub struct Considered {
 /// Of more verdicts than this, those on what went well only say which rule held.
 const EXPLAINED: usize = 1_000;
 
+/// What is worth telling of a pooled connection that ended when its chains were over.
+const TELLING_LATER: [Cause; 5] = [
+    Cause::InjectedReset,
+    Cause::KeepaliveDeath,
+    Cause::RetransmissionDeath,
+    Cause::MaxConnectionAge,
+    Cause::IdleTimeout,
+];
+
 /// Judges every chain, and every hop that is in none: alarms first, then what is surer and more
 /// frequent.
 #[must_use]
@@ -161,7 +170,10 @@ pub fn judge(
     };
     let cases = gather::cases(&world, chains);
     let many = cases.len() > EXPLAINED;
-    let verdicts = cases.iter().map(|case| verdict(case, many)).collect();
+    let mut verdicts: Vec<Verdict> = cases.iter().map(|case| verdict(case, many)).collect();
+    let later = gather::later(&world, &cases);
+    let later = later.iter().map(|case| verdict(case, many));
+    verdicts.extend(later.filter(|verdict| TELLING_LATER.contains(&verdict.cause)));
     sorted(verdicts)
 }
 
@@ -207,6 +219,10 @@ fn told(case: &Case<'_>, cause: Cause, finding: Finding, considered: Vec<Conside
     let hop = finding.hop.unwrap_or(leg.digest.place);
     let (ended_by, culprit) = match &finding.culprit {
         Culprit::Nobody => (None, None),
+        Culprit::At(vantage) => {
+            let name = case.world.scene.name(*vantage).to_owned();
+            (Some(*vantage), Some(name))
+        }
         Culprit::Else(words) => (None, Some(words.clone())),
         Culprit::End(leg, side) => {
             let own = case.world.hops.hops[hop].at[*side].filter(|_| finding.leg == *leg);
@@ -242,14 +258,20 @@ fn sorted(verdicts: Vec<Verdict>) -> Vec<Verdict> {
     for verdict in &verdicts {
         *times.entry((verdict.cause, verdict.ended_by)).or_default() += 1;
     }
+    // Of what went well, what is worth a look comes first, however rare.
+    let often = |verdict: &Verdict| {
+        let times = times[&(verdict.cause, verdict.ended_by)];
+        if verdict.alarm { times } else { 0 }
+    };
     let rank = |cause: Cause| rules::ALL.iter().position(|(known, _)| *known == cause);
     let mut verdicts = verdicts;
     verdicts.sort_by_cached_key(|verdict| {
         (
             !verdict.alarm,
             verdict.confidence == Confidence::Possible,
-            Reverse(times[&(verdict.cause, verdict.ended_by)]),
+            Reverse(often(verdict)),
             rank(verdict.cause).unwrap_or(rules::ALL.len()),
+            verdict.culprit.is_none(),
             verdict.at,
             verdict.chain,
             verdict.hop,

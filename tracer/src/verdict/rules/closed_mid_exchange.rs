@@ -10,11 +10,15 @@ use crate::flow::Side;
 use crate::kernel::FactKind;
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
+use crate::verdict::digest::{Digest, Mark, Turn};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::origin::Origin;
 use crate::verdict::{timeouts, words};
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
+    if let Some(finding) = tried(case) {
+        return Ok(finding);
+    }
     let Some(origin) = case.origins.first() else {
         return Err("nobody closed".into());
     };
@@ -29,6 +33,69 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         return Err("no answer was owed".into());
     }
     Ok(found(case, origin))
+}
+
+/// A connection that was tried before, and on which the server closed instead of answering.
+fn tried(case: &Case<'_>) -> Option<Finding> {
+    for (number, leg) in case.legs.iter().enumerate() {
+        for digest in leg.tried.iter().copied() {
+            let Some(mark) = digest.first.filter(|first| first.by == Side::Server) else {
+                continue;
+            };
+            let last = digest.last_turn(mark.at);
+            let Some(asked) = last.filter(|turn| turn.by == Side::Client) else {
+                continue;
+            };
+            return Some(retried(case, number, digest, &mark, asked));
+        }
+    }
+    None
+}
+
+fn retried(case: &Case<'_>, number: usize, digest: &Digest, mark: &Mark, asked: &Turn) -> Finding {
+    let hop = &case.world.hops.hops[digest.place];
+    let (who, culprit) = match hop.at.server {
+        Some(vantage) => (
+            case.world.scene.name(vantage).to_owned(),
+            Culprit::At(vantage),
+        ),
+        None => {
+            let who = format!("the server {}", hop.server);
+            (who.clone(), Culprit::Else(who))
+        }
+    };
+    let client = case.name(number, Side::Client);
+    let kind = words::kind(mark.rst);
+    let waited = words::length(mark.at.since(asked.until));
+    let mut finding = Finding::new(number, culprit, Confidence::Likely);
+    finding.hop = Some(digest.place);
+    finding.at = Some(mark.at);
+    finding.flow = Some(mark.cite.flow);
+    finding.because =
+        format!("the first connection ended by a {kind} of the server, which owed an answer");
+    finding.summary = format!(
+        "{who} ended the first attempt: {kind} while it owed an answer for {waited}; {client} tried again"
+    );
+    finding.story = format!(
+        "{client} asked {} at {}, which ended the connection {waited} later without an answer; {client} then sent the request again on another connection{}.",
+        hop.server,
+        words::clock(asked.at),
+        if case.legs[number].answered() {
+            ", and got an answer"
+        } else {
+            ""
+        }
+    );
+    finding.evidence.push(format!(
+        "{}: {kind} from {who} at {}",
+        case.cite(mark.cite),
+        words::clock(mark.at)
+    ));
+    finding.advice.push(format!(
+        "look for why the process at {who} ended or closed at {}",
+        words::clock(mark.at)
+    ));
+    finding
 }
 
 fn found(case: &Case<'_>, origin: &Origin) -> Finding {
@@ -69,6 +136,11 @@ fn found(case: &Case<'_>, origin: &Origin) -> Finding {
         words::length(silence)
     );
     finding.evidence.push(case.cite_mark(number, &mark));
+    if let Some((sent, whole)) = leg.cut_short() {
+        finding.evidence.push(format!(
+            "the answer announced {whole} bytes with its head, and ended after {sent}"
+        ));
+    }
     if let Some(told) = process
         && let FactKind::Closed(process) = &told.kind
     {

@@ -23,10 +23,14 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
                 Confidence::Likely
             };
             let mut finding = found(case, number, mark, confidence);
-            finding.evidence.push(format!(
-                "it was never sent: a vantage nearer to {} did not see it",
-                case.name(number, mark.by)
-            ));
+            let named = case.name(number, mark.by);
+            finding.evidence.push(match maker(case, number, mark) {
+                Some(vantage) => format!(
+                    "it left {} without having come in from {named}",
+                    case.world.scene.name(vantage)
+                ),
+                None => format!("a vantage nearer to {named} did not see it"),
+            });
             finding
                 .evidence
                 .extend(forged.usual.map(|usual| ttl(mark, usual)));
@@ -55,8 +59,18 @@ fn found(case: &Case<'_>, leg: usize, mark: &Mark, confidence: Confidence) -> Fi
     let (client, server) = (case.name(leg, Side::Client), case.name(leg, Side::Server));
     let kind = words::kind(mark.rst);
     let named = case.name(leg, mark.by);
-    let way = format!("something between {client} and {server}");
-    let mut finding = Finding::new(leg, Culprit::Else(way.clone()), confidence);
+    let made_at = maker(case, leg, mark);
+    let (way, culprit) = match made_at {
+        Some(vantage) => (
+            case.world.scene.name(vantage).to_owned(),
+            Culprit::At(vantage),
+        ),
+        None => {
+            let way = format!("something between {client} and {server}");
+            (way.clone(), Culprit::Else(way))
+        }
+    };
+    let mut finding = Finding::new(leg, culprit, confidence);
     finding.at = Some(mark.at);
     finding.flow = Some(mark.cite.flow);
     finding.because = format!("a {kind} in the name of {named} that it did not send");
@@ -75,6 +89,13 @@ fn found(case: &Case<'_>, leg: usize, mark: &Mark, confidence: Confidence) -> Fi
             .to_owned(),
     );
     finding
+}
+
+/// The vantage on the way that it left without having come in.
+fn maker(case: &Case<'_>, leg: usize, mark: &Mark) -> Option<usize> {
+    let at = case.legs[leg].hop.at;
+    let vantage = case.went_out_at(mark)?;
+    (at.client != Some(vantage) && at.server != Some(vantage)).then_some(vantage)
 }
 
 fn ttl(mark: &Mark, usual: u8) -> String {

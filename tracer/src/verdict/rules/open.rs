@@ -1,10 +1,13 @@
 //! Nobody closed: it was still open when the capture ended.
 
-use crate::flow::End;
+use crate::flow::{End, Sides};
 use crate::verdict::Confidence;
-use crate::verdict::case::Case;
+use crate::verdict::case::{Case, Leg};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
+
+/// Retransmissions without an answer that are no passing loss.
+const MANY: u32 = 3;
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
     let leg = &case.legs[0];
@@ -13,6 +16,15 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     }
     if case.origins.first().is_some() {
         return Err("one of its hops ended".into());
+    }
+    let unheard = |leg: &Leg<'_>| {
+        let Sides { client, server } = leg.digest.unheard;
+        client
+            .or(server)
+            .is_some_and(|unheard| unheard.times >= MANY)
+    };
+    if case.legs.iter().any(unheard) {
+        return Err("data was sent again and again at the end, and never acknowledged".into());
     }
     let status = leg.status().filter(|status| *status >= 500);
     if let Some(status) = status.filter(|_| leg.answered()) {

@@ -5,8 +5,10 @@
 use std::borrow::Cow;
 
 use crate::flow::{End, Side};
+use crate::hop::Hop;
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
+use crate::verdict::digest::Mark;
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
 
@@ -22,14 +24,14 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             };
             let hop = &case.world.hops.hops[digest.place];
             let tried = digest.place != leg.digest.place;
-            let at = hop.at.server;
+            let at = refuser(case, hop, &mark);
             let server = match at {
                 Some(vantage) => Cow::Borrowed(case.world.scene.name(vantage)),
                 None => Cow::Owned(format!("the server {}", hop.server)),
             };
             let culprit = match at {
-                None if tried => Culprit::Else(server.clone().into_owned()),
-                _ => Culprit::End(number, Side::Server),
+                Some(vantage) => Culprit::At(vantage),
+                None => Culprit::Else(server.clone().into_owned()),
             };
             let client = case.name(number, Side::Client);
             let mut finding = Finding::new(number, culprit, Confidence::Certain);
@@ -62,4 +64,17 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         }
     }
     Err("no SYN was answered by a RST".into())
+}
+
+/// TTLs that stacks begin with (Linux and BSD, Windows, others).
+const FRESH: [u8; 3] = [64, 128, 255];
+
+/// The vantage at whoever refused: where the RST left, or the farthest one, where it had passed no
+/// router.
+fn refuser(case: &Case<'_>, hop: &Hop, mark: &Mark) -> Option<usize> {
+    let fresh = mark.head.is_some_and(|head| {
+        FRESH.contains(&head.ttl) && head.passage.is_none() && hop.sights.len() > 1
+    });
+    let farthest = fresh.then(|| case.world.scene.flows[mark.cite.flow].vantage);
+    hop.at.server.or(case.went_out_at(mark)).or(farthest)
 }

@@ -58,10 +58,13 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
     let gave_up = digest
         .first
         .is_some_and(|first| first.by == side && first.at >= unheard.until);
+    let lost = lost(case, leg, side);
     let silent = seen_until(case, unheard).since(unheard.until) > unheard.gap * 2;
     let confidence = if kernel.is_some() {
         Confidence::Certain
-    } else if unheard.times >= MANY || (unheard.times >= SOME && (gave_up || silent)) {
+    } else if unheard.times >= MANY
+        || (unheard.times >= SOME && (gave_up || silent || lost > u64::from(unheard.times)))
+    {
         Confidence::Likely
     } else if unheard.times >= SOME {
         Confidence::Possible
@@ -95,6 +98,11 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
         case.cite(unheard.cite),
         words::length(unheard.until.since(unheard.since))
     ));
+    if lost > 0 {
+        finding.evidence.push(format!(
+            "{lost} segments from {sender} were lost between the vantages on the way to {peer}"
+        ));
+    }
     match kernel {
         Some(told) => finding.evidence.push(format!(
             "the kernel of {sender} says ETIMEDOUT at {}",
@@ -114,6 +122,12 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
         .config
         .push("sysctl net.ipv4.tcp_retries2=8  # about 100 s instead of 15 minutes".to_owned());
     Some(finding)
+}
+
+/// Segments of a side that were lost between the vantages of its hop.
+fn lost(case: &Case<'_>, leg: usize, side: Side) -> u64 {
+    let ways = case.legs[leg].hop.ways.iter();
+    ways.filter_map(|way| way.lost[side]).sum()
 }
 
 /// The last that was seen at the vantage that shows it.
