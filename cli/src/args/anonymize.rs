@@ -16,8 +16,9 @@ Examples:
 What becomes of it: payload is cut off; addresses are mapped so that common prefixes stay common
 (loopback, multicast and 0.0.0.0 stay, private ranges stay private); hardware addresses, paths,
 request ids, and names other than generic ones (gw, eth0, envoy) are mapped; comments and what is no
-TCP go. Ports, sizes, times, flags and TCP's numbers stay: flows, probes and verdicts are the same,
-but for what only payload tells. Names of files stay, too.
+TCP go. Ports, sizes, times, flags and TCP's numbers stay: flows, probes and hops are the same, and so
+are verdicts, but for those that rest on payload (a status, an answer that is too short, a GOAWAY):
+--keep-headers keeps what these need. Names of files stay, too.
 
 Who has the key, or knows some of the addresses and sees the pattern of traffic, can undo part of
 it: share with those whom you trust that far.";
@@ -35,7 +36,7 @@ pub(crate) struct Anonymize {
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
     /// Keep HTTP/1 header lines: methods, status, and what says how the connection is used; paths,
-    /// hosts and request ids mapped; the rest blotted out.
+    /// hosts and request ids mapped; the rest blotted out. Of HTTP/2 the headers of frames.
     #[arg(long)]
     pub(crate) keep_headers: bool,
     /// Keep names of namespaces, interfaces, processes and upstreams.

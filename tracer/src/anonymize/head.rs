@@ -1,8 +1,8 @@
 //! What may stay of a payload: header lines of HTTP/1 on request, with all that is not known to be
 //! harmless mapped or blotted out. Every byte keeps its place, as sequence numbers count bytes.
 
-use super::Mapping;
 use super::words::{self, Kind};
+use super::{Mapping, http2};
 
 /// Fields whose values say how a connection is used, and these values.
 const PLAIN: [&[u8]; 12] = [
@@ -37,6 +37,9 @@ const PLAIN_WORDS: [&[u8]; 14] = [
     b"true",
 ];
 
+/// Products that say `server: ...`, without the version and without anybody's name.
+const SERVERS: [&[u8]; 4] = [b"envoy", b"istio-envoy", b"haproxy", b"nginx"];
+
 const METHODS: [&[u8]; 9] = [
     b"GET ",
     b"PUT ",
@@ -49,7 +52,14 @@ const METHODS: [&[u8]; 9] = [
     b"CONNECT ",
 ];
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// What Envoy says in answers of its own (source/common/router/router.cc): which of them it is tells who
+/// answered, and nothing else.
+const OWN_WORDS: [&[u8]; 4] = [
+    b"no healthy upstream",
+    b"upstream request timeout",
+    b"stream timeout",
+    b"upstream connect error or disconnect/reset before headers. reset reason: overflow",
+];
 
 /// How many bytes must stay so that who is client is told as before: where no handshake was seen, the
 /// first word of HTTP tells it, and it must be there where the port numbers would tell otherwise
@@ -68,8 +78,10 @@ pub(super) fn telling(payload: &[u8], [source, destination]: [u16; 2]) -> usize 
 /// Rewrites the header lines at the beginning of a payload; how many bytes they take. What follows
 /// them, and every payload that does not begin with HTTP, does not stay.
 pub(super) fn keep(mapping: &Mapping, payload: &mut [u8]) -> usize {
-    if payload.starts_with(PREFACE) {
-        return PREFACE.len();
+    let is_http =
+        METHODS.iter().any(|method| payload.starts_with(method)) || payload.starts_with(b"HTTP/1.");
+    if !is_http {
+        return http2::keep(payload);
     }
     let Some(first) = line_end(payload) else {
         return 0;
@@ -78,7 +90,12 @@ pub(super) fn keep(mapping: &Mapping, payload: &mut [u8]) -> usize {
     if !start_line(mapping, line) {
         return 0;
     }
-    first + keep_fields(mapping, fields)
+    let head = first + keep_fields(mapping, fields);
+    let body = &payload[head..];
+    if payload[..head].ends_with(b"\r\n\r\n") && OWN_WORDS.contains(&body) {
+        return payload.len();
+    }
+    head
 }
 
 /// Header fields up to and with the empty line, or to the last one that is there whole.
@@ -156,6 +173,7 @@ fn field(mapping: &Mapping, line: &mut [u8]) {
     let mapped = match name.as_slice() {
         b"x-request-id" => words::map(&mapping.key, Kind::RequestId, value),
         b"host" => words::map(&mapping.key, Kind::Name, value),
+        b"server" if SERVERS.contains(&&*value) => return,
         name if PLAIN.contains(&name) && is_plain(value) => return,
         _ => return blot(line),
     };
@@ -225,6 +243,16 @@ mod tests {
         let kept = kept("HTTP/1.1 503 No Ann here\r\nserver: ann\r\nretry-after: 5\r\n\r\nbody");
         let expected = "HTTP/1.1 503 xxxxxxxxxxx\r\nx:xxxxxxxxx\r\nretry-after: 5\r\n\r\n";
         assert_eq!(kept, expected);
+    }
+
+    #[test]
+    fn an_answer_of_envoy_s_own_keeps_its_words() {
+        let own = "HTTP/1.1 503\r\n\r\nno healthy upstream";
+        assert_eq!(kept(own), own);
+        assert_eq!(
+            kept("HTTP/1.1 503\r\n\r\nno healthy Ann"),
+            "HTTP/1.1 503\r\n\r\n"
+        );
     }
 
     #[test]

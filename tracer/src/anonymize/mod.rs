@@ -4,7 +4,7 @@
 //! | what | becomes |
 //! | --- | --- |
 //! | payload | cut off, as a snap length does; lengths stay in the headers |
-//! | HTTP/1 header lines, where they are asked for | targets, hosts and request ids mapped; fields that say how a connection is used stay; the rest is blotted out |
+//! | HTTP/1 header lines, where they are asked for | targets, hosts and request ids mapped; fields that say how a connection is used stay; the rest is blotted out; of HTTP/2 the headers of frames, settings and GOAWAY |
 //! | IP addresses | mapped, prefixes stay common; loopback, multicast and the unspecified address stay, private, shared and link-local ranges are not left |
 //! | hardware addresses | mapped |
 //! | ports, sequence numbers, windows, flags, TTL, IP identification, times | stay |
@@ -22,6 +22,7 @@ mod address;
 mod capture;
 mod frame;
 mod head;
+mod http2;
 mod key;
 mod log;
 mod note;
@@ -42,7 +43,7 @@ const HARDWARE: u8 = 1;
 /// What to leave as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// HTTP/1 header lines, without what is private in them.
+    /// HTTP/1 header lines and HTTP/2 frames, without what is private in them.
     pub keep_headers: bool,
     /// Names of namespaces, interfaces and processes.
     pub keep_names: bool,
