@@ -6,7 +6,7 @@ mod hop;
 mod kernel;
 mod ladder;
 mod link;
-mod nodes;
+mod log;
 mod socket;
 mod verdict;
 
@@ -21,6 +21,7 @@ pub use self::kernel::{FactName, FactReport, KernelReport, UnjoinedReport};
 use self::ladder::Ladders;
 pub use self::ladder::{LadderReport, StepName, StepReport};
 pub use self::link::{LinkReport, ShareReport};
+pub use self::log::{AccessLogReport, LineReport};
 pub use self::socket::{ClosedByReport, OptionsReport, SeenReport, SocketReport, TimerReport};
 pub use self::verdict::VerdictReport;
 pub use crate::flow::End;
@@ -47,6 +48,8 @@ pub struct Report {
     pub verdicts: Vec<VerdictReport>,
     /// The places where segments were seen.
     pub vantages: Vec<VantageReport>,
+    /// Access logs that were given.
+    pub access_logs: Vec<AccessLogReport>,
     /// TCP connections, each as seen at one vantage, in the order in which they were first seen.
     pub flows: Vec<FlowReport>,
     /// Flows that are not in `flows`, summed up by vantage and end: where watching goes on for long,
@@ -140,7 +143,8 @@ pub struct VantageReport {
     pub clock_error_s: Option<f64>,
     /// What ended the reading before the end of the capture.
     pub damage: Option<String>,
-    /// What was read or watched in another way than the best one or not to the end, and why.
+    /// What was read or watched in another way than the best one or not to the end, and why; and what is
+    /// odd about it beside the others: it shows the same as one of them, or nothing of their time.
     pub remarks: Vec<String>,
     /// Segments were counted in the kernel, and some of these counts are missing, for the recording
     /// was cut or written anew by another program: counts of segments and bytes are lower bounds,
@@ -168,10 +172,11 @@ impl Report {
         let chains = crate::chain::join(&scene, &mut hops, &given.logs);
         let verdicts = crate::verdict::judge(&scene, &hops, &chains, &given.logs, &given.timeouts);
         let mut report = Self::empty();
-        for (place, seeing) in scene.vantages.iter().enumerate() {
+        let remarks = crate::hop::remarks(&scene, &hops);
+        for ((place, seeing), remarks) in scene.vantages.iter().enumerate().zip(remarks) {
             let clocks = &hops.clocks;
             let vantage = VantageReport::new(place, seeing.vantage, seeing.source, clocks);
-            report.vantages.push(vantage);
+            report.vantages.push(VantageReport { remarks, ..vantage });
         }
         for seen in &scene.flows {
             let vantage = scene.name(seen.vantage);
@@ -186,6 +191,7 @@ impl Report {
         report.chains = numbered
             .map(|(id, chain)| ChainReport::new(&scene, &hops, id, chain))
             .collect();
+        report.access_logs = AccessLogReport::all(&scene, &given.logs, &chains);
         let usage = crate::chain::usage(&scene, &hops, &chains);
         report.links = usage
             .iter()
@@ -240,6 +246,7 @@ impl Report {
         Self {
             schema: SCHEMA,
             vantages: Vec::new(),
+            access_logs: Vec::new(),
             flows: Vec::new(),
             flows_left_out: Vec::new(),
             hops: Vec::new(),
@@ -259,6 +266,7 @@ impl VantageReport {
         Self {
             name: survey.namespace.clone(),
             source: format!("net:[{}]", survey.inode),
+            namespace: Some(survey.namespace.clone()),
             remarks: survey.remarks.clone(),
             ..Self::default()
         }
