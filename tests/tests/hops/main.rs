@@ -127,13 +127,14 @@ fn what_was_lost_or_made_on_the_way_is_told() {
             "injected-reset",
             (None, Some(1), &[Side::Client, Side::Server]),
         ),
+        // The answer, and the second request, in whose place the router sent a RST.
         (
             "l4-state-expired",
-            (None, Some(0), &[Side::Client, Side::Server]),
+            (None, Some(1), &[Side::Client, Side::Server]),
         ),
         (
             "l4-state-expired-reused",
-            (Some(0), Some(0), &[Side::Server]),
+            (Some(1), Some(0), &[Side::Server]),
         ),
         // Each time that the answer was sent.
         ("l4-state-expired-silently", (None, Some(5), &[])),
