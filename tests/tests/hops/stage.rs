@@ -55,7 +55,9 @@ impl Recorded {
     /// The connections, each with all its entries: behind an address translation it has two.
     pub(crate) fn connections(&self) -> Vec<Vec<&Connection>> {
         let mut found: Vec<Vec<&Connection>> = Vec::new();
-        for connection in &self.truth.connections {
+        // Some were over when the captures began.
+        let connections = self.truth.connections.iter();
+        for connection in connections.filter(|known| !known.vantages.is_empty()) {
             let same = |known: &&mut Vec<&Connection>| {
                 known[0].closed_at.is_some()
                     && known[0].closed_at == connection.closed_at

@@ -16,6 +16,9 @@ use crate::seq::Seq;
 /// numbers were taken out of the captures, or never were random.
 const CROWD: usize = 64;
 
+/// SYNs are among the first so many events of a flow.
+const OPENING: usize = 32;
+
 /// A host passes a segment on within this time: what it sees on one side of an address translation
 /// later than on the other belongs to another connection.
 pub(super) const PASSED_WITHIN: Duration = Duration::from_secs(5);
@@ -133,6 +136,7 @@ fn same_stamps(one: &Trail, other: &Trail) -> Option<bool> {
         let syns = trail
             .events
             .iter()
+            .take(OPENING)
             .filter(|event| matches!(event.what, What::Syn { .. } | What::SynAck));
         syns.filter_map(|event| Some((event.by, event.head?.timestamp?)))
             .collect()

@@ -1,7 +1,9 @@
-//! What a side's segments look like at a vantage: how many routers they passed, and which way they
-//! passed the capturing host.
+//! What a side's segments look like at a vantage: how many routers they passed, which way they passed
+//! the capturing host, and how often they stand out.
 
-use crate::flow::{Side, Sides, Trail, What};
+use arrayvec::ArrayVec;
+
+use crate::flow::{Event, Side, Sides, Trail, What};
 use crate::segment::Passage;
 
 /// What most segments of a side have in common at a vantage.
@@ -12,6 +14,12 @@ pub(super) struct Look {
     /// Which way they passed; `None` where the capture does not tell, or some passed one way and some
     /// the other.
     pub(super) passage: Option<Passage>,
+    /// SYNs and SYN-ACKs.
+    pub(super) opens: u32,
+    /// FINs.
+    pub(super) closes: u32,
+    /// Retransmissions and RSTs.
+    pub(super) others: u32,
 }
 
 /// TTLs that stacks begin with: Linux and BSD 64, Windows 128, network devices 255.
@@ -24,40 +32,60 @@ impl Look {
     }
 }
 
-/// The looks of both sides of a flow; `swapped` where its client is the hop's server. RSTs do not
-/// count: whoever makes one in another's name sets its own TTL.
+/// The looks of both sides of a flow; `swapped` where its client is the hop's server.
 pub(super) fn looks(trail: &Trail, swapped: bool) -> Sides<Look> {
-    let (client, server) = if swapped {
-        (Side::Server, Side::Client)
-    } else {
-        (Side::Client, Side::Server)
-    };
-    Sides {
-        client: look(trail, client),
-        server: look(trail, server),
+    let mut sides: Sides<Looking> = Sides::default();
+    for event in &trail.events {
+        let client = (event.by == Side::Client) != swapped;
+        let side = if client { Side::Client } else { Side::Server };
+        sides[side].at(event);
     }
+    sides.map(Looking::usual)
 }
 
-fn look(trail: &Trail, side: Side) -> Look {
-    let own = trail
-        .events
-        .iter()
-        .filter(|event| event.by == side && event.what != What::Rst);
-    let mut ttls: Vec<(u8, u32)> = Vec::new();
-    let mut passages: Vec<Passage> = Vec::new();
-    for head in own.filter_map(|event| event.head) {
-        match ttls.iter_mut().find(|(ttl, _)| *ttl == head.ttl) {
-            Some((_, count)) => *count += 1,
-            None => ttls.push((head.ttl, 1)),
+/// A look that is being taken.
+#[derive(Default)]
+struct Looking {
+    look: Look,
+    /// More different ones than this have no usual one among them.
+    ttls: ArrayVec<(u8, u32), 16>,
+    passages: ArrayVec<Passage, 4>,
+}
+
+impl Looking {
+    fn at(&mut self, event: &Event) {
+        match event.what {
+            What::Syn { .. } | What::SynAck => self.look.opens += 1,
+            What::Fin => self.look.closes += 1,
+            What::Retransmission { .. } => self.look.others += 1,
+            What::Rst => {
+                // Whoever makes one in another's name sets its own TTL.
+                self.look.others += 1;
+                return;
+            }
+            _ => {}
         }
-        passages.extend(head.passage.filter(|passage| !passages.contains(passage)));
+        let Some(head) = event.head else { return };
+        match self.ttls.iter_mut().find(|(ttl, _)| *ttl == head.ttl) {
+            Some((_, count)) => *count += 1,
+            None => _ = self.ttls.try_push((head.ttl, 1)),
+        }
+        if let Some(passage) = head.passage
+            && !self.passages.contains(&passage)
+        {
+            _ = self.passages.try_push(passage);
+        }
     }
-    let usual = ttls.iter().max_by_key(|(ttl, count)| (*count, *ttl));
-    Look {
-        ttl: usual.map(|(ttl, _)| *ttl),
-        passage: match passages[..] {
-            [only] => Some(only),
-            _ => None,
-        },
+
+    fn usual(self) -> Look {
+        let usual = self.ttls.iter().max_by_key(|(ttl, count)| (*count, *ttl));
+        Look {
+            ttl: usual.map(|(ttl, _)| *ttl),
+            passage: match self.passages[..] {
+                [only] => Some(only),
+                _ => None,
+            },
+            ..self.look
+        }
     }
 }

@@ -13,6 +13,7 @@ use super::watch::Witness;
 use crate::flow::{Side, What};
 use crate::scene::Scene;
 use crate::seq::Seq;
+use crate::time::Time;
 
 /// What of one place in the sequence space a vantage saw how often.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,6 +52,17 @@ pub(super) fn between(
     if !farther.is_whole(by) {
         return None;
     }
+    // Nearly all connections are plain, and need no closer look.
+    let (passed, came) = (near.looks[by], far.looks[by]);
+    let probes = |witness: &Witness<'_>| witness.seen.flow.probes(witness.side(by)).len();
+    if passed.others == 0
+        && passed.opens <= came.opens
+        && passed.closes <= came.closes
+        && probes(&nearer) <= probes(&farther)
+        && !goes_beyond(&nearer, &farther, by)
+    {
+        return Some(0);
+    }
     let arrived = places(&farther, clocks, by, |_| true);
     let range = farther.seen.flow.sequence(farther.side(by));
     let missing = |passed: &Places| -> u64 {
@@ -66,12 +78,37 @@ pub(super) fn between(
         });
         lost.sum()
     };
+    let watched = |at| farther.watched(clocks, &nearer, at);
     // What arrived did, whether or not it is known when the capture there ran.
-    if missing(&places(&nearer, clocks, by, |_| true)) == 0 {
+    if missing(&places(&nearer, clocks, by, |_| true)) > 0 {
+        return Some(missing(&places(&nearer, clocks, by, watched))).filter(|lost| *lost > 0);
+    }
+    if !goes_beyond(&nearer, &farther, by) {
         return Some(0);
     }
-    let watched = |at| farther.watched(clocks, &nearer, at);
-    Some(missing(&places(&nearer, clocks, by, watched))).filter(|lost| *lost > 0)
+    // Sent once, and never arrived: one segment at least.
+    let last = last_data(&nearer, by)?;
+    watched(nearer.common(clocks, last)).then_some(1)
+}
+
+/// Whether a side sent more by one sight than by the other.
+fn goes_beyond(nearer: &Witness<'_>, farther: &Witness<'_>, by: Side) -> bool {
+    let next = |witness: &Witness<'_>| witness.seen.flow.sequence(witness.side(by));
+    match (next(nearer), next(farther)) {
+        (Some([_, sent]), Some([_, came])) => sent.is_after(came),
+        _ => false,
+    }
+}
+
+/// When a side sent its last data.
+fn last_data(witness: &Witness<'_>, by: Side) -> Option<Time> {
+    let side = witness.side(by);
+    let events = witness.seen.trail.events.iter();
+    let ends = events.filter_map(|event| match event.what {
+        What::Data { until, .. } if event.by == side => Some(until),
+        _ => None,
+    });
+    ends.max()
 }
 
 impl Copies {

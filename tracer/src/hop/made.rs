@@ -6,6 +6,7 @@ use super::watch::Witness;
 use super::{Made, Sight};
 use crate::flow::{Closing, Side};
 use crate::scene::Scene;
+use crate::segment::{Head, Passage};
 
 /// A FIN or RST as a sight shows it.
 struct Shown {
@@ -32,7 +33,8 @@ fn shown<'s>(witness: &Witness<'s>, by: Side) -> impl Iterator<Item = Shown> + u
 }
 
 /// What the sight farther from a side shows of it and the nearer one does not: it was made between the
-/// two, if the nearer one was watching. Where it is not known whether it was, the TTL must tell, too.
+/// two, if the nearer one was watching. Where it is not known whether it was, the TTL must tell, or which
+/// way it passed.
 pub(super) fn between(
     scene: &Scene<'_>,
     clocks: &Clocks,
@@ -54,7 +56,7 @@ pub(super) fn between(
             && nearer.seen.flow.segments(nearer.side(by)) > 0
             && nearer.watched(clocks, &farther, at);
         let made = made(scene, far, &one, watching);
-        if watching || made.is_unlike() {
+        if made.proved || made.is_unlike() {
             found.push(made);
         }
     }
@@ -62,15 +64,21 @@ pub(super) fn between(
 }
 
 /// FINs and RSTs whose TTL is unlike that of all other segments of their side at the only sight that
-/// shows them.
+/// shows them, or which its host made itself.
 pub(super) fn unlike(scene: &Scene<'_>, clocks: &Clocks, station: &Station) -> Vec<Made> {
     let witness = Witness::of(scene, station, clocks);
     [Side::Client, Side::Server]
         .into_iter()
         .flat_map(|by| shown(&witness, by))
         .map(|shown| made(scene, station, &shown, false))
-        .filter(Made::is_unlike)
+        .filter(|made| made.proved || made.is_unlike())
         .collect()
+}
+
+/// A host that forwards has segments come in first; what leaves it in the name of a side whose segments
+/// come in is its own.
+fn is_own(head: Option<Head>, usual: Option<Passage>) -> bool {
+    usual == Some(Passage::In) && head.and_then(|head| head.passage) == Some(Passage::Out)
 }
 
 fn made(scene: &Scene<'_>, station: &Station, shown: &Shown, proved: bool) -> Made {
@@ -80,6 +88,7 @@ fn made(scene: &Scene<'_>, station: &Station, shown: &Shown, proved: bool) -> Ma
         .iter()
         .find(|event| event.frame == shown.closing.frame);
     let head = event.and_then(|event| event.head);
+    let here = is_own(head, station.looks[shown.by].passage);
     Made {
         by: shown.by,
         rst: shown.rst,
@@ -88,6 +97,7 @@ fn made(scene: &Scene<'_>, station: &Station, shown: &Shown, proved: bool) -> Ma
         frame: shown.closing.frame,
         ttl: (head.map_or(0, |head| head.ttl), station.looks[shown.by].ttl),
         ip_id: head.and_then(|head| head.ip_id),
-        proved,
+        proved: proved || here,
+        here,
     }
 }

@@ -10,6 +10,7 @@ mod made;
 mod mark;
 mod middle;
 mod order;
+mod remark;
 mod stand;
 mod watch;
 
@@ -17,6 +18,7 @@ use self::clock::Bounds;
 pub use self::clock::{Clocks, Offset};
 use self::family::Families;
 use self::order::{Station, Stations};
+pub use self::remark::remarks;
 use crate::flow::{Side, Sides};
 use crate::scene::Scene;
 use crate::segment::Endpoint;
@@ -103,8 +105,11 @@ pub struct Made {
     pub ttl: (u8, Option<u8>),
     /// Its IPv4 identification.
     pub ip_id: Option<u16>,
-    /// A vantage nearer to that side was watching and did not see it. Otherwise only its TTL tells.
+    /// A vantage nearer to that side was watching and did not see it, or the host of this one sent it.
+    /// Otherwise only its TTL tells.
     pub proved: bool,
+    /// The host of the vantage that shows it made it: it left that host without having come in.
+    pub here: bool,
 }
 
 impl Made {

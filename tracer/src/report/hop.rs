@@ -55,8 +55,11 @@ pub struct MadeReport {
     pub ttl: u8,
     /// What the other segments of that side have there.
     pub usual_ttl: Option<u8>,
-    /// A vantage nearer to that side was watching and did not see it. Otherwise only its TTL tells.
+    /// A vantage nearer to that side was watching and did not see it, or the host of this one sent it.
+    /// Otherwise only its TTL tells.
     pub proved: bool,
+    /// The host of the vantage that shows it made it: it left that host without having come in.
+    pub here: bool,
 }
 
 /// Hops joined through proxies, for one exchange.
@@ -131,6 +134,7 @@ impl HopReport {
                     ttl: made.ttl.0,
                     usual_ttl: made.ttl.1,
                     proved: made.proved,
+                    here: made.here,
                 })
                 .collect(),
         }

@@ -143,7 +143,8 @@ pub struct VantageReport {
     pub clock_error_s: Option<f64>,
     /// What ended the reading before the end of the capture.
     pub damage: Option<String>,
-    /// What was read or watched in another way than the best one or not to the end, and why.
+    /// What was read or watched in another way than the best one or not to the end, and why; and what is
+    /// odd about it beside the others: it shows the same as one of them, or nothing of their time.
     pub remarks: Vec<String>,
     /// Segments were counted in the kernel, and some of these counts are missing, for the recording
     /// was cut or written anew by another program: counts of segments and bytes are lower bounds,
@@ -171,10 +172,11 @@ impl Report {
         let chains = crate::chain::join(&scene, &mut hops, &given.logs);
         let verdicts = crate::verdict::judge(&scene, &hops, &chains, &given.logs, &given.timeouts);
         let mut report = Self::empty();
-        for (place, seeing) in scene.vantages.iter().enumerate() {
+        let remarks = crate::hop::remarks(&scene, &hops);
+        for ((place, seeing), remarks) in scene.vantages.iter().enumerate().zip(remarks) {
             let clocks = &hops.clocks;
             let vantage = VantageReport::new(place, seeing.vantage, seeing.source, clocks);
-            report.vantages.push(vantage);
+            report.vantages.push(VantageReport { remarks, ..vantage });
         }
         for seen in &scene.flows {
             let vantage = scene.name(seen.vantage);
