@@ -65,8 +65,11 @@ pub(crate) fn complain(what: &str) {
 
 /// An error with what was being done. Only printing hands on what the system says as it is.
 fn told(error: &anyhow::Error) -> String {
-    let printing = error.downcast_ref::<io::Error>().map(io::Error::kind);
-    let document = error.downcast_ref::<serde_json::Error>();
+    // What says more has it underneath, where `error.downcast_ref` would find it, too.
+    let outermost = error.chain().next();
+    let printing = outermost.and_then(|error| error.downcast_ref::<io::Error>());
+    let printing = printing.map(io::Error::kind);
+    let document = outermost.and_then(|error| error.downcast_ref::<serde_json::Error>());
     let printing = printing.or_else(|| document.and_then(serde_json::Error::io_error_kind));
     let remedy = match printing {
         None => return format!("{error:#}"),
