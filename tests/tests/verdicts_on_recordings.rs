@@ -65,3 +65,18 @@ fn without_payload_with_access_logs() {
 fn one_capture_at_a_time() {
     judge(Variation::Alone);
 }
+
+#[test]
+fn without_the_captures_of_routers() {
+    judge(Variation::EndsOnly);
+}
+
+#[test]
+fn begun_late() {
+    judge(Variation::BegunLate);
+}
+
+#[test]
+fn ended_early() {
+    judge(Variation::EndedEarly);
+}

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod anonymize;
+mod known;
 mod sockets;
 mod targets;
 mod watch;
@@ -9,6 +11,8 @@ use std::ffi::OsString;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::anonymize::Anonymize;
+pub(crate) use self::known::Known;
 pub(crate) use self::sockets::{SocketMethod, Sockets};
 pub(crate) use self::targets::Targets;
 pub(crate) use self::watch::Watch;
@@ -32,7 +36,14 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// When to use colour; 'auto' honours NO_COLOR.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    // Behind every command's own, however many commands there are.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        display_order = 900
+    )]
     pub(crate) color: Color,
 }
 
@@ -45,6 +56,8 @@ pub(crate) enum Command {
     Watch(Box<Watch>),
     /// Read live sockets: who holds them, and which options are really in effect.
     Sockets(Sockets),
+    /// Make captures and access logs fit to be shared: no payload, other addresses, same verdicts.
+    Anonymize(Anonymize),
     /// Say what works on this machine, what does not, and what to do about it.
     Doctor,
     /// Print the JSON Schema of the reports that '--format json' prints.
@@ -56,6 +69,8 @@ Examples:
   hopscope read gw.pcap                        every connection in a capture
   hopscope read client.pcap lb.pcap gw.pcap    captures of several hops, a vantage each
   hopscope read gw=/tmp/trace-17.pcapng        call the vantage 'gw'
+  hopscope read --access-log gw.log gw.pcap    with what the proxy logged: which connections belong
+                                               together, and what it says of them
   hopscope read -f 'tcp port 8080' gw.pcap     only what a pcap filter lets pass
   hopscope read --flow 3 gw.pcap               what happened on flow 3, event by event
   hopscope read --explain lb.pcap gw.pcap      which rules were considered, and why each failed
@@ -77,6 +92,8 @@ pub(crate) struct Read {
     /// captured: the outside of a tunnel, and VLAN tags only with 'vlan and ...'.
     #[arg(short, long, value_name = "FILTER")]
     pub(crate) filter: Option<String>,
+    #[command(flatten)]
+    pub(crate) known: Known,
     /// How to print the report.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: Format,
@@ -87,7 +104,7 @@ pub(crate) struct Read {
     #[arg(long)]
     pub(crate) explain: bool,
     /// The timeline of one flow, by its number in the table.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["all", "format", "explain"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["all", "format", "explain", "access_logs"])]
     pub(crate) flow: Option<u64>,
     /// One chain as a ladder, by its number in the table: who told what to whom, and when; with
     /// --all every step.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tracer::live::Wanted;
 
-use super::{Format, Targets};
+use super::{Format, Known, Targets};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,7 +18,16 @@ Examples:
   hopscope watch --netns gw --format ndjson | jq 'select(.event == \"rst\")'
 
 Events are printed as they happen, the report of 'hopscope read' at the end. Every interface is a
-vantage of its own, those that appear later included.";
+vantage of its own, those that appear later included.
+
+Lines of ndjson that come before those of the report, by their \"type\":
+  event          what a segment shows: at, vantage, flow, client, server, by, frame, and \"event\":
+                 syn, syn_ack, data, keepalive_probe, keepalive_answer, zero_window_probe,
+                 zero_window, window_opened, retransmission, fin, rst
+  note           what the kernel tells: at, namespace, and \"what\": socket, closed, reset_sent,
+                 reset_received, retransmitted, error
+  roles_swapped  a late SYN shows that client and server of that flow are the other way round
+  omitted        how many events came faster than they could be printed";
 
 /// Arguments of `watch`.
 #[derive(Args)]
@@ -46,6 +55,8 @@ pub(crate) struct Watch {
     /// same report again. '-' is standard output, on which nothing else is printed then.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) known: Known,
     /// How to print events and report; json has no events.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: Format,

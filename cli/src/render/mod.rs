@@ -5,8 +5,11 @@ mod clocks;
 mod doctor;
 mod flows;
 mod grid;
+mod hops;
 mod json;
 mod ladder;
+mod links;
+mod listing;
 pub(crate) mod live;
 mod paragraph;
 #[cfg(test)]

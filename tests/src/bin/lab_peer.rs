@@ -26,7 +26,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Role {
-    /// HTTP/1.1 server that does what the path says: /ok, /sleep/MS, /big/BYTES, /die/MS,
+    /// HTTP/1.1 server that does what the path says: /ok, /sleep/MS, /big/BYTES, /half/BYTES, /die/MS,
     /// /reset/MS, /reset-once/MS, /close-after/MS, /stall/MS, /status/CODE, /sleep/MS?status=CODE.
     App {
         listen: SocketAddr,
@@ -37,6 +37,9 @@ enum Role {
         /// answer is owed.
         #[arg(long)]
         max_age: Option<u64>,
+        /// Does not wait with that for the answer that it owes.
+        #[arg(long)]
+        cut: bool,
         #[command(flatten)]
         tuning: Tuning,
     },
@@ -102,6 +105,7 @@ fn main() -> Result<()> {
             listen,
             idle,
             max_age,
+            cut,
             tuning,
         } => serve(
             listen,
@@ -109,6 +113,7 @@ fn main() -> Result<()> {
             Limits {
                 idle: idle.map(Duration::from_millis),
                 age: max_age.map(Duration::from_millis),
+                cut,
             },
         ),
         Role::Pool {
@@ -321,13 +326,22 @@ fn user(
     let mut buffer = [0; 4096];
     let mut requests = 0;
     loop {
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: app\r\n\r\n")?;
+        // In one segment.
+        let request = format!("GET {path} HTTP/1.1\r\nHost: app\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
         requests += 1;
         stream.set_read_timeout(None)?;
         // The app's answers to this are one segment.
-        if stream.read(&mut buffer).context("reading an answer")? == 0 {
-            log(&stream, "an answer is owed and the server closed");
-            return Ok(());
+        match stream.read(&mut buffer) {
+            Ok(0) => {
+                log(&stream, "an answer is owed and the server closed");
+                return Ok(());
+            }
+            Ok(_) => {}
+            Err(error) => {
+                log(&stream, &format!("an answer is owed: {error}"));
+                return Ok(());
+            }
         }
         let left = stop.saturating_duration_since(Instant::now());
         stream.set_read_timeout(Some(every.min(left).max(Duration::from_millis(1))))?;
@@ -347,6 +361,7 @@ fn user(
 struct Limits {
     idle: Option<Duration>,
     age: Option<Duration>,
+    cut: bool,
 }
 
 impl Limits {
@@ -412,7 +427,13 @@ impl Connection {
             self.stream.set_read_timeout(None)?;
             let time = Duration::from_millis(number);
             match action {
-                "sleep" => thread::sleep(time),
+                "sleep" => match self.patience(None) {
+                    Some(left) if self.limits.cut && left < time => {
+                        thread::sleep(left);
+                        return Ok("closes: old, owing an answer");
+                    }
+                    _ => thread::sleep(time),
+                },
                 "die" => {
                     thread::sleep(time);
                     log(&self.stream, "kills itself, owing an answer");
@@ -434,6 +455,10 @@ impl Connection {
             }
             self.body(&head)?;
             self.answer(&path)?;
+            if action == "half" {
+                thread::sleep(Duration::from_secs(1));
+                return Ok("closes: in the middle of its answer");
+            }
             if head.to_ascii_lowercase().contains("connection: close") {
                 return Ok("closes: as the request says");
             }
@@ -505,7 +530,7 @@ impl Connection {
 
     fn answer(&mut self, path: &str) -> Result<()> {
         let (action, number) = action(path);
-        let size = if action == "big" {
+        let size = if action == "big" || action == "half" {
             usize::try_from(number)?
         } else {
             3
@@ -520,6 +545,9 @@ impl Connection {
         let mut answer = head.into_bytes();
         answer.resize(answer.len() + size - 1, b'o');
         answer.push(b'\n');
+        if action == "half" {
+            answer.truncate(answer.len() - size / 2);
+        }
         self.stream.write_all(&answer).context("answering")?;
         log(
             &self.stream,

@@ -7,6 +7,7 @@ mod context;
 mod evidence;
 mod index;
 mod matching;
+pub(crate) mod nodes;
 mod place;
 mod proxied;
 mod ties;

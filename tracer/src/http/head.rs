@@ -22,7 +22,10 @@ const COMMON: [&[u8]; 9] = [
 /// What bytes are, taken as the head of an HTTP/1 message. `looked` is where the search for its end
 /// goes on.
 pub(super) fn read(bytes: &[u8], looked: &mut usize) -> Unit {
-    if !may_begin(bytes) {
+    // Looking at the first line once more would tell nothing new, and take a square of the time where
+    // bytes come one by one.
+    let news = *looked == 0 || bytes[*looked..].contains(&b'\n');
+    if news && !may_begin(bytes) {
         return Unit::Foreign;
     }
     let within = &bytes[..bytes.len().min(LONGEST)];
@@ -127,7 +130,10 @@ fn whole(head: &[u8]) -> Unit {
             return Unit::Foreign;
         };
         let old = answer.version == Some(0);
-        let (status, body) = status(code, old, answer.headers);
+        let (mut status, body) = status(code, old, answer.headers);
+        if let Body::Of(length) = body {
+            status.whole = Some(length.saturating_add(head.len() as u64));
+        }
         return Unit::Message(Heading::Status(status), head.len(), body);
     }
     let mut asked = httparse::Request::new(&mut headers);
@@ -176,6 +182,7 @@ fn status(code: u16, old: bool, headers: &[Header<'_>]) -> (Status, Body) {
         via: text(headers, "via"),
         idle_timeout_s: idle_timeout(headers),
         upstream_ms: number(headers, "x-envoy-upstream-service-time"),
+        whole: None,
     };
     let body = match code {
         101 => Body::Unknown,

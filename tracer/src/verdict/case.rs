@@ -11,6 +11,7 @@ use super::words;
 use crate::chain::{Exchange, Join};
 use crate::flow::Side;
 use crate::hop::{Hop, Hops};
+use crate::http::{Print, Status};
 use crate::log::{AccessLog, Entry};
 use crate::scene::Scene;
 use crate::segment::Passage;
@@ -33,6 +34,8 @@ pub(super) struct Case<'a> {
     pub(super) world: &'a World<'a>,
     /// The chain, by its place; `None` for a hop in no chain.
     pub(super) chain: Option<usize>,
+    /// Names of those between whom the hops are, the client's first.
+    pub(super) nodes: Vec<String>,
     /// Hops, downstream first.
     pub(super) legs: Vec<Leg<'a>>,
     /// How each is joined to the one before.
@@ -52,6 +55,27 @@ pub(super) struct Leg<'a> {
     pub(super) tried: Vec<&'a Digest>,
     /// Its hop served no other exchange afterwards: how the hop ended concerns the case.
     pub(super) is_last: bool,
+}
+
+/// Bodies of Envoy's own error answers that never went upstream or were not waited for
+/// (source/common/router/router.cc and `ResponseCodeDetails`, envoy/http/codes.h).
+pub(super) const OVERFLOW: &str =
+    "upstream connect error or disconnect/reset before headers. reset reason: overflow";
+pub(super) const NO_HEALTHY: &str = "no healthy upstream";
+pub(super) const NOT_IN_TIME: &str = "upstream request timeout";
+const OWN_WORDS: [&str; 3] = [OVERFLOW, NO_HEALTHY, NOT_IN_TIME];
+
+/// Who made an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Author {
+    /// The gateway itself.
+    Gateway,
+    /// Somebody behind the gateway, as its header says (`x-envoy-upstream-service-time`).
+    Upstream,
+    /// The server that was asked, which is no gateway as far as was seen.
+    Server,
+    /// It does not say.
+    Unknown,
 }
 
 /// Whoever stands at one end of a leg: 0 is the client of the first leg, 1 its server, which is the
@@ -89,11 +113,36 @@ impl<'a> Leg<'a> {
     /// The server owed an answer when the hop ended, or at the end of what was seen.
     pub(super) fn owed(&self) -> bool {
         if let Some(exchange) = self.exchange {
-            return exchange.answered.is_none();
+            let answered = exchange.answered;
+            return answered.is_none_or(|answered| self.came_too_late(answered))
+                || self.cut_short().is_some();
         }
         let until = self.digest.first.map_or(self.digest.last, |mark| mark.at);
         let last = self.digest.last_turn(until);
         last.is_some_and(|turn| turn.by == Side::Client)
+    }
+
+    /// How many bytes of the answer were sent of how many that it announced, where it ended before.
+    pub(super) fn cut_short(&self) -> Option<(u64, u64)> {
+        let exchange = self.exchange?;
+        let head = exchange
+            .request
+            .as_ref()
+            .is_some_and(|request| request.method == "HEAD");
+        let whole = exchange.status.as_ref()?.whole?;
+        let sent = exchange.bytes.1;
+        let told = !head && self.digest.is_whole && self.first().is_some();
+        (told && sent < whole).then_some((sent, whole))
+    }
+
+    /// Nobody took in an answer of that time: the client had closed before, and reset it.
+    fn came_too_late(&self, answered: Time) -> bool {
+        let closed = self.first().filter(|first| first.by == Side::Client);
+        let marks = &self.digest.marks;
+        closed.is_some_and(|closed| closed.at < answered)
+            && marks
+                .iter()
+                .any(|mark| mark.rst && mark.by == Side::Client && mark.at >= answered)
     }
 
     /// It was asked something, and answered.
@@ -121,7 +170,8 @@ impl<'a> Leg<'a> {
     /// When the first byte of the answer was sent.
     pub(super) fn answered_at(&self) -> Option<Time> {
         if let Some(exchange) = self.exchange {
-            return exchange.answered;
+            let there = exchange.at_server.and_then(|moments| moments.answered);
+            return there.or(exchange.answered);
         }
         let asked = self.request()?.at;
         let mut turns = self.digest.turns.iter();
@@ -129,15 +179,45 @@ impl<'a> Leg<'a> {
         Some(answer.at)
     }
 
+    /// The flow that shows the answer at the server's end, by its place in the scene.
+    pub(super) fn answered_in(&self) -> Option<usize> {
+        self.hop.sights.last().map(|sight| sight.flow)
+    }
+
     /// The HTTP status answered, where it was readable.
     pub(super) fn status(&self) -> Option<u16> {
-        if let Some(status) = self.exchange.and_then(|exchange| exchange.status.as_ref()) {
-            return Some(status.code);
+        self.head().map(|status| status.code)
+    }
+
+    /// The head of the answer, where it was readable.
+    fn head(&self) -> Option<&'a Status> {
+        match self.exchange {
+            Some(exchange) => exchange.status.as_ref(),
+            None => self.digest.answers.last().map(|answer| &answer.status),
         }
-        if self.exchange.is_some() {
-            return None;
-        }
-        Some(self.digest.statuses.last()?.1.code)
+    }
+
+    /// The request has headers that proxies add to what they pass on (Envoy: `x-request-id` and its own).
+    pub(super) fn asked_by_proxy(&self) -> bool {
+        let request = self.exchange.and_then(|exchange| exchange.request.as_ref());
+        request.is_some_and(|request| {
+            request.timeout_ms.is_some()
+                || request.attempt.is_some()
+                || request.request_id.is_some()
+        })
+    }
+
+    /// What a proxy says in the body of its own error answer.
+    pub(super) fn own_words(&self) -> Option<&'static str> {
+        let asked = self.asked()?;
+        let mut answers = self.digest.answers.iter();
+        let answer = answers.find(|answer| answer.at >= asked)?;
+        let body = answer.body?;
+        OWN_WORDS.into_iter().find(|words| {
+            let mut print = Print::default();
+            print.add(words.as_bytes());
+            print == body
+        })
     }
 
     /// How long nothing had moved the hop on when that happened.
@@ -186,7 +266,11 @@ impl<'a> Case<'a> {
     /// The node at that side of a leg, in words: `lb`, or `the server 10.0.0.2:80`.
     pub(super) fn who(&self, leg: usize, side: Side) -> String {
         if let Some(vantage) = self.at(leg, side) {
-            return self.world.scene.name(vantage).to_owned();
+            let node = self.nodes.get(Self::node(leg, side));
+            // Between two that are not next to each other others may stand.
+            let node = node.filter(|name| !name.contains("..."));
+            let own = self.world.scene.name(vantage);
+            return node.map_or(own, String::as_str).to_owned();
         }
         let hop = self.legs[leg].hop;
         match side {
@@ -225,28 +309,69 @@ impl<'a> Case<'a> {
         self.entries.iter().copied().find(|(_, entry)| is(entry))
     }
 
-    /// How exact it is to say that something at one vantage came before something at another.
-    pub(super) fn slack(&self, one: Cite, other: Cite) -> Duration {
-        let vantage = |cite: Cite| self.world.scene.flows[cite.flow].vantage;
-        let (one, other) = (vantage(one), vantage(other));
-        if one == other {
-            return Duration::ZERO;
-        }
-        let error = |vantage: usize| {
-            let offsets = &self.world.hops.clocks.offsets;
-            let offset = offsets.get(vantage).copied().flatten();
-            offset.map_or(0, |offset| offset.error)
-        };
-        Duration::from_nanos(error(one).saturating_add(error(other)))
+    /// A proxy's log says that an upstream broke off an answer that it had begun (Envoy's details).
+    pub(super) fn broken_off(&self) -> Option<(&'a AccessLog, &'a Entry)> {
+        self.logged(|entry| {
+            let details = entry.details.as_deref().unwrap_or_default();
+            details.starts_with("upstream_reset_after_response_started")
+        })
     }
 
-    /// Whether the proxy that a leg leads to has a vantage that sees its upstream side.
+    /// How far times of two flows may be wrong against each other; `None` where nothing is known of
+    /// their vantages' clocks.
+    pub(super) fn error(&self, one: usize, other: usize) -> Option<Duration> {
+        let flows = &self.world.scene.flows;
+        let (one, other) = (flows[one].vantage, flows[other].vantage);
+        if one == other {
+            return Some(Duration::ZERO);
+        }
+        let error = self.world.hops.clocks.error(one, other)?;
+        Some(Duration::from_nanos(error))
+    }
+
+    /// Whether what the server of a leg sends upstream would have been seen: its vantage shows
+    /// connections that it makes, or all interfaces.
     pub(super) fn sees_upstream_of(&self, leg: usize) -> bool {
-        self.is_proxy(leg, Side::Server)
+        let Some(vantage) = self.at(leg, Side::Server) else {
+            return false;
+        };
+        let sights = self.legs[leg].hop.sights.iter();
+        let flows = sights.map(|sight| &self.world.scene.flows[sight.flow]);
+        // Only captures of all interfaces say which way segments passed.
+        let mut heads = flows
+            .filter(|seen| seen.vantage == vantage)
+            .flat_map(|seen| &seen.trail.events)
+            .filter_map(|event| event.head);
+        self.is_proxy(leg, Side::Server) || heads.any(|head| head.passage.is_some())
+    }
+
+    /// Who made the answer of a leg, as far as it says so.
+    pub(super) fn author(&self, leg: usize) -> Author {
+        let Some(status) = self.legs[leg].head() else {
+            return Author::Unknown;
+        };
+        let envoy = status
+            .server
+            .as_deref()
+            .is_some_and(|server| server.contains("envoy"));
+        if status.upstream_ms.is_some() {
+            Author::Upstream
+        } else if envoy || self.is_proxy(leg, Side::Server) {
+            Author::Gateway
+        } else if self.at(leg, Side::Server).is_some() {
+            Author::Server
+        } else {
+            Author::Unknown
+        }
     }
 
     /// Whether somebody at a vantage there takes connections and makes others.
     pub(super) fn is_proxy(&self, leg: usize, side: Side) -> bool {
+        let at = self.legs[leg].hop.at;
+        if at.client == at.server {
+            // On loopback the vantage is the other side's as well, and tells no more.
+            return false;
+        }
         let vantage = self.at(leg, side);
         vantage.is_some_and(|vantage| {
             self.world

@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use tracer::live::{Session, Settings};
 use tracer::recording::Recorder;
 
 use self::watched::Watched;
-use super::Outcome;
+use super::{Outcome, known};
 use crate::args::Watch;
 use crate::render;
 
@@ -30,15 +31,17 @@ pub(super) fn run(args: &Watch) -> anyhow::Result<Outcome> {
         filter: args.filter.clone(),
         all_segments: args.all_segments,
     };
+    known::probe(&args.known)?;
+    let timeouts = known::timeouts(&args.known)?;
     let namespaces = args.targets.resolve()?;
-    let stop = on_signals()?;
+    let stop = on_signals().context("cannot take signals")?;
     let mut session = Session::open(namespaces, args.backend.into(), &settings)?;
     // Not before it is known that there is something to record: it overwrites the file.
     let recorder = args.write.as_deref().map(Recorder::create).transpose()?;
     let deadline = args.duration.map(|duration| Instant::now() + duration);
     announce(&session);
     let source = format!("live ({})", session.backend());
-    let mut watched = Watched::new(args, &source, recorder);
+    let mut watched = Watched::new(args, &source, recorder, timeouts);
     watched.remark(session.take_remarks());
     let stopped = || stop.load(Ordering::Relaxed);
     let over = || deadline.is_some_and(|deadline| deadline <= Instant::now());

@@ -1,5 +1,6 @@
 //! A chain as a ladder: who stands where, and what each told the next, by the common clock.
 
+mod glance;
 mod steps;
 
 use std::collections::HashMap;
@@ -8,7 +9,7 @@ use foldhash::fast::RandomState;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::nodes;
+use crate::chain::nodes;
 use crate::chain::{Chain, Exchange};
 use crate::flow::{FlowId, Side};
 use crate::hop::Hops;
@@ -84,6 +85,8 @@ pub enum StepName {
     SynAgain,
     /// Sent data.
     Data,
+    /// Announced the end of an HTTP/2 connection, amid other data.
+    Goaway,
     /// Sent a keepalive probe.
     KeepaliveProbe,
     /// Advertised a window of zero.

@@ -6,13 +6,18 @@ use std::borrow::Cow;
 
 use crate::flow::{End, Side};
 use crate::verdict::Confidence;
-use crate::verdict::case::{Case, Leg};
+use crate::verdict::case::{Author, Case, Leg};
 use crate::verdict::digest::Mark;
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
-    let (number, first) = closed(case)?;
+    if case.broken_off().is_some() {
+        return Err("a proxy's log says that the upstream broke off its answer".into());
+    }
+    let leg = &case.legs[0];
+    let went_on = !leg.is_last && leg.answered();
+    let closed = if went_on { None } else { Some(closed(case)?) };
     let owing = case
         .legs
         .iter()
@@ -22,29 +27,48 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         return Err(format!("{server} owed an answer").into());
     }
     let leg = &case.legs[0];
-    if let Some(status) = leg.status().filter(|status| *status >= 500) {
+    let own = case.author(case.legs.len() - 1) == Author::Server;
+    if let Some(status) = leg.status().filter(|status| *status >= 500 && !own) {
         return Err(format!("the answer was {status}").into());
     }
     if case.legs.iter().any(|leg| !leg.tried.is_empty()) {
         return Err("other connections were tried before".into());
     }
+    let Some((number, first)) = closed else {
+        return Ok(used_again(case));
+    };
     if first.rst && case.legs[0].asked().is_none() && case.legs[0].digest.syns == 0 {
         return Err("a RST is all that was seen: what went before is not known".into());
     }
     Ok(found(case, number, first))
 }
 
-/// What ended it: the first close, or what ended the first hop later, after other exchanges.
+/// The connection served other requests afterwards: its end is theirs.
+fn used_again(case: &Case<'_>) -> Finding {
+    let leg = &case.legs[0];
+    let mut finding = Finding::new(0, Culprit::Nobody, Confidence::Likely);
+    finding.alarm = false;
+    finding.at = leg.exchange.and_then(|exchange| exchange.done);
+    finding.flow = leg.hop.sights.first().map(|sight| sight.flow);
+    finding.because = "it was answered, and the connection went on".to_owned();
+    finding.summary = "nothing wrong: answered, and the connection was used again".to_owned();
+    finding.story = format!(
+        "{} got its answer{}, and the connection served another request afterwards.",
+        case.name(0, Side::Client),
+        finding
+            .at
+            .map_or_else(String::new, |at| format!(" at {}", words::clock(at)))
+    );
+    finding
+}
+
+/// What ended it: the first close that nobody had announced.
 fn closed<'a>(case: &'a Case<'_>) -> Result<(usize, &'a Mark), Cow<'static, str>> {
     if matches!(case.legs[0].digest.end, End::Refused | End::Unanswered) {
         return Err("there was no connection".into());
     }
-    if let Some(origin) = case.origins.first() {
-        return Ok((origin.leg, &origin.mark));
-    }
-    let leg = &case.legs[0];
-    let later = leg.digest.first.as_ref().filter(|_| leg.answered());
-    Ok((0, later.ok_or("nobody closed")?))
+    let origin = case.origins.first().ok_or("nobody closed")?;
+    Ok((origin.leg, &origin.mark))
 }
 
 fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
@@ -80,6 +104,12 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
         }
     );
     finding.evidence.push(case.cite_mark(number, first));
+    if let Some(status) = case.legs[0].status().filter(|status| *status >= 500) {
+        let server = case.name(case.legs.len() - 1, Side::Server);
+        finding.against.push(format!(
+            "the answer was {status}, and {server} made it: no proxy refused or lost patience"
+        ));
+    }
     if first.rst {
         finding.against.push(format!("{closer} closed with a RST, which some programs do to save TIME-WAIT: bytes on their way would be lost"));
     }
