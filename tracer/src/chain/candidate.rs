@@ -177,6 +177,7 @@ fn in_common(context: &Context<'_>, turn: &Turn, end: Side) -> Option<Seen> {
     let common = |at| context.common(&seen, at);
     Some(Seen {
         began: common(seen.began),
+        since: common(seen.since),
         asked: common(seen.asked),
         answered: seen.answered.map(common),
         done: seen.done.map(common),
@@ -189,7 +190,10 @@ fn in_common(context: &Context<'_>, turn: &Turn, end: Side) -> Option<Seen> {
 fn within(seen: &Seen, onward: &Seen, slack: u64) -> bool {
     let slack = Duration::from_nanos(slack);
     let after = |late: Time, early: Time| late.since(early) > slack;
-    if after(seen.began, onward.began) {
+    // The first bytes on a connection may be the proxy's own, as a PROXY protocol header is.
+    let own = onward.since < onward.began && !after(seen.began, onward.asked);
+    let begins = if own { seen.since } else { seen.began };
+    if after(begins, onward.began) {
         return false;
     }
     if seen
@@ -224,6 +228,7 @@ impl Gaps {
         let apart = |one: Time, other| nanos(one.apart(other));
         // Some pass on bytes as they come, some whole requests and answers.
         let request = apart(seen.began, onward.began).min(apart(seen.asked, onward.began));
+        let request = request.min(apart(seen.asked, onward.asked));
         let answer = match (seen.answered, onward.answered) {
             (Some(passed_on), Some(came)) => {
                 let whole = onward.done.map_or(u64::MAX, |done| apart(passed_on, done));
@@ -235,7 +240,7 @@ impl Gaps {
                 .zip(first(onward))
                 .map(|(one, other)| apart(one, other)),
         };
-        let early = if onward.began < seen.began {
+        let early = if onward.asked < seen.began {
             2 * JITTER
         } else {
             0

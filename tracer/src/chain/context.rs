@@ -115,6 +115,7 @@ impl Context<'_> {
         };
         Some(Seen {
             began: shifted(seen.began),
+            since: shifted(seen.since),
             asked: shifted(seen.asked),
             answered: seen.answered.map(shifted),
             done: seen.done.map(shifted),

@@ -181,7 +181,7 @@ impl Group {
         };
         let first = self
             .began
-            .partition_point(|entry| began.since(entry.at) > jitter);
+            .partition_point(|entry| seen.since.since(entry.at) > jitter);
         let in_time = |entry: &&Entry| !late(entry.at) && entry.at.since(seen.asked) <= soon;
         let mut next = self.began[first..].iter().take_while(in_time);
         let looked_at = next.by_ref().take(LOOKED_AT);

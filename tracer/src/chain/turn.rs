@@ -32,6 +32,9 @@ pub(super) struct Turn {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     pub(super) began: Time,
+    /// Since when anything may have been done for it: of the first of a connection, since that was
+    /// accepted.
+    pub(super) since: Time,
     pub(super) asked: Time,
     pub(super) answered: Option<Time>,
     pub(super) done: Option<Time>,
@@ -153,6 +156,7 @@ fn life(scene: &Scene<'_>, sight: Sight, end: Side) -> Seen {
     let ended = ended(flow).or(failed.then(|| flow.last_at()));
     Seen {
         began,
+        since: began,
         asked: began,
         answered: None,
         done: None,
@@ -247,6 +251,11 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
             }
         }
     }
+    let accepted = seen.trail.events.iter();
+    let accepted = accepted.map(|event| (event.what == What::SynAck).then_some(event.at));
+    if let (Some(first), Some(accepted)) = (exchanges.first_mut(), accepted.flatten().next()) {
+        first.seen.since = accepted.min(first.seen.began);
+    }
     finish(seen.flow, &mut exchanges);
     exchanges
 }
@@ -337,6 +346,7 @@ impl Told {
             position: event.head.map(|head| head.seq),
             seen: Seen {
                 began: said.asked.unwrap_or(event.at),
+                since: event.at,
                 asked: until,
                 answered: None,
                 done: None,
