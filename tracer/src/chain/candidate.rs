@@ -83,6 +83,7 @@ pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Can
     }
     let pair = Pair {
         nearness,
+        familiar: context.places.are_familiar(before.hop, behind.hop),
         content: contents(before, behind),
         fit: fit(before, behind),
         gaps: Gaps::new(&seen, &onward),
@@ -109,6 +110,8 @@ pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Can
 /// What two turns have in common.
 struct Pair {
     nearness: Nearness,
+    /// Other turns go on from the one place to the other.
+    familiar: bool,
     content: Content,
     fit: Fit,
     gaps: Gaps,
@@ -161,7 +164,8 @@ impl Pair {
         match self.nearness {
             Nearness::Unseen | Nearness::Apart => false,
             Nearness::Maybe => {
-                late <= AT_ONCE && self.fit < Fit::Far && self.content < Content::Different
+                let in_time = late <= AT_ONCE || (self.familiar && soon <= AT_ONCE);
+                in_time && self.fit < Fit::Far && self.content < Content::Different
             }
             Nearness::Same if whole_connection => late <= AT_ONCE,
             // A request may wait for a connection; then its answer tells.
