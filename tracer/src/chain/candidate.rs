@@ -185,6 +185,7 @@ fn in_common(context: &Context<'_>, turn: &Turn, end: Side) -> Option<Seen> {
         asked: common(seen.asked),
         answered: seen.answered.map(common),
         done: seen.done.map(common),
+        knew: seen.knew.map(common),
         ended: seen.ended.map(common),
         ..seen
     })
@@ -206,7 +207,7 @@ fn within(seen: &Seen, onward: &Seen, slack: u64) -> bool {
     {
         return false;
     }
-    match (seen.answered, onward.answered) {
+    match (seen.knew, onward.answered) {
         (Some(passed_on), Some(came)) => !after(came, passed_on),
         // The answer came while the request was still waited for, and was not passed on.
         (None, Some(came)) => seen.ended.is_none_or(|finish| !after(finish, came)),

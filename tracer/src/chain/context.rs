@@ -119,6 +119,7 @@ impl Context<'_> {
             asked: shifted(seen.asked),
             answered: seen.answered.map(shifted),
             done: seen.done.map(shifted),
+            knew: seen.knew.map(shifted),
             ended: seen.ended.map(shifted),
             ..seen
         })

@@ -175,7 +175,7 @@ impl Group {
         let late = |at: Time| finish.is_some_and(|finish| at.since(finish) > jitter);
         let possible = |entry: &&Entry| {
             // An answer that came after the one that was sent is another.
-            let both = seen.answered.zip(entry.answered);
+            let both = seen.knew.zip(entry.answered);
             both.is_none_or(|(passed_on, came)| came.since(passed_on) <= jitter)
                 && !places.strangers(hop, entry.hop)
         };

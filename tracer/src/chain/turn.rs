@@ -38,6 +38,9 @@ pub(super) struct Seen {
     pub(super) asked: Time,
     pub(super) answered: Option<Time>,
     pub(super) done: Option<Time>,
+    /// By then whoever answers knew what to answer: as it began to; but in HTTP/2 frames of the
+    /// connection's may come before.
+    pub(super) knew: Option<Time>,
     /// The first FIN or RST after it began.
     pub(super) ended: Option<Time>,
     /// It got no answer before the connection ended.
@@ -160,6 +163,7 @@ fn life(scene: &Scene<'_>, sight: Sight, end: Side) -> Seen {
         asked: began,
         answered: None,
         done: None,
+        knew: None,
         ended,
         failed,
         flow: sight.flow,
@@ -257,6 +261,10 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
         first.seen.since = accepted.min(first.seen.began);
     }
     finish(seen.flow, &mut exchanges);
+    for told in &mut exchanges {
+        let seen = &mut told.seen;
+        seen.knew = if http2 { seen.done } else { seen.answered };
+    }
     exchanges
 }
 
@@ -350,6 +358,7 @@ impl Told {
                 asked: until,
                 answered: None,
                 done: None,
+                knew: None,
                 ended: None,
                 failed: false,
                 flow: sight.flow,
