@@ -1,6 +1,5 @@
 //! How likely it is that one turn went through a proxy and on as another.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use super::context::Context;
@@ -8,7 +7,6 @@ use super::place::Nearness;
 use super::turn::{Seen, Turn};
 use super::{Content, Strength};
 use crate::flow::Side;
-use crate::hop::Hop;
 use crate::time::Time;
 
 /// Two turns that may be one, before and behind a proxy.
@@ -60,7 +58,9 @@ enum Fit {
 /// Weighs two turns; `None` where they cannot be one.
 pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Candidate> {
     let (before, behind) = (&context.turns.all[down], &context.turns.all[up]);
-    if before.hop == behind.hop || before.number.is_some() != behind.number.is_some() {
+    if before.number.is_some() != behind.number.is_some()
+        || context.places.strangers(before.hop, behind.hop)
+    {
         return None;
     }
     let nearness = context.places.nearness(before.hop, behind.hop);
@@ -83,13 +83,12 @@ pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Can
     }
     let pair = Pair {
         nearness,
+        familiar: context.places.are_familiar(before.hop, behind.hop),
         content: contents(before, behind),
         fit: fit(before, behind),
         gaps: Gaps::new(&seen, &onward),
     };
-    let hops = &context.hops.hops;
-    if !pair.is_plausible(before.number.is_none()) || siblings(&hops[before.hop], &hops[behind.hop])
-    {
+    if !pair.is_plausible(before.number.is_none()) {
         return None;
     }
     let owners = owners(context, before, behind);
@@ -111,6 +110,8 @@ pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Can
 /// What two turns have in common.
 struct Pair {
     nearness: Nearness,
+    /// Other turns go on from the one place to the other.
+    familiar: bool,
     content: Content,
     fit: Fit,
     gaps: Gaps,
@@ -163,7 +164,8 @@ impl Pair {
         match self.nearness {
             Nearness::Unseen | Nearness::Apart => false,
             Nearness::Maybe => {
-                late <= AT_ONCE && self.fit < Fit::Far && self.content < Content::Different
+                let in_time = late <= AT_ONCE || (self.familiar && soon <= AT_ONCE);
+                in_time && self.fit < Fit::Far && self.content < Content::Different
             }
             Nearness::Same if whole_connection => late <= AT_ONCE,
             // A request may wait for a connection; then its answer tells.
@@ -179,32 +181,24 @@ fn in_common(context: &Context<'_>, turn: &Turn, end: Side) -> Option<Seen> {
     let common = |at| context.common(&seen, at);
     Some(Seen {
         began: common(seen.began),
+        since: common(seen.since),
         asked: common(seen.asked),
         answered: seen.answered.map(common),
         done: seen.done.map(common),
+        knew: seen.knew.map(common),
         ended: seen.ended.map(common),
         ..seen
     })
-}
-
-/// Connections that one client opened, next to each other: none is the other's continuation.
-pub(super) fn siblings(one: &Hop, other: &Hop) -> bool {
-    let address = |hop: &Hop, side| -> IpAddr {
-        match side {
-            Side::Client => hop.client.address(),
-            Side::Server => hop.server.address(),
-        }
-    };
-    address(one, Side::Client) == address(other, Side::Client)
-        && (one.server == other.server
-            || address(one, Side::Server) != address(other, Side::Client))
 }
 
 /// The request goes on after it came, and before the answer did; the answer comes before it goes on.
 fn within(seen: &Seen, onward: &Seen, slack: u64) -> bool {
     let slack = Duration::from_nanos(slack);
     let after = |late: Time, early: Time| late.since(early) > slack;
-    if after(seen.began, onward.began) {
+    // The first bytes on a connection may be the proxy's own, as a PROXY protocol header is.
+    let own = onward.since < onward.began && !after(seen.began, onward.asked);
+    let begins = if own { seen.since } else { seen.began };
+    if after(begins, onward.began) {
         return false;
     }
     if seen
@@ -213,7 +207,7 @@ fn within(seen: &Seen, onward: &Seen, slack: u64) -> bool {
     {
         return false;
     }
-    match (seen.answered, onward.answered) {
+    match (seen.knew, onward.answered) {
         (Some(passed_on), Some(came)) => !after(came, passed_on),
         // The answer came while the request was still waited for, and was not passed on.
         (None, Some(came)) => seen.ended.is_none_or(|finish| !after(finish, came)),
@@ -239,6 +233,7 @@ impl Gaps {
         let apart = |one: Time, other| nanos(one.apart(other));
         // Some pass on bytes as they come, some whole requests and answers.
         let request = apart(seen.began, onward.began).min(apart(seen.asked, onward.began));
+        let request = request.min(apart(seen.asked, onward.asked));
         let answer = match (seen.answered, onward.answered) {
             (Some(passed_on), Some(came)) => {
                 let whole = onward.done.map_or(u64::MAX, |done| apart(passed_on, done));
@@ -250,7 +245,7 @@ impl Gaps {
                 .zip(first(onward))
                 .map(|(one, other)| apart(one, other)),
         };
-        let early = if onward.began < seen.began {
+        let early = if onward.asked < seen.began {
             2 * JITTER
         } else {
             0
