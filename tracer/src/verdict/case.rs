@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::attempts::Attempts;
 use super::digest::{Cite, Digest, Mark, Turn};
 use super::habits::Habits;
 use super::origin::Origin;
@@ -25,6 +26,7 @@ pub(super) struct World<'a> {
     pub(super) logs: &'a [AccessLog],
     pub(super) timeouts: &'a Timeouts,
     pub(super) habits: &'a Habits,
+    pub(super) attempts: &'a Attempts,
     /// Vantages that see connections go on from a proxy.
     pub(super) upstreams: &'a [bool],
 }

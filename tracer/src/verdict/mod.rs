@@ -1,6 +1,7 @@
 //! Verdicts: who ended it, where, why, how sure that is, and on what evidence.
 
 mod aftermath;
+mod attempts;
 mod case;
 mod digest;
 mod finding;
@@ -158,6 +159,7 @@ pub fn judge(
 ) -> Vec<Verdict> {
     let digests = gather::digests(scene, hops);
     let habits = habits::Habits::of(hops, &digests);
+    let attempts = attempts::Attempts::of(hops, &digests);
     let upstreams = gather::upstreams(scene, hops, chains);
     let world = World {
         scene,
@@ -166,6 +168,7 @@ pub fn judge(
         logs,
         timeouts,
         habits: &habits,
+        attempts: &attempts,
         upstreams: &upstreams,
     };
     let cases = gather::cases(&world, chains);
