@@ -7,6 +7,7 @@ mod digest;
 mod finding;
 mod gather;
 mod habits;
+mod leg;
 mod origin;
 mod rules;
 mod timeouts;

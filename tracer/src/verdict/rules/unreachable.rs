@@ -9,9 +9,10 @@ use std::time::Duration;
 use crate::flow::{End, Side};
 use crate::time::Time;
 use crate::verdict::Confidence;
-use crate::verdict::case::{Case, Leg};
+use crate::verdict::case::Case;
 use crate::verdict::digest::Digest;
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::Leg;
 use crate::verdict::words;
 
 /// The first retransmission of a SYN comes after a second (RFC 6298 section 2).
