@@ -309,6 +309,14 @@ impl<'a> Case<'a> {
         self.entries.iter().copied().find(|(_, entry)| is(entry))
     }
 
+    /// A proxy's log says that an upstream broke off an answer that it had begun (Envoy's details).
+    pub(super) fn broken_off(&self) -> Option<(&'a AccessLog, &'a Entry)> {
+        self.logged(|entry| {
+            let details = entry.details.as_deref().unwrap_or_default();
+            details.starts_with("upstream_reset_after_response_started")
+        })
+    }
+
     /// How far times of two flows may be wrong against each other; `None` where nothing is known of
     /// their vantages' clocks.
     pub(super) fn error(&self, one: usize, other: usize) -> Option<Duration> {

@@ -46,6 +46,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     let Some(origin) = case.origins.first() else {
         return Err("nobody closed".into());
     };
+    if case.broken_off().is_some() {
+        return Err("a proxy's log says that the upstream broke off its answer".into());
+    }
     let timer = timer(case, origin);
     if timer.silence < SILENT {
         let silence = words::length(timer.silence);

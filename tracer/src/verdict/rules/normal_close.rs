@@ -12,6 +12,9 @@ use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
+    if case.broken_off().is_some() {
+        return Err("a proxy's log says that the upstream broke off its answer".into());
+    }
     let leg = &case.legs[0];
     let went_on = !leg.is_last && leg.answered();
     let closed = if went_on { None } else { Some(closed(case)?) };
