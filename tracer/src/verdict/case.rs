@@ -350,6 +350,11 @@ impl<'a> Case<'a> {
         let Some(status) = self.legs[leg].head() else {
             return Author::Unknown;
         };
+        // Where the request was not seen, what it became behind the server was not either.
+        let unasked = |exchange: &Exchange| exchange.bytes.0 == 0;
+        if self.legs[leg].exchange.is_some_and(unasked) {
+            return Author::Unknown;
+        }
         let envoy = status
             .server
             .as_deref()

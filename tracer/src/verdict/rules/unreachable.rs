@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::flow::{End, Side};
 use crate::time::Time;
 use crate::verdict::Confidence;
-use crate::verdict::case::Case;
+use crate::verdict::case::{Case, Leg};
 use crate::verdict::digest::Digest;
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
@@ -36,16 +36,22 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, next: Option<&Digest>) ->
     let hop = &case.world.hops.hops[digest.place];
     let client = case.name(leg, Side::Client);
     let downstream = leg.checked_sub(1).map(|before| &case.legs[before]);
-    let answered = downstream.and_then(super::super::case::Leg::answered_at);
-    let moved_on = next.map(|next| next.begun).or(answered);
+    let answered = downstream.and_then(Leg::answered_at);
+    let closed = downstream
+        .and_then(Leg::first)
+        .filter(|first| first.by == Side::Server && first.at >= digest.begun)
+        .map(|first| first.at);
+    let moved_on = next.map(|next| next.begun).or(answered).or(closed);
     let until = moved_on.unwrap_or_else(|| seen_until(case, digest));
     let waited = until.since(digest.begun);
-    let confidence = if digest.syns >= 2 {
-        Confidence::Certain
-    } else if moved_on.is_some() || waited >= FIRST_RETRY {
-        Confidence::Likely
-    } else {
-        Confidence::Possible
+    // The next SYN comes after as long as all before took, and a second (exponential backoff), or
+    // sooner.
+    let tried_for = digest.last.since(digest.begun);
+    let gave_up = until.since(digest.last) > tried_for + FIRST_RETRY + FIRST_RETRY / 2;
+    let confidence = match (moved_on.is_some() || gave_up, digest.syns) {
+        (true, 2..) => Confidence::Certain,
+        (true, _) => Confidence::Likely,
+        (false, _) => Confidence::Possible,
     };
     let mut finding = Finding::new(leg, Culprit::End(leg, Side::Client), confidence);
     finding.hop = Some(digest.place);
@@ -87,6 +93,11 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, next: Option<&Digest>) ->
         finding
             .evidence
             .push("the SYNs were seen at more than one vantage: they got that far".to_owned());
+    }
+    if confidence == Confidence::Possible {
+        finding.against.push(format!(
+            "{client} may not have given up: nothing was seen afterwards"
+        ));
     }
     finding.advice.push(format!(
         "take {} out of what {client} balances over while it is dead (active health checks, outlier detection), and keep the connect timeout short",
