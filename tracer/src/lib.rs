@@ -1,14 +1,15 @@
-//! Reconstructs TCP flows from segments, captured or live: who ended each connection, when keepalive
-//! probes fired, and which socket options were in effect.
+//! Reconstructs TCP flows from segments, captured or live, joins them to hops and chains, and judges
+//! which hop ended what, and why.
 //!
 //! ```text
 //! source ─┐
-//! live ───┼▶ decode ─▶ segment ─▶ flow ─▶ report
-//! probe ──┘                    kernel ──▲       (vantage: makes flows of what a source yields)
+//! live ───┼▶ decode ─▶ segment ─▶ flow ─▶ scene ─▶ hop ─▶ chain ─▶ verdict ─▶ report
+//! probe ──┘                    kernel ──▲        log, http ──▲
 //! ```
 //!
-//! Each module imports only what stands before it. Below [`source`] everything is deterministic:
-//! the same segments give the same report, and time comes with the segments.
+//! Each module imports only what stands before it; [`vantage`] makes flows of what a source yields.
+//! Below [`source`] everything is deterministic: the same segments give the same report, and time comes
+//! with the segments.
 
 pub mod anonymize;
 pub mod chain;

@@ -23,8 +23,8 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// Tells, from packets and the kernel, who ended a TCP connection, when keepalive probes fired, and
-/// which socket options were in effect.
+/// Tells, from packets and the kernel, which hop ended a request or a TCP connection and why, when
+/// keepalive probes fired, and which socket options were in effect.
 #[derive(Parser)]
 #[command(version, styles = STYLES, max_term_width = 100, propagate_version = true)]
 #[command(
@@ -50,7 +50,7 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Read captures: who ended each connection, and when keepalive probes fired.
+    /// Read captures: which hop ended it, why, how sure that is, and on what evidence.
     Read(Read),
     /// Watch live, in any network namespace: events as they happen, then the report.
     Watch(Box<Watch>),
@@ -97,7 +97,7 @@ pub(crate) struct Read {
     /// How to print the report.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: Format,
-    /// All verdicts and flows, not only the most telling.
+    /// All verdicts, flows, chains and hops, and every step of a ladder, not only what tells most.
     #[arg(short, long)]
     pub(crate) all: bool,
     /// The rules that were considered for each verdict, and why each did or did not hold.
@@ -119,8 +119,8 @@ pub(crate) enum Format {
     Table,
     /// One document: schema hopscope.report.v1.
     Json,
-    /// One object a line: vantages, flows, sockets, and what the kernel told of no flow, each with
-    /// its "type".
+    /// One object a line: verdicts, vantages, flows, hops, chains, sockets and the rest, each with its
+    /// "type".
     Ndjson,
 }
 

@@ -60,7 +60,7 @@ pub(crate) struct Watch {
     /// How to print events and report; json has no events.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: Format,
-    /// All verdicts and flows, not only the most telling.
+    /// All verdicts, flows, chains and hops, and every step of a ladder, not only what tells most.
     #[arg(short, long)]
     pub(crate) all: bool,
     /// The rules that were considered for each verdict, and why each did or did not hold.

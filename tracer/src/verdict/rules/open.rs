@@ -2,8 +2,9 @@
 
 use crate::flow::{End, Sides};
 use crate::verdict::Confidence;
-use crate::verdict::case::{Case, Leg};
+use crate::verdict::case::Case;
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::Leg;
 use crate::verdict::words;
 
 /// Retransmissions without an answer that are no passing loss.
