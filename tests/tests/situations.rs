@@ -42,7 +42,7 @@ const SITUATIONS: [Situation; 9] = [
         "dead-upstream-retry",
         &["does not answer", "2.0", "certain"],
     ),
-    of("overload", &["gw answered 503", "likely"]),
+    of("overload", &["gw refused", "503", "likely"]),
 ];
 
 const fn of(recording: &'static str, told: &'static [&'static str]) -> Situation {

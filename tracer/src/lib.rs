@@ -11,6 +11,7 @@
 //! Below [`source`] everything is deterministic: the same segments give the same report, and time comes
 //! with the segments.
 
+pub mod anonymize;
 pub mod chain;
 pub mod decode;
 pub mod doctor;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod anonymize;
 mod known;
 mod sockets;
 mod targets;
@@ -10,6 +11,7 @@ use std::ffi::OsString;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::anonymize::Anonymize;
 pub(crate) use self::known::Known;
 pub(crate) use self::sockets::{SocketMethod, Sockets};
 pub(crate) use self::targets::Targets;
@@ -34,7 +36,14 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// When to use colour; 'auto' honours NO_COLOR.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    // Behind every command's own, however many commands there are.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        display_order = 900
+    )]
     pub(crate) color: Color,
 }
 
@@ -47,6 +56,8 @@ pub(crate) enum Command {
     Watch(Box<Watch>),
     /// Read live sockets: who holds them, and which options are really in effect.
     Sockets(Sockets),
+    /// Make captures and access logs fit to be shared: no payload, other addresses, same verdicts.
+    Anonymize(Anonymize),
     /// Say what works on this machine, what does not, and what to do about it.
     Doctor,
     /// Print the JSON Schema of the reports that '--format json' prints.

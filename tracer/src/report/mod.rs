@@ -264,6 +264,7 @@ impl VantageReport {
         Self {
             name: survey.namespace.clone(),
             source: format!("net:[{}]", survey.inode),
+            namespace: Some(survey.namespace.clone()),
             remarks: survey.remarks.clone(),
             ..Self::default()
         }
