@@ -16,13 +16,15 @@ use super::{
     chains,
     counters::{self, Counters},
     envoy,
+    joiner::{Joiner, Translation},
     live::{Live, Watched, every_interface},
+    path::{HEALED, SEVERED},
     process::run,
-    rig::{HEALED, Lab, SEVERED},
+    rig::Lab,
     scenarios::Scenario,
     sockets::Sockets,
     trace::{Event, What},
-    truth::{Connection, Joiner, Translation, Truth, VantageTruth},
+    truth::{Connection, Truth, VantageTruth},
     wait,
 };
 

@@ -1,6 +1,5 @@
 //! How likely it is that one turn went through a proxy and on as another.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use super::context::Context;
@@ -8,7 +7,6 @@ use super::place::Nearness;
 use super::turn::{Seen, Turn};
 use super::{Content, Strength};
 use crate::flow::Side;
-use crate::hop::Hop;
 use crate::time::Time;
 
 /// Two turns that may be one, before and behind a proxy.
@@ -60,7 +58,9 @@ enum Fit {
 /// Weighs two turns; `None` where they cannot be one.
 pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Candidate> {
     let (before, behind) = (&context.turns.all[down], &context.turns.all[up]);
-    if before.hop == behind.hop || before.number.is_some() != behind.number.is_some() {
+    if before.number.is_some() != behind.number.is_some()
+        || context.places.strangers(before.hop, behind.hop)
+    {
         return None;
     }
     let nearness = context.places.nearness(before.hop, behind.hop);
@@ -87,9 +87,7 @@ pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Can
         fit: fit(before, behind),
         gaps: Gaps::new(&seen, &onward),
     };
-    let hops = &context.hops.hops;
-    if !pair.is_plausible(before.number.is_none()) || siblings(&hops[before.hop], &hops[behind.hop])
-    {
+    if !pair.is_plausible(before.number.is_none()) {
         return None;
     }
     let owners = owners(context, before, behind);
@@ -185,19 +183,6 @@ fn in_common(context: &Context<'_>, turn: &Turn, end: Side) -> Option<Seen> {
         ended: seen.ended.map(common),
         ..seen
     })
-}
-
-/// Connections that one client opened, next to each other: none is the other's continuation.
-pub(super) fn siblings(one: &Hop, other: &Hop) -> bool {
-    let address = |hop: &Hop, side| -> IpAddr {
-        match side {
-            Side::Client => hop.client.address(),
-            Side::Server => hop.server.address(),
-        }
-    };
-    address(one, Side::Client) == address(other, Side::Client)
-        && (one.server == other.server
-            || address(one, Side::Server) != address(other, Side::Client))
 }
 
 /// The request goes on after it came, and before the answer did; the answer comes before it goes on.

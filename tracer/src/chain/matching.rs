@@ -2,28 +2,18 @@
 //! far the best, and where several fit as well, saying so.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use super::candidate::{Candidate, JITTER, SOON, nanos, weigh};
+use super::candidate::{Candidate, weigh};
 use super::context::{Context, Found, Joined};
+use super::index::Index;
 use super::place::Nearness;
-use super::turn::Seen;
-use crate::flow::Side;
 use crate::segment::Endpoint;
-use crate::time::Time;
-
-/// Turns that are looked at for each, on either side of it in time. What a proxy passes on at once is
-/// among the next ones even where it serves thousands at a time.
-const LOOKED_AT: usize = 48;
 
 /// Where more turns than were looked at began within so many nanoseconds, one of them fits well by
 /// chance.
 const CROWD: u64 = 5_000_000;
-
-/// A request id that more turns bear names none of them.
-const BEARERS: usize = 32;
 
 /// What fits worse by more than this factor is no alternative.
 pub(super) const AS_LIKELY: u64 = 3;
@@ -34,14 +24,6 @@ const SWAP: u64 = 2;
 /// The same where it is not known that both were seen in one place, so that the clocks may be two; and
 /// where there were more candidates than were looked at.
 const AS_LIKELY_UNSURE: u64 = 20;
-
-/// Upstream turns by the stack that sends them, by when they began and when they were answered.
-#[derive(Default)]
-struct Index {
-    began: HashMap<usize, Vec<(Time, usize)>, RandomState>,
-    answered: HashMap<usize, Vec<(Time, usize)>, RandomState>,
-    ids: HashMap<String, Vec<usize>, RandomState>,
-}
 
 /// Candidates, and which of them each turn is in.
 pub(super) struct Candidates {
@@ -62,11 +44,15 @@ pub(super) fn join(context: &Context<'_>, found: &mut Found) -> Candidates {
     let mut crowded = HashMap::default();
     for down in 0..context.turns.all.len() {
         if found.next[down].is_none() {
-            let (near, more) = index.near(context, down);
-            if let Some(after) = more {
+            let near = index.near(context, down);
+            if let Some(after) = near.unseen {
                 crowded.insert(down, after);
             }
-            all.extend(near.into_iter().filter_map(|up| weigh(context, down, up)));
+            all.extend(
+                near.turns
+                    .into_iter()
+                    .filter_map(|up| weigh(context, down, up)),
+            );
         }
     }
     all.sort_by_key(|candidate| (candidate.weight, candidate.down, candidate.up));
@@ -75,10 +61,15 @@ pub(super) fn join(context: &Context<'_>, found: &mut Found) -> Candidates {
         found.join(candidate.down, joined(candidate));
     }
     part_rings(context, found);
-    for down in 0..context.turns.all.len() {
-        let others = candidates.others(context, found, down);
-        if let Some(joined) = &mut found.next[down] {
-            joined.others.extend(others);
+    let turns = 0..context.turns.all.len();
+    let others = turns.map(|down| candidates.others(context, found, down));
+    let others: Vec<Vec<usize>> = others.collect();
+    for (down, others) in others.into_iter().enumerate() {
+        // Whoever cannot be named may be among those that were not looked at.
+        if others.is_empty() && candidates.is_crowded(found, down) {
+            found.part(down);
+        } else if let Some(joined) = &mut found.next[down] {
+            joined.others = others;
         }
     }
     candidates
@@ -92,99 +83,6 @@ pub(super) fn joined(candidate: &Candidate) -> Joined {
         weight: candidate.weight,
         held: candidate.held,
         others: Vec::new(),
-    }
-}
-
-impl Index {
-    fn new(context: &Context<'_>, found: &Found) -> Self {
-        let mut index = Self::default();
-        for (up, turn) in context.turns.all.iter().enumerate() {
-            if found.before[up].is_some() {
-                continue;
-            }
-            if let Some(id) = turn
-                .request
-                .as_ref()
-                .and_then(|said| said.request_id.clone())
-            {
-                index.ids.entry(id).or_default().push(up);
-            }
-            let Some(vantage) = context.places.ends[turn.hop].client else {
-                continue;
-            };
-            let Some(seen) = context.view(turn, Side::Client) else {
-                continue;
-            };
-            let stack = context.places.stack(vantage);
-            let began = index.began.entry(stack).or_default();
-            began.push((seen.began, up));
-            if let Some(finish) = seen.finish() {
-                let answered = index.answered.entry(stack).or_default();
-                answered.push((finish, up));
-            }
-        }
-        for list in index.began.values_mut().chain(index.answered.values_mut()) {
-            list.sort_unstable();
-        }
-        index
-    }
-
-    /// Turns that it may have gone on as, and how many nanoseconds after it the first of those began that
-    /// are too many.
-    fn near(&self, context: &Context<'_>, down: usize) -> (Vec<usize>, Option<u64>) {
-        let mut more = None;
-        let turn = &context.turns.all[down];
-        let mut near = Vec::new();
-        let id = turn
-            .request
-            .as_ref()
-            .and_then(|said| said.request_id.as_ref());
-        let bearers = id.and_then(|id| self.ids.get(id));
-        near.extend(
-            bearers
-                .filter(|bearers| bearers.len() <= BEARERS)
-                .into_iter()
-                .flatten(),
-        );
-        let place = context.places.ends[turn.hop].server;
-        let seen = context.view(turn, Side::Server);
-        if let (Some(vantage), Some(seen)) = (place, seen) {
-            let here = context.places.stack(vantage);
-            for stack in context.places.stacks() {
-                if context.places.between(here, stack) != Nearness::Apart {
-                    let after = self.in_time(stack, &seen, &mut near);
-                    more = more.into_iter().chain(after).min();
-                }
-            }
-        }
-        near.sort_unstable();
-        near.dedup();
-        (near, more)
-    }
-
-    /// The first that began soon after it did, and the last that were answered soon before it was;
-    /// how long after it the first of those began that are too many.
-    fn in_time(&self, stack: usize, seen: &Seen, near: &mut Vec<usize>) -> Option<u64> {
-        let jitter = Duration::from_nanos(JITTER);
-        let soon = Duration::from_nanos(SOON);
-        let began = seen.began;
-        let finish = seen.finish();
-        let late = |at: Time| finish.is_some_and(|finish| at.since(finish) > jitter);
-        let mut more = None;
-        if let Some(list) = self.began.get(&stack) {
-            let first = list.partition_point(|(at, _)| began.since(*at) > jitter);
-            let next = list[first..].iter();
-            let mut next = next.take_while(|(at, _)| !late(*at) && at.since(seen.asked) <= soon);
-            near.extend(next.by_ref().take(LOOKED_AT).map(|(_, up)| *up));
-            more = next.next().map(|(at, _)| nanos(at.since(began)));
-        }
-        if let Some((list, finish)) = self.answered.get(&stack).zip(finish) {
-            let past = list.partition_point(|(at, _)| !late(*at));
-            let before = list[..past].iter().rev();
-            let before = before.take_while(|(at, _)| finish.since(*at) <= soon);
-            near.extend(before.take(LOOKED_AT).map(|(_, up)| *up));
-        }
-        more
     }
 }
 
@@ -216,6 +114,16 @@ impl Candidates {
         map.get(&turn).into_iter().flatten().copied()
     }
 
+    /// Whether what a turn went on as may be among those that were too many to be looked at.
+    fn is_crowded(&self, found: &Found, down: usize) -> bool {
+        let joined = found.next[down].as_ref().filter(|joined| joined.weight > 0);
+        joined
+            .zip(self.crowded.get(&down))
+            .is_some_and(|(joined, unseen)| {
+                *unseen <= joined.held.saturating_mul(AS_LIKELY).max(CROWD)
+            })
+    }
+
     /// Hops that a turn could as well have gone on as, or that what it went on as could as well have
     /// come from.
     fn others(&self, context: &Context<'_>, found: &Found, down: usize) -> Vec<usize> {
@@ -228,9 +136,7 @@ impl Candidates {
         }
         let turns = &context.turns.all;
         let hop = |turn: usize| turns[turn].hop;
-        let unseen = self.crowded.get(&down);
-        let near = joined.held.saturating_mul(AS_LIKELY).max(CROWD);
-        let factor = if unseen.is_some_and(|after| *after <= near)
+        let factor = if self.is_crowded(found, down)
             || context.places.nearness(hop(down), hop(joined.to)) != Nearness::Same
         {
             AS_LIKELY_UNSURE

@@ -5,6 +5,7 @@ mod candidate;
 mod clock;
 mod context;
 mod evidence;
+mod index;
 mod matching;
 pub(crate) mod nodes;
 mod place;

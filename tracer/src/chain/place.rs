@@ -20,6 +20,10 @@ pub(super) struct Places {
     parent: Vec<usize>,
     /// Stacks that a hop connects, and which are therefore two: the lower first.
     apart: HashSet<(usize, usize), RandomState>,
+    /// The addresses of each hop, by numbers of their own, and its server's port.
+    addresses: Vec<(u32, u32, u16)>,
+    /// Addresses of which one connects to the other, and which are therefore of two stacks.
+    peers: HashSet<(u32, u32), RandomState>,
 }
 
 /// How the server's end of a hop and the client's end of another are to each other.
@@ -42,7 +46,10 @@ impl Places {
             ends,
             parent: (0..scene.vantages.len()).collect(),
             apart: HashSet::default(),
+            addresses: Vec::with_capacity(hops.hops.len()),
+            peers: HashSet::default(),
         };
+        places.number_addresses(hops);
         places.unite_namespaces(scene);
         places.unite_addresses(hops);
         places.part(hops);
@@ -56,11 +63,6 @@ impl Places {
             root = self.parent[root];
         }
         root
-    }
-
-    /// The stacks of all vantages, each once.
-    pub(super) fn stacks(&self) -> impl Iterator<Item = usize> {
-        (0..self.parent.len()).filter(|vantage| self.parent[*vantage] == *vantage)
     }
 
     /// How two stacks are to each other.
@@ -79,6 +81,50 @@ impl Places {
         match (self.ends[downstream].server, self.ends[upstream].client) {
             (Some(one), Some(other)) => self.between(self.stack(one), self.stack(other)),
             _ => Nearness::Unseen,
+        }
+    }
+
+    /// What `downstream` carries cannot go on as `upstream`, whatever they look like: they are one hop,
+    /// or come from one client to which the server of the first is another host, or the client of the
+    /// second talks to the server of the first as to another host.
+    pub(super) fn strangers(&self, downstream: usize, upstream: usize) -> bool {
+        let (client, server, port) = self.addresses[downstream];
+        let (from, to, to_port) = self.addresses[upstream];
+        downstream == upstream
+            || (client == from && ((server, port) == (to, to_port) || server != from))
+            || self.are_peers(from, server)
+    }
+
+    /// The number of the address of a hop's client.
+    pub(super) fn client(&self, hop: usize) -> u32 {
+        self.addresses[hop].0
+    }
+
+    /// The number of the address of a hop's server.
+    pub(super) fn server(&self, hop: usize) -> u32 {
+        self.addresses[hop].1
+    }
+
+    /// Whether an address connects to another, so that the two are not of one stack.
+    pub(super) fn are_peers(&self, client: u32, server: u32) -> bool {
+        self.peers.contains(&(client, server))
+    }
+
+    fn number_addresses(&mut self, hops: &Hops) {
+        let mut numbers: HashMap<IpAddr, u32, RandomState> = HashMap::default();
+        let mut number = |address: IpAddr| -> u32 {
+            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+            *numbers.entry(address).or_insert(next)
+        };
+        for hop in &hops.hops {
+            let (client, server) = (hop.client.address(), hop.server.address());
+            let numbers = (number(client), number(server));
+            let one_host = hop.at.client.is_some() && hop.at.client == hop.at.server;
+            if !one_host && numbers.0 != numbers.1 && !client.is_loopback() {
+                self.peers.insert(numbers);
+            }
+            self.addresses
+                .push((numbers.0, numbers.1, hop.server.port()));
         }
     }
 

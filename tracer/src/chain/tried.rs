@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::candidate::{nanos, same_request, siblings};
+use super::candidate::{nanos, same_request};
 use super::context::{Context, Found, Joined};
 use super::matching::{AS_LIKELY, Candidates, joined};
 use super::{Content, Strength};
@@ -128,7 +128,6 @@ fn for_whom(
     at: Time,
     up: usize,
 ) -> Option<usize> {
-    let hops = &context.hops.hops;
     let hop = context.turns.all[up].hop;
     let stack = context.places.stack(context.places.ends[hop].client?);
     let list = waiting.get(&stack)?;
@@ -143,9 +142,8 @@ fn for_whom(
             let over = seen
                 .finish()
                 .is_some_and(|finish| nanos(at.since(finish)) > JITTER);
-            let strange = turn.hop == hop
-                || siblings(&hops[turn.hop], &hops[hop])
-                || !alike(context, found, down, up);
+            let strange =
+                context.places.strangers(turn.hop, hop) || !alike(context, found, down, up);
             if over || strange || served(context, found, down, at) {
                 return None;
             }

@@ -184,7 +184,7 @@ pub(super) const STATE_EXPIRED_SILENTLY: Scenario = Scenario {
 
 fn state_expired_silently(lab: &mut Lab) -> Result<()> {
     behind_forgetful(lab, "drop", |envoy| {
-        envoy.downstream_user_timeout = Some(2000)
+        envoy.downstream_user_timeout = Some(2000);
     })?;
     expires(lab)
 }

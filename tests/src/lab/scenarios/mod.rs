@@ -1,6 +1,7 @@
 //! The scenarios: what runs where, what is done, what is to be learned from it.
 
 mod age;
+mod app;
 mod chain;
 mod client;
 mod gateway;
@@ -61,10 +62,10 @@ pub fn all() -> &'static [Scenario] {
         gateway::REQUEST_TIMEOUT,
         gateway::OVERLOAD,
         upstream::DEAD_RETRY,
-        upstream::APP_KILLED,
-        upstream::APP_RESETS,
+        app::APP_KILLED,
+        app::APP_RESETS,
         upstream::REFUSED,
-        upstream::STALE_REUSE,
+        app::STALE_REUSE,
         path::NAT,
         gateway::IPV6,
         client::HALF_CLOSE,
@@ -87,8 +88,8 @@ pub fn all() -> &'static [Scenario] {
         lb::JUST_BEFORE,
         lb::ANSWERS_504,
         lb::PROXY_PROTOCOL,
-        upstream::APP_ERRORS,
-        upstream::POOL_CLOSED,
+        app::APP_ERRORS,
+        app::POOL_CLOSED,
         upstream::REFUSED_RETRY,
         gateway::STREAM_IDLE,
         gateway::IDLE,
@@ -97,8 +98,8 @@ pub fn all() -> &'static [Scenario] {
         path::HEALS,
         path::RECOVERS,
         path::LATE_SYN,
-        upstream::CUT_SHORT,
-        upstream::SERVER_CLOSES,
+        app::CUT_SHORT,
+        app::SERVER_CLOSES,
         client::CONCURRENT,
         client::OPEN,
         client::LATE,

@@ -38,7 +38,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     let passed_on =
         case.is_proxy(0, Side::Client) || at.client == at.server || leg.asked_by_proxy();
     let own = at.client.is_some() && !passed_on;
-    let confidence = match (own, process) {
+    // A FIN that nothing follows may be half a close, after which the answer still comes.
+    let both = mark.rst || leg.digest.first_by(Side::Server).is_some();
+    let confidence = match (own && both, process) {
         (true, Some(_)) => Confidence::Certain,
         (true, None) => Confidence::Likely,
         (false, _) => Confidence::Possible,
@@ -77,6 +79,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         finding.advice.push(format!(
             "capture at {client} as well, to tell whether it gave up itself"
         ));
+    }
+    if !both {
+        finding.against.push(format!("what followed was not seen: {client} may have closed one direction only and have waited on"));
     }
     finding.advice.push(format!(
         "find out why the answer took longer than {}, or let {client} wait longer (curl --max-time, the client's request timeout)",

@@ -12,6 +12,7 @@ use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::digest::Digest;
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::Leg;
 use crate::verdict::words;
 
 /// The first retransmission of a SYN comes after a second (RFC 6298 section 2).
@@ -26,7 +27,13 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             }
         }
         if leg.digest.end == End::Unanswered {
-            return Ok(found(case, number, leg.digest, None));
+            // A client without a proxy before it tries again by itself.
+            let world = case.world;
+            let next = world
+                .attempts
+                .next(world.hops, leg.digest, patience(leg.digest));
+            let next = next.map(|place| &world.digests[place]);
+            return Ok(found(case, number, leg.digest, next));
         }
     }
     Err("every SYN was answered".into())
@@ -36,16 +43,19 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, next: Option<&Digest>) ->
     let hop = &case.world.hops.hops[digest.place];
     let client = case.name(leg, Side::Client);
     let downstream = leg.checked_sub(1).map(|before| &case.legs[before]);
-    let answered = downstream.and_then(super::super::case::Leg::answered_at);
-    let moved_on = next.map(|next| next.begun).or(answered);
+    let answered = downstream.and_then(Leg::answered_at);
+    let closed = downstream
+        .and_then(Leg::first)
+        .filter(|first| first.by == Side::Server && first.at >= digest.begun)
+        .map(|first| first.at);
+    let moved_on = next.map(|next| next.begun).or(answered).or(closed);
     let until = moved_on.unwrap_or_else(|| seen_until(case, digest));
     let waited = until.since(digest.begun);
-    let confidence = if digest.syns >= 2 {
-        Confidence::Certain
-    } else if moved_on.is_some() || waited >= FIRST_RETRY {
-        Confidence::Likely
-    } else {
-        Confidence::Possible
+    let gave_up = until.since(digest.last) > patience(digest);
+    let confidence = match (moved_on.is_some() || gave_up, digest.syns) {
+        (true, 2..) => Confidence::Certain,
+        (true, _) => Confidence::Likely,
+        (false, _) => Confidence::Possible,
     };
     let mut finding = Finding::new(leg, Culprit::End(leg, Side::Client), confidence);
     finding.hop = Some(digest.place);
@@ -88,12 +98,22 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, next: Option<&Digest>) ->
             .evidence
             .push("the SYNs were seen at more than one vantage: they got that far".to_owned());
     }
+    if confidence == Confidence::Possible {
+        finding.against.push(format!(
+            "{client} may not have given up: nothing was seen afterwards"
+        ));
+    }
     finding.advice.push(format!(
         "take {} out of what {client} balances over while it is dead (active health checks, outlier detection), and keep the connect timeout short",
         hop.server.address()
     ));
     finding.config.push("DestinationRule: trafficPolicy.connectionPool.tcp.connectTimeout: 1s; trafficPolicy.outlierDetection.consecutiveLocalOriginFailures: 3 (splitExternalLocalOriginErrors: true)".to_owned());
     finding
+}
+
+/// The next SYN comes after as long as all before took, and a second (exponential backoff), or sooner.
+fn patience(digest: &Digest) -> Duration {
+    digest.last.since(digest.begun) + FIRST_RETRY + FIRST_RETRY / 2
 }
 
 /// The last that was seen at the vantages that show it.
