@@ -123,6 +123,45 @@ fn shifted(recorded: &Recorded) -> Recorded {
     })
 }
 
+/// By how many joins of which the logs are the evidence.
+fn by_log(recorded: &Recorded) -> usize {
+    let report = recorded.report();
+    let joins = report.chains.iter().flat_map(|chain| &chain.joined_by);
+    joins
+        .filter(|by| **by == tracer::chain::Strength::AccessLog)
+        .count()
+}
+
+/// The recording with the time of every entry of its logs moved, by what is given for its place.
+fn moved(recorded: &Recorded, seconds: impl Fn(usize) -> i64) -> Recorded {
+    let mut moved = recorded.clone();
+    let entries = moved.logs.iter_mut().flat_map(|log| &mut log.entries);
+    for (place, entry) in entries.enumerate() {
+        let began = entry.began.map_or(0, tracer::time::Time::as_nanos);
+        let began = began + seconds(place) * 1_000_000_000;
+        entry.began = Some(tracer::time::Time::from_nanos(began));
+    }
+    moved
+}
+
+#[test]
+fn logs_may_be_of_another_clock_or_zone() {
+    let recorded = recording("normal");
+    assert_eq!(by_log(&recorded), 12);
+    for seconds in [7_200, -19_800, 77] {
+        assert_eq!(by_log(&moved(&recorded, |_| seconds)), 12, "{seconds}");
+    }
+}
+
+/// Ports are used again: a log of other days may name them all.
+#[test]
+fn a_log_of_another_time_matches_nothing() {
+    let recorded = recording("normal");
+    let scattered = |place| i64::try_from(place).expect("few") * 5_017 + 4_003;
+    assert_eq!(by_log(&moved(&recorded, scattered)), 0);
+    assert_eq!(moved(&recorded, scattered).chains(), recorded.chains());
+}
+
 #[test]
 fn a_request_through_four_hops_is_one_chain() {
     for recorded in [recording("lb-idle-timeout"), recording("client-gives-up")] {

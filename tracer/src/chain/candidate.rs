@@ -83,6 +83,7 @@ pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Can
     }
     let pair = Pair {
         nearness,
+        familiar: context.places.are_familiar(before.hop, behind.hop),
         content: contents(before, behind),
         fit: fit(before, behind),
         gaps: Gaps::new(&seen, &onward),
@@ -109,6 +110,8 @@ pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Can
 /// What two turns have in common.
 struct Pair {
     nearness: Nearness,
+    /// Other turns go on from the one place to the other.
+    familiar: bool,
     content: Content,
     fit: Fit,
     gaps: Gaps,
@@ -161,7 +164,8 @@ impl Pair {
         match self.nearness {
             Nearness::Unseen | Nearness::Apart => false,
             Nearness::Maybe => {
-                late <= AT_ONCE && self.fit < Fit::Far && self.content < Content::Different
+                let in_time = late <= AT_ONCE || (self.familiar && soon <= AT_ONCE);
+                in_time && self.fit < Fit::Far && self.content < Content::Different
             }
             Nearness::Same if whole_connection => late <= AT_ONCE,
             // A request may wait for a connection; then its answer tells.
@@ -177,9 +181,11 @@ fn in_common(context: &Context<'_>, turn: &Turn, end: Side) -> Option<Seen> {
     let common = |at| context.common(&seen, at);
     Some(Seen {
         began: common(seen.began),
+        since: common(seen.since),
         asked: common(seen.asked),
         answered: seen.answered.map(common),
         done: seen.done.map(common),
+        knew: seen.knew.map(common),
         ended: seen.ended.map(common),
         ..seen
     })
@@ -189,7 +195,10 @@ fn in_common(context: &Context<'_>, turn: &Turn, end: Side) -> Option<Seen> {
 fn within(seen: &Seen, onward: &Seen, slack: u64) -> bool {
     let slack = Duration::from_nanos(slack);
     let after = |late: Time, early: Time| late.since(early) > slack;
-    if after(seen.began, onward.began) {
+    // The first bytes on a connection may be the proxy's own, as a PROXY protocol header is.
+    let own = onward.since < onward.began && !after(seen.began, onward.asked);
+    let begins = if own { seen.since } else { seen.began };
+    if after(begins, onward.began) {
         return false;
     }
     if seen
@@ -198,7 +207,7 @@ fn within(seen: &Seen, onward: &Seen, slack: u64) -> bool {
     {
         return false;
     }
-    match (seen.answered, onward.answered) {
+    match (seen.knew, onward.answered) {
         (Some(passed_on), Some(came)) => !after(came, passed_on),
         // The answer came while the request was still waited for, and was not passed on.
         (None, Some(came)) => seen.ended.is_none_or(|finish| !after(finish, came)),
@@ -224,6 +233,7 @@ impl Gaps {
         let apart = |one: Time, other| nanos(one.apart(other));
         // Some pass on bytes as they come, some whole requests and answers.
         let request = apart(seen.began, onward.began).min(apart(seen.asked, onward.began));
+        let request = request.min(apart(seen.asked, onward.asked));
         let answer = match (seen.answered, onward.answered) {
             (Some(passed_on), Some(came)) => {
                 let whole = onward.done.map_or(u64::MAX, |done| apart(passed_on, done));
@@ -235,7 +245,7 @@ impl Gaps {
                 .zip(first(onward))
                 .map(|(one, other)| apart(one, other)),
         };
-        let early = if onward.began < seen.began {
+        let early = if onward.asked < seen.began {
             2 * JITTER
         } else {
             0

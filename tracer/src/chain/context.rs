@@ -115,9 +115,11 @@ impl Context<'_> {
         };
         Some(Seen {
             began: shifted(seen.began),
+            since: shifted(seen.since),
             asked: shifted(seen.asked),
             answered: seen.answered.map(shifted),
             done: seen.done.map(shifted),
+            knew: seen.knew.map(shifted),
             ended: seen.ended.map(shifted),
             ..seen
         })

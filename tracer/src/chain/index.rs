@@ -175,13 +175,13 @@ impl Group {
         let late = |at: Time| finish.is_some_and(|finish| at.since(finish) > jitter);
         let possible = |entry: &&Entry| {
             // An answer that came after the one that was sent is another.
-            let both = seen.answered.zip(entry.answered);
+            let both = seen.knew.zip(entry.answered);
             both.is_none_or(|(passed_on, came)| came.since(passed_on) <= jitter)
                 && !places.strangers(hop, entry.hop)
         };
         let first = self
             .began
-            .partition_point(|entry| began.since(entry.at) > jitter);
+            .partition_point(|entry| seen.since.since(entry.at) > jitter);
         let in_time = |entry: &&Entry| !late(entry.at) && entry.at.since(seen.asked) <= soon;
         let mut next = self.began[first..].iter().take_while(in_time);
         let looked_at = next.by_ref().take(LOOKED_AT);

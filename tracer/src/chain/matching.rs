@@ -18,6 +18,9 @@ const CROWD: u64 = 5_000_000;
 /// What fits worse by more than this factor is no alternative.
 pub(super) const AS_LIKELY: u64 = 3;
 
+/// So many turns of one hop that go on as those of another are no chance.
+const FAMILIAR: u64 = 2;
+
 /// What both of two joins would fit worse by, crosswise, to be no alternative.
 const SWAP: u64 = 2;
 
@@ -73,6 +76,37 @@ pub(super) fn join(context: &Context<'_>, found: &mut Found) -> Candidates {
         }
     }
     candidates
+}
+
+/// Learns between which places turns go on, of what was joined where that was not known. True where
+/// there is something new; all but what was told is to be joined anew then, for what took too long to
+/// be more than chance may be joined now.
+pub(super) fn learn(context: &mut Context<'_>, found: &mut Found) -> bool {
+    let mut times: HashMap<(usize, usize), u64, RandomState> = HashMap::default();
+    let mut new = false;
+    for (down, joined) in found.next.iter().enumerate() {
+        let Some(joined) = joined.as_ref().filter(|joined| joined.others.is_empty()) else {
+            continue;
+        };
+        let hop = |turn: usize| context.turns.all[turn].hop;
+        let (before, behind) = (hop(down), hop(joined.to));
+        if context.places.nearness(before, behind) == Nearness::Maybe {
+            let times = times.entry((before, behind)).or_default();
+            *times += 1;
+            new |= *times == FAMILIAR && context.places.meet(before, behind);
+        }
+    }
+    if new {
+        for down in 0..found.next.len() {
+            if found.next[down]
+                .as_ref()
+                .is_some_and(|joined| joined.weight > 0)
+            {
+                found.part(down);
+            }
+        }
+    }
+    new
 }
 
 pub(super) fn joined(candidate: &Candidate) -> Joined {

@@ -156,7 +156,10 @@ pub fn join(scene: &Scene<'_>, hops: &mut Hops, logs: &[AccessLog]) -> Vec<Chain
     let mut found = Found::new(&context.turns);
     told::join(&mut context, &mut found, logs);
     proxied::join(&mut context, &mut found);
-    let candidates = matching::join(&context, &mut found);
+    let mut candidates = matching::join(&context, &mut found);
+    if matching::learn(&mut context, &mut found) {
+        candidates = matching::join(&context, &mut found);
+    }
     tried::join(&context, &mut found, &candidates);
     let ties = ties::of(&context, &found);
     let Context { turns, places, .. } = context;

@@ -20,6 +20,8 @@ pub(super) struct Places {
     parent: Vec<usize>,
     /// Stacks that a hop connects, and which are therefore two: the lower first.
     apart: HashSet<(usize, usize), RandomState>,
+    /// Stacks from one of which turns go on to the other, as it seems.
+    familiar: HashSet<(usize, usize), RandomState>,
     /// The addresses of each hop, by numbers of their own, and its server's port.
     addresses: Vec<(u32, u32, u16)>,
     /// Addresses of which one connects to the other, and which are therefore of two stacks.
@@ -46,6 +48,7 @@ impl Places {
             ends,
             parent: (0..scene.vantages.len()).collect(),
             apart: HashSet::default(),
+            familiar: HashSet::default(),
             addresses: Vec::with_capacity(hops.hops.len()),
             peers: HashSet::default(),
         };
@@ -82,6 +85,24 @@ impl Places {
             (Some(one), Some(other)) => self.between(self.stack(one), self.stack(other)),
             _ => Nearness::Unseen,
         }
+    }
+
+    /// Takes in that turns of one hop go on as those of another, where it is not known that they meet in
+    /// one place. True where that is new.
+    pub(super) fn meet(&mut self, downstream: usize, upstream: usize) -> bool {
+        self.pair(downstream, upstream)
+            .is_some_and(|pair| self.familiar.insert(pair))
+    }
+
+    /// Whether other turns go on from the one place to the other.
+    pub(super) fn are_familiar(&self, downstream: usize, upstream: usize) -> bool {
+        self.pair(downstream, upstream)
+            .is_some_and(|pair| self.familiar.contains(&pair))
+    }
+
+    fn pair(&self, downstream: usize, upstream: usize) -> Option<(usize, usize)> {
+        let (one, other) = (self.ends[downstream].server?, self.ends[upstream].client?);
+        Some((self.stack(one), self.stack(other)))
     }
 
     /// What `downstream` carries cannot go on as `upstream`, whatever they look like: they are one hop,

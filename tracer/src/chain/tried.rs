@@ -8,7 +8,7 @@ use super::candidate::{nanos, same_request};
 use super::context::{Context, Found, Joined};
 use super::matching::{AS_LIKELY, Candidates, joined};
 use super::{Content, Strength};
-use crate::flow::{Side, What};
+use crate::flow::Side;
 use crate::time::Time;
 
 /// A proxy connects, or tries again, within this time; longer backing off is not told from chance.
@@ -86,9 +86,9 @@ fn connect(context: &Context<'_>, found: &mut Found) {
         let Some(vantage) = context.places.ends[turn.hop].server else {
             continue;
         };
-        if let Some(began) = since(context, down) {
+        if let Some(seen) = context.view(turn, Side::Server) {
             let stack = context.places.stack(vantage);
-            waiting.entry(stack).or_default().push((began, down));
+            waiting.entry(stack).or_default().push((seen.since, down));
         }
     }
     waiting.values_mut().for_each(|list| list.sort_unstable());
@@ -105,19 +105,6 @@ fn connect(context: &Context<'_>, found: &mut Found) {
             attach(context, found, down, up);
         }
     }
-}
-
-/// Since when something may have been done for a turn: its request, or the connection that it is the
-/// first of.
-fn since(context: &Context<'_>, down: usize) -> Option<Time> {
-    let turn = &context.turns.all[down];
-    let seen = context.view(turn, Side::Server)?;
-    if turn.number != Some(0) {
-        return Some(seen.began);
-    }
-    let events = &context.scene.flows[seen.flow].trail.events;
-    let accepted = events.iter().find(|event| event.what == What::SynAck);
-    Some(accepted.map_or(seen.began, |event| event.at.min(seen.began)))
 }
 
 /// The turn that a connection was tried for, where one fits by far the best.

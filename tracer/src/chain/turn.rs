@@ -32,9 +32,15 @@ pub(super) struct Turn {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     pub(super) began: Time,
+    /// Since when anything may have been done for it: of the first of a connection, since that was
+    /// accepted.
+    pub(super) since: Time,
     pub(super) asked: Time,
     pub(super) answered: Option<Time>,
     pub(super) done: Option<Time>,
+    /// By then whoever answers knew what to answer: as it began to; but in HTTP/2 frames of the
+    /// connection's may come before.
+    pub(super) knew: Option<Time>,
     /// The first FIN or RST after it began.
     pub(super) ended: Option<Time>,
     /// It got no answer before the connection ended.
@@ -153,9 +159,11 @@ fn life(scene: &Scene<'_>, sight: Sight, end: Side) -> Seen {
     let ended = ended(flow).or(failed.then(|| flow.last_at()));
     Seen {
         began,
+        since: began,
         asked: began,
         answered: None,
         done: None,
+        knew: None,
         ended,
         failed,
         flow: sight.flow,
@@ -247,7 +255,16 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
             }
         }
     }
+    let accepted = seen.trail.events.iter();
+    let accepted = accepted.map(|event| (event.what == What::SynAck).then_some(event.at));
+    if let (Some(first), Some(accepted)) = (exchanges.first_mut(), accepted.flatten().next()) {
+        first.seen.since = accepted.min(first.seen.began);
+    }
     finish(seen.flow, &mut exchanges);
+    for told in &mut exchanges {
+        let seen = &mut told.seen;
+        seen.knew = if http2 { seen.done } else { seen.answered };
+    }
     exchanges
 }
 
@@ -337,9 +354,11 @@ impl Told {
             position: event.head.map(|head| head.seq),
             seen: Seen {
                 began: said.asked.unwrap_or(event.at),
+                since: event.at,
                 asked: until,
                 answered: None,
                 done: None,
+                knew: None,
                 ended: None,
                 failed: false,
                 flow: sight.flow,
