@@ -100,7 +100,8 @@ pub(crate) struct Read {
     /// All verdicts, flows, chains and hops, and every step of a ladder, not only what tells most.
     #[arg(short, long)]
     pub(crate) all: bool,
-    /// The rules that were considered for each verdict, and why each did or did not hold.
+    /// The rules that were considered for each verdict, and why each did or did not hold; in JSON not
+    /// only for alarms.
     #[arg(long)]
     pub(crate) explain: bool,
     /// The timeline of one flow, by its number in the table.

@@ -63,7 +63,8 @@ pub(crate) struct Watch {
     /// All verdicts, flows, chains and hops, and every step of a ladder, not only what tells most.
     #[arg(short, long)]
     pub(crate) all: bool,
-    /// The rules that were considered for each verdict, and why each did or did not hold.
+    /// The rules that were considered for each verdict, and why each did or did not hold; in JSON not
+    /// only for alarms.
     #[arg(long)]
     pub(crate) explain: bool,
     /// How many connections that are over are kept in detail, at about 1 kB each; of more the least

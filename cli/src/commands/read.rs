@@ -67,6 +67,7 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
         logs,
         timeouts,
         ladders: args.chain.into_iter().collect(),
+        explain: args.explain,
     };
     let report = Report::new(&sources, &given);
     known::complain_of_strangers(&report);

@@ -96,6 +96,8 @@ pub struct Given {
     pub ladders: Vec<u64>,
     /// Timeouts that are known.
     pub timeouts: Timeouts,
+    /// The rules that were considered are wanted of all verdicts, not only of alarms.
+    pub explain: bool,
 }
 
 /// A place where segments were seen, and what it missed; or a network namespace whose sockets were
@@ -197,11 +199,11 @@ impl Report {
             .iter()
             .map(|usage| LinkReport::new(&scene, usage))
             .collect();
-        report.verdicts = verdicts
-            .iter()
-            .map(|verdict| VerdictReport::new(&scene, verdict))
-            .collect();
         report.ladders = Ladders::new(&scene, &hops, &chains).of(&verdicts, &given.ladders);
+        report.verdicts = verdicts
+            .into_iter()
+            .map(|verdict| VerdictReport::new(&scene, verdict, given.explain))
+            .collect();
         for source in sources {
             report.add(source);
         }

@@ -45,14 +45,14 @@ pub struct VerdictReport {
     pub advice: Vec<String>,
     /// Lines of configuration that do it.
     pub config: Vec<String>,
-    /// The rules that were considered, and why each did or did not hold.
+    /// The rules that were considered, and why each did or did not hold. Empty where nothing went wrong,
+    /// unless asked for (`--explain`).
     pub considered: Vec<Considered>,
 }
 
 impl VerdictReport {
-    pub(super) fn new(scene: &Scene<'_>, verdict: &Verdict) -> Self {
+    pub(super) fn new(scene: &Scene<'_>, verdict: Verdict, explain: bool) -> Self {
         let number = |place: Option<usize>| place.map(|place| place as u64);
-        let verdict = verdict.clone();
         Self {
             chain: number(verdict.chain),
             hop: number(verdict.hop),
@@ -73,7 +73,11 @@ impl VerdictReport {
             keepalive: verdict.keepalive,
             advice: verdict.advice,
             config: verdict.config,
-            considered: verdict.considered,
+            considered: if explain || verdict.alarm {
+                verdict.considered
+            } else {
+                Vec::new()
+            },
         }
     }
 }

@@ -129,6 +129,7 @@ impl<'a> Watched<'a> {
         let given = Given {
             logs,
             timeouts: self.timeouts,
+            explain: self.args.explain,
             ..Given::default()
         };
         let mut report = Report::new(&[gathered], &given);

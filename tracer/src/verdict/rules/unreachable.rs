@@ -27,11 +27,15 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             }
         }
         if leg.digest.end == End::Unanswered {
-            // A client without a proxy before it tries again by itself.
+            // A client without a proxy before it tries again by itself. What a proxy opens next may be for
+            // another request: what it tried for this one stands in the chain.
             let world = case.world;
-            let next = world
-                .attempts
-                .next(world.hops, leg.digest, patience(leg.digest));
+            let again = || {
+                world
+                    .attempts
+                    .next(world.hops, leg.digest, patience(leg.digest))
+            };
+            let next = if number == 0 { again() } else { None };
             let next = next.map(|place| &world.digests[place]);
             return Ok(found(case, number, leg.digest, next));
         }
