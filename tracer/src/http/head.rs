@@ -8,6 +8,9 @@ use super::{Heading, Request, Status};
 /// A head is read no farther.
 const LONGEST: usize = 16 * 1024;
 
+/// No method that anybody uses is as long.
+const LONGEST_METHOD: usize = 24;
+
 /// Header lines that are read of a head.
 const LINES: usize = 100;
 
@@ -24,7 +27,7 @@ const COMMON: [&[u8]; 9] = [
 pub(super) fn read(bytes: &[u8], looked: &mut usize) -> Unit {
     // Looking at the first line once more would tell nothing new, and take a square of the time where
     // bytes come one by one.
-    let news = *looked == 0 || bytes[*looked..].contains(&b'\n');
+    let news = *looked <= LONGEST_METHOD || bytes[*looked..].contains(&b'\n');
     if news && !may_begin(bytes) {
         return Unit::Foreign;
     }
@@ -86,12 +89,15 @@ fn may_begin(bytes: &[u8]) -> bool {
     if begins_like(bytes, b"HTTP/1.") {
         return true;
     }
-    let method = bytes.iter().take(24).take_while(|byte| **byte != b' ');
+    let method = bytes
+        .iter()
+        .take(LONGEST_METHOD)
+        .take_while(|byte| **byte != b' ');
     let mut length = 0;
     let letters = method
         .inspect(|_| length += 1)
         .all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_'));
-    if !letters || !(1..24).contains(&length) {
+    if !letters || !(1..LONGEST_METHOD).contains(&length) {
         return false;
     }
     // A whole line tells.
