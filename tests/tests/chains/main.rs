@@ -277,7 +277,7 @@ fn a_busy_proxy_is_not_guessed_at() {
             };
             let tally = judged(load);
             assert!(tally.right >= told, "{pause} {clients} {holds}: {tally:?}");
-            assert!(tally.wrong <= 2, "{pause} {clients} {holds}: {tally:?}");
+            assert!(tally.wrong <= 3, "{pause} {clients} {holds}: {tally:?}");
         }
     }
 }

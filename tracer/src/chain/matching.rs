@@ -23,7 +23,7 @@ const SWAP: u64 = 2;
 
 /// The same where it is not known that both were seen in one place, so that the clocks may be two; and
 /// where there were more candidates than were looked at.
-const AS_LIKELY_UNSURE: u64 = 50;
+const AS_LIKELY_UNSURE: u64 = 20;
 
 /// Candidates, and which of them each turn is in.
 pub(super) struct Candidates {
@@ -61,10 +61,15 @@ pub(super) fn join(context: &Context<'_>, found: &mut Found) -> Candidates {
         found.join(candidate.down, joined(candidate));
     }
     part_rings(context, found);
-    for down in 0..context.turns.all.len() {
-        let others = candidates.others(context, found, down);
-        if let Some(joined) = &mut found.next[down] {
-            joined.others.extend(others);
+    let turns = 0..context.turns.all.len();
+    let others = turns.map(|down| candidates.others(context, found, down));
+    let others: Vec<Vec<usize>> = others.collect();
+    for (down, others) in others.into_iter().enumerate() {
+        // Whoever cannot be named may be among those that were not looked at.
+        if others.is_empty() && candidates.is_crowded(found, down) {
+            found.part(down);
+        } else if let Some(joined) = &mut found.next[down] {
+            joined.others = others;
         }
     }
     candidates
@@ -109,6 +114,16 @@ impl Candidates {
         map.get(&turn).into_iter().flatten().copied()
     }
 
+    /// Whether what a turn went on as may be among those that were too many to be looked at.
+    fn is_crowded(&self, found: &Found, down: usize) -> bool {
+        let joined = found.next[down].as_ref().filter(|joined| joined.weight > 0);
+        joined
+            .zip(self.crowded.get(&down))
+            .is_some_and(|(joined, unseen)| {
+                *unseen <= joined.held.saturating_mul(AS_LIKELY).max(CROWD)
+            })
+    }
+
     /// Hops that a turn could as well have gone on as, or that what it went on as could as well have
     /// come from.
     fn others(&self, context: &Context<'_>, found: &Found, down: usize) -> Vec<usize> {
@@ -121,9 +136,7 @@ impl Candidates {
         }
         let turns = &context.turns.all;
         let hop = |turn: usize| turns[turn].hop;
-        let unseen = self.crowded.get(&down);
-        let near = joined.held.saturating_mul(AS_LIKELY).max(CROWD);
-        let factor = if unseen.is_some_and(|after| *after <= near)
+        let factor = if self.is_crowded(found, down)
             || context.places.nearness(hop(down), hop(joined.to)) != Nearness::Same
         {
             AS_LIKELY_UNSURE
