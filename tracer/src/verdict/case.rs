@@ -3,19 +3,19 @@
 
 use std::time::Duration;
 
-use super::digest::{Cite, Digest, Mark, Turn};
+use super::attempts::Attempts;
+use super::digest::{Cite, Digest, Mark};
 use super::habits::Habits;
+use super::leg::Leg;
 use super::origin::Origin;
 use super::timeouts::Timeouts;
 use super::words;
 use crate::chain::{Exchange, Join};
 use crate::flow::Side;
-use crate::hop::{Hop, Hops};
-use crate::http::{Print, Status};
+use crate::hop::Hops;
 use crate::log::{AccessLog, Entry};
 use crate::scene::Scene;
 use crate::segment::Passage;
-use crate::time::Time;
 
 /// What all cases share.
 pub(super) struct World<'a> {
@@ -25,6 +25,7 @@ pub(super) struct World<'a> {
     pub(super) logs: &'a [AccessLog],
     pub(super) timeouts: &'a Timeouts,
     pub(super) habits: &'a Habits,
+    pub(super) attempts: &'a Attempts,
     /// Vantages that see connections go on from a proxy.
     pub(super) upstreams: &'a [bool],
 }
@@ -46,25 +47,6 @@ pub(super) struct Case<'a> {
     pub(super) entries: Vec<(&'a AccessLog, &'a Entry)>,
 }
 
-/// What a case has of a hop.
-pub(super) struct Leg<'a> {
-    pub(super) digest: &'a Digest,
-    pub(super) hop: &'a Hop,
-    pub(super) exchange: Option<&'a Exchange>,
-    /// Hops that were tried before.
-    pub(super) tried: Vec<&'a Digest>,
-    /// Its hop served no other exchange afterwards: how the hop ended concerns the case.
-    pub(super) is_last: bool,
-}
-
-/// Bodies of Envoy's own error answers that never went upstream or were not waited for
-/// (source/common/router/router.cc and `ResponseCodeDetails`, envoy/http/codes.h).
-pub(super) const OVERFLOW: &str =
-    "upstream connect error or disconnect/reset before headers. reset reason: overflow";
-pub(super) const NO_HEALTHY: &str = "no healthy upstream";
-pub(super) const NOT_IN_TIME: &str = "upstream request timeout";
-const OWN_WORDS: [&str; 3] = [OVERFLOW, NO_HEALTHY, NOT_IN_TIME];
-
 /// Who made an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Author {
@@ -81,150 +63,6 @@ pub(super) enum Author {
 /// Whoever stands at one end of a leg: 0 is the client of the first leg, 1 its server, which is the
 /// client of the second, and so on.
 pub(super) type Node = usize;
-
-impl<'a> Leg<'a> {
-    pub(super) fn new(
-        world: &'a World<'a>,
-        hop: usize,
-        exchange: Option<&'a Exchange>,
-        tried: &[usize],
-    ) -> Self {
-        let digest = &world.digests[hop];
-        let tried = tried.iter().filter_map(|hop| world.digests.get(*hop));
-        let last_asked = digest.turns.iter().rfind(|turn| turn.by == Side::Client);
-        // Times of an exchange and of turns may come from different vantages.
-        let later = |exchange: &Exchange| {
-            last_asked.is_some_and(|turn| turn.at > exchange.done.unwrap_or(exchange.asked))
-        };
-        Self {
-            digest,
-            hop: &world.hops.hops[hop],
-            exchange,
-            tried: tried.collect(),
-            is_last: !exchange.is_some_and(later),
-        }
-    }
-
-    /// What ended the hop, where that concerns the case.
-    pub(super) fn first(&self) -> Option<&'a Mark> {
-        self.digest.first.as_ref().filter(|_| self.is_last)
-    }
-
-    /// The server owed an answer when the hop ended, or at the end of what was seen.
-    pub(super) fn owed(&self) -> bool {
-        if let Some(exchange) = self.exchange {
-            let answered = exchange.answered;
-            return answered.is_none_or(|answered| self.came_too_late(answered))
-                || self.cut_short().is_some();
-        }
-        let until = self.digest.first.map_or(self.digest.last, |mark| mark.at);
-        let last = self.digest.last_turn(until);
-        last.is_some_and(|turn| turn.by == Side::Client)
-    }
-
-    /// How many bytes of the answer were sent of how many that it announced, where it ended before.
-    pub(super) fn cut_short(&self) -> Option<(u64, u64)> {
-        let exchange = self.exchange?;
-        let head = exchange
-            .request
-            .as_ref()
-            .is_some_and(|request| request.method == "HEAD");
-        let whole = exchange.status.as_ref()?.whole?;
-        let sent = exchange.bytes.1;
-        let told = !head && self.digest.is_whole && self.first().is_some();
-        (told && sent < whole).then_some((sent, whole))
-    }
-
-    /// Nobody took in an answer of that time: the client had closed before, and reset it.
-    fn came_too_late(&self, answered: Time) -> bool {
-        let closed = self.first().filter(|first| first.by == Side::Client);
-        let marks = &self.digest.marks;
-        closed.is_some_and(|closed| closed.at < answered)
-            && marks
-                .iter()
-                .any(|mark| mark.rst && mark.by == Side::Client && mark.at >= answered)
-    }
-
-    /// It was asked something, and answered.
-    pub(super) fn answered(&self) -> bool {
-        self.asked().is_some() && !self.owed()
-    }
-
-    /// When the last byte of the request was sent.
-    pub(super) fn asked(&self) -> Option<Time> {
-        if let Some(exchange) = self.exchange {
-            return Some(exchange.asked);
-        }
-        self.request().map(|turn| turn.until)
-    }
-
-    /// The last turn of the client before it ended.
-    fn request(&self) -> Option<&'a Turn> {
-        let until = self.digest.first.map_or(self.digest.last, |mark| mark.at);
-        let turns = self.digest.turns.iter().rev();
-        turns
-            .filter(|turn| turn.at <= until)
-            .find(|turn| turn.by == Side::Client)
-    }
-
-    /// When the first byte of the answer was sent.
-    pub(super) fn answered_at(&self) -> Option<Time> {
-        if let Some(exchange) = self.exchange {
-            let there = exchange.at_server.and_then(|moments| moments.answered);
-            return there.or(exchange.answered);
-        }
-        let asked = self.request()?.at;
-        let mut turns = self.digest.turns.iter();
-        let answer = turns.find(|turn| turn.by == Side::Server && turn.at >= asked)?;
-        Some(answer.at)
-    }
-
-    /// The flow that shows the answer at the server's end, by its place in the scene.
-    pub(super) fn answered_in(&self) -> Option<usize> {
-        self.hop.sights.last().map(|sight| sight.flow)
-    }
-
-    /// The HTTP status answered, where it was readable.
-    pub(super) fn status(&self) -> Option<u16> {
-        self.head().map(|status| status.code)
-    }
-
-    /// The head of the answer, where it was readable.
-    fn head(&self) -> Option<&'a Status> {
-        match self.exchange {
-            Some(exchange) => exchange.status.as_ref(),
-            None => self.digest.answers.last().map(|answer| &answer.status),
-        }
-    }
-
-    /// The request has headers that proxies add to what they pass on (Envoy: `x-request-id` and its own).
-    pub(super) fn asked_by_proxy(&self) -> bool {
-        let request = self.exchange.and_then(|exchange| exchange.request.as_ref());
-        request.is_some_and(|request| {
-            request.timeout_ms.is_some()
-                || request.attempt.is_some()
-                || request.request_id.is_some()
-        })
-    }
-
-    /// What a proxy says in the body of its own error answer.
-    pub(super) fn own_words(&self) -> Option<&'static str> {
-        let asked = self.asked()?;
-        let mut answers = self.digest.answers.iter();
-        let answer = answers.find(|answer| answer.at >= asked)?;
-        let body = answer.body?;
-        OWN_WORDS.into_iter().find(|words| {
-            let mut print = Print::default();
-            print.add(words.as_bytes());
-            print == body
-        })
-    }
-
-    /// How long nothing had moved the hop on when that happened.
-    pub(super) fn silence(&self, at: Time) -> Duration {
-        at.since(self.digest.quiet_since(at))
-    }
-}
 
 impl<'a> Case<'a> {
     /// The node at a side of a leg.

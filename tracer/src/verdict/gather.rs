@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
 
-use super::case::{Case, Leg, World};
+use super::case::{Case, World};
 use super::digest::Digest;
+use super::leg::Leg;
 use super::origin::origins;
 use crate::chain::{Chain, Join, Link, nodes};
 use crate::hop::Hops;

@@ -1,11 +1,13 @@
 //! Verdicts: who ended it, where, why, how sure that is, and on what evidence.
 
 mod aftermath;
+mod attempts;
 mod case;
 mod digest;
 mod finding;
 mod gather;
 mod habits;
+mod leg;
 mod origin;
 mod rules;
 mod timeouts;
@@ -158,6 +160,7 @@ pub fn judge(
 ) -> Vec<Verdict> {
     let digests = gather::digests(scene, hops);
     let habits = habits::Habits::of(hops, &digests);
+    let attempts = attempts::Attempts::of(hops, &digests);
     let upstreams = gather::upstreams(scene, hops, chains);
     let world = World {
         scene,
@@ -166,6 +169,7 @@ pub fn judge(
         logs,
         timeouts,
         habits: &habits,
+        attempts: &attempts,
         upstreams: &upstreams,
     };
     let cases = gather::cases(&world, chains);

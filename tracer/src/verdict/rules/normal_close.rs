@@ -6,9 +6,10 @@ use std::borrow::Cow;
 
 use crate::flow::{End, Side};
 use crate::verdict::Confidence;
-use crate::verdict::case::{Author, Case, Leg};
+use crate::verdict::case::{Author, Case};
 use crate::verdict::digest::Mark;
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::Leg;
 use crate::verdict::words;
 
 pub(super) fn judge(case: &Case<'_>) -> Found {

@@ -2,8 +2,9 @@
 
 use crate::flow::{End, Sides};
 use crate::verdict::Confidence;
-use crate::verdict::case::{Case, Leg};
+use crate::verdict::case::Case;
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::Leg;
 use crate::verdict::words;
 
 /// Retransmissions without an answer that are no passing loss.
@@ -14,7 +15,7 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     if leg.digest.end != End::Open || leg.digest.first.is_some() {
         return Err("it ended".into());
     }
-    if case.origins.first().is_some() {
+    if !case.origins.is_empty() {
         return Err("one of its hops ended".into());
     }
     let unheard = |leg: &Leg<'_>| {

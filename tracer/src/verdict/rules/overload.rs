@@ -6,8 +6,9 @@
 use crate::flow::Side;
 use crate::log::Entry;
 use crate::verdict::Confidence;
-use crate::verdict::case::{Author, Case, Leg, NO_HEALTHY, OVERFLOW, has_flag};
+use crate::verdict::case::{Author, Case, has_flag};
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::{Leg, NO_HEALTHY, OVERFLOW};
 use crate::verdict::words;
 
 /// Response flags of Envoy for what never went upstream, and what they say.

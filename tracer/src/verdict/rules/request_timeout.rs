@@ -8,9 +8,10 @@
 
 use crate::flow::{End, Side};
 use crate::verdict::Confidence;
-use crate::verdict::case::{Author, Case, Leg, NOT_IN_TIME, has_flag};
+use crate::verdict::case::{Author, Case, has_flag};
 use crate::verdict::digest::Mark;
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::{Leg, NOT_IN_TIME};
 use crate::verdict::words;
 
 /// Gateway Timeout (RFC 9110 section 15.6.5).

@@ -9,9 +9,10 @@ use std::time::Duration;
 use crate::flow::{End, Side};
 use crate::time::Time;
 use crate::verdict::Confidence;
-use crate::verdict::case::{Case, Leg};
+use crate::verdict::case::Case;
 use crate::verdict::digest::Digest;
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::Leg;
 use crate::verdict::words;
 
 /// The first retransmission of a SYN comes after a second (RFC 6298 section 2).
@@ -26,7 +27,13 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             }
         }
         if leg.digest.end == End::Unanswered {
-            return Ok(found(case, number, leg.digest, None));
+            // A client without a proxy before it tries again by itself.
+            let world = case.world;
+            let next = world
+                .attempts
+                .next(world.hops, leg.digest, patience(leg.digest));
+            let next = next.map(|place| &world.digests[place]);
+            return Ok(found(case, number, leg.digest, next));
         }
     }
     Err("every SYN was answered".into())
@@ -44,10 +51,7 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, next: Option<&Digest>) ->
     let moved_on = next.map(|next| next.begun).or(answered).or(closed);
     let until = moved_on.unwrap_or_else(|| seen_until(case, digest));
     let waited = until.since(digest.begun);
-    // The next SYN comes after as long as all before took, and a second (exponential backoff), or
-    // sooner.
-    let tried_for = digest.last.since(digest.begun);
-    let gave_up = until.since(digest.last) > tried_for + FIRST_RETRY + FIRST_RETRY / 2;
+    let gave_up = until.since(digest.last) > patience(digest);
     let confidence = match (moved_on.is_some() || gave_up, digest.syns) {
         (true, 2..) => Confidence::Certain,
         (true, _) => Confidence::Likely,
@@ -105,6 +109,11 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, next: Option<&Digest>) ->
     ));
     finding.config.push("DestinationRule: trafficPolicy.connectionPool.tcp.connectTimeout: 1s; trafficPolicy.outlierDetection.consecutiveLocalOriginFailures: 3 (splitExternalLocalOriginErrors: true)".to_owned());
     finding
+}
+
+/// The next SYN comes after as long as all before took, and a second (exponential backoff), or sooner.
+fn patience(digest: &Digest) -> Duration {
+    digest.last.since(digest.begun) + FIRST_RETRY + FIRST_RETRY / 2
 }
 
 /// The last that was seen at the vantages that show it.

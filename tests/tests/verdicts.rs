@@ -1,0 +1,150 @@
+//! What verdicts say of themselves: which rules were considered, what one vantage cannot know, and
+//! tables of timeouts. Whether they are right is in `verdicts_on_recordings` and in the scripts.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use hopscope_tests::binary::{self, Told};
+use hopscope_tests::craft::{Scratch, recordings};
+use serde_json::Value;
+
+fn told(arguments: &[String]) -> Result<Told> {
+    Ok(binary::hopscope(arguments).output()?.into())
+}
+
+fn report(captures: &[PathBuf], more: &[&str]) -> Result<Value> {
+    let mut arguments: Vec<String> = ["read", "--format", "json"].map(str::to_owned).to_vec();
+    arguments.extend(more.iter().map(|word| (*word).to_owned()));
+    arguments.extend(captures.iter().map(|path| path.display().to_string()));
+    let told = told(&arguments)?;
+    ensure!(told.code == Some(0), "{arguments:?}: {}", told.err);
+    Ok(serde_json::from_str(&told.out)?)
+}
+
+/// The captures of every recording.
+fn scenarios() -> BTreeMap<PathBuf, Vec<PathBuf>> {
+    let mut found: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
+    for capture in recordings() {
+        let folder = capture.parent().map(Path::to_owned).unwrap_or_default();
+        found.entry(folder).or_default().push(capture);
+    }
+    found
+}
+
+fn verdicts(report: &Value) -> impl Iterator<Item = &Value> {
+    report["verdicts"].as_array().into_iter().flatten()
+}
+
+fn lines<'a>(verdict: &'a Value, field: &str) -> Vec<&'a str> {
+    let lines = verdict[field].as_array().into_iter().flatten();
+    lines.filter_map(Value::as_str).collect()
+}
+
+fn recording(name: &str, captures: &[&str]) -> Vec<PathBuf> {
+    let pcaps = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pcaps");
+    let captures = captures.iter();
+    captures
+        .map(|capture| pcaps.join(name).join(format!("{capture}.pcap")))
+        .collect()
+}
+
+#[test]
+fn every_verdict_says_which_rules_were_considered() -> Result<()> {
+    let mut causes: BTreeMap<String, usize> = BTreeMap::new();
+    for (folder, captures) in scenarios() {
+        let report = report(&captures, &[])?;
+        for verdict in verdicts(&report) {
+            let cause = &verdict["cause"];
+            let considered = verdict["considered"].as_array().expect("rules");
+            let held = considered.iter().filter(|rule| !rule["held"].is_null());
+            let held: Vec<&Value> = held.collect();
+            let own = held.iter().find(|rule| rule["cause"] == *cause);
+            let what = format!("{}: {verdict:#}", folder.display());
+            match cause.as_str() {
+                Some("unknown") => assert!(held.is_empty(), "{what}"),
+                _ => assert_eq!(own.expect(&what)["held"], verdict["confidence"], "{what}"),
+            }
+            assert_eq!(considered.len(), 16, "{what}");
+            assert!(
+                considered.iter().all(|rule| rule["because"] != ""),
+                "{what}"
+            );
+            *causes
+                .entry(cause.as_str().unwrap_or_default().to_owned())
+                .or_default() += 1;
+        }
+    }
+    // A recording of each cause is there.
+    assert_eq!(causes.len(), 17, "{causes:?}");
+    Ok(())
+}
+
+#[test]
+fn what_is_wrong_has_evidence_and_something_to_do() -> Result<()> {
+    let mut alarms = 0;
+    for (folder, captures) in scenarios() {
+        let report = report(&captures, &[])?;
+        for verdict in verdicts(&report).filter(|verdict| verdict["alarm"] == true) {
+            let what = format!("{}: {verdict:#}", folder.display());
+            assert!(!lines(verdict, "evidence").is_empty(), "{what}");
+            assert!(!lines(verdict, "advice").is_empty(), "{what}");
+            let story = verdict["story"].as_str().unwrap_or_default();
+            assert!(story.ends_with('.') && story.len() > 40, "{what}");
+            alarms += 1;
+        }
+    }
+    assert!(alarms > 20, "{alarms}");
+    Ok(())
+}
+
+#[test]
+fn one_vantage_says_what_it_cannot_know() -> Result<()> {
+    // Seen from the gateway, a client that gave up and a load balancer's timeout are the same.
+    for (name, capture) in [("client-gives-up", "gw"), ("lb-idle-timeout", "gw-down")] {
+        let report = report(&recording(name, &[capture]), &[])?;
+        let first = verdicts(&report).next().expect("a verdict");
+        assert_eq!(first["confidence"], "possible", "{name}: {first:#}");
+        assert_eq!(first["ended_by_vantage"], Value::Null, "{name}");
+        let against = lines(first, "against").join("\n");
+        assert!(against.contains("no vantage shows"), "{name}: {against}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_table_of_timeouts_names_whose_it_is() -> Result<()> {
+    let scratch = Scratch::new("timeouts")?;
+    let table = "[[timeout]]\nname = \"our balancer\"\nseconds = 6\nkind = \"proxy\"\nchange = \"ask Kim\"\nsource = \"wiki\"\n";
+    let file = scratch.file("timeouts.toml", table.as_bytes())?;
+    let captures = recording("lb-closes-despite-probes", &["lb"]);
+    let without = report(&captures, &[])?;
+    let with = report(&captures, &["--timeouts", &file.display().to_string()])?;
+    let evidence = |report: &Value| {
+        let first = verdicts(report).next().expect("a verdict");
+        [lines(first, "evidence"), lines(first, "advice")]
+            .concat()
+            .join("\n")
+    };
+    assert!(!evidence(&without).contains("our balancer"));
+    assert!(evidence(&with).contains("6 s is a known timeout: our balancer"));
+    assert!(evidence(&with).contains("ask Kim"));
+    Ok(())
+}
+
+#[test]
+fn a_wrong_table_of_timeouts_says_where() -> Result<()> {
+    let scratch = Scratch::new("wrong-timeouts")?;
+    let wrong = scratch.file("wrong.toml", b"[[timeout]]\nname = \"x\"\nsecond = 6\n")?;
+    let missing = scratch.path().join("missing.toml");
+    let capture = recording("normal", &["lb"])[0].display().to_string();
+    for (file, words) in [(wrong, "line 3, column 1"), (missing, "cannot read")] {
+        let file = file.display().to_string();
+        let arguments = ["read", "--timeouts", &file, &capture].map(str::to_owned);
+        let told = told(&arguments)?;
+        assert_eq!(told.code, Some(2), "{}", told.err);
+        assert!(told.err.contains(&file), "{}", told.err);
+        assert!(told.err.contains(words), "{}", told.err);
+    }
+    Ok(())
+}

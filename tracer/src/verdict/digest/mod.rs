@@ -1,0 +1,245 @@
+//! What one hop comes to, for the rules: its turns, who closed it, silences, what was never
+//! acknowledged. Made once per hop, by the common clock.
+//!
+//! What a side sent is taken from the vantage nearest to it, so that what was lost, made or delayed
+//! on the way does not change who did what first.
+
+mod marks;
+mod said;
+mod turns;
+mod view;
+
+use std::time::Duration;
+
+use self::view::View;
+use crate::flow::{End, RunEnd, Side, Sides};
+use crate::hop::Hops;
+use crate::http::{Print, Status};
+use crate::kernel::FactKind;
+use crate::scene::Scene;
+use crate::segment::Head;
+use crate::time::Time;
+
+/// What one hop comes to.
+#[derive(Clone, Debug)]
+pub(super) struct Digest {
+    /// The hop, by its place.
+    pub(super) place: usize,
+    /// The SYN, or the first segment seen.
+    pub(super) begun: Time,
+    /// The last segment seen.
+    pub(super) last: Time,
+    /// How it ended, at the vantage nearest to the client.
+    pub(super) end: End,
+    /// SYNs of the client.
+    pub(super) syns: u32,
+    /// Whose turn it was, when.
+    pub(super) turns: Vec<Turn>,
+    /// FINs and RSTs as sent, by time, without those that the way made.
+    pub(super) marks: Vec<Mark>,
+    /// The first of them that ended it.
+    pub(super) first: Option<Mark>,
+    /// FINs and RSTs that the way made.
+    pub(super) made: Vec<Forged>,
+    /// Keepalive probes that each side sent.
+    pub(super) probes: Sides<Vec<Probed>>,
+    /// How each side's probing ended.
+    pub(super) run_end: Sides<Option<RunEnd>>,
+    /// Windows of zero that each side held.
+    pub(super) stalls: Sides<Option<Stall>>,
+    /// Data of each side that was sent again and again and never acknowledged.
+    pub(super) unheard: Sides<Option<Unheard>>,
+    /// A RST unlike what its sender else sends.
+    pub(super) odd: Option<Odd>,
+    /// What the kernel told of the sockets at its ends.
+    pub(super) told: Vec<Told>,
+    /// What answers say.
+    pub(super) answers: Vec<Answer>,
+    /// All bytes of the server were seen.
+    pub(super) is_whole: bool,
+    /// A side said that it will end the connection (HTTP/2 GOAWAY).
+    pub(super) goaway: Option<Goaway>,
+}
+
+/// Bytes of one side, until the other sent some.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    pub(super) by: Side,
+    pub(super) at: Time,
+    pub(super) until: Time,
+    pub(super) cite: Cite,
+    pub(super) head: Option<Head>,
+}
+
+/// A frame of a flow, by the flow's place in the scene.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Cite {
+    pub(super) flow: usize,
+    pub(super) frame: u64,
+}
+
+/// A FIN or RST.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    pub(super) by: Side,
+    pub(super) rst: bool,
+    pub(super) at: Time,
+    pub(super) cite: Cite,
+    pub(super) head: Option<Head>,
+}
+
+/// A keepalive probe.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Probed {
+    pub(super) at: Time,
+    pub(super) cite: Cite,
+    pub(super) answered: bool,
+}
+
+/// A window of zero, held.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stall {
+    /// The first time.
+    pub(super) since: Time,
+    pub(super) cite: Cite,
+    /// All times together.
+    pub(super) held: Duration,
+    /// It was opened again.
+    pub(super) opened: bool,
+}
+
+/// Data that was sent again and again and never acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unheard {
+    /// It was first sent.
+    pub(super) since: Time,
+    /// It was last sent.
+    pub(super) until: Time,
+    pub(super) cite: Cite,
+    /// How often it was sent again.
+    pub(super) times: u32,
+    /// The time between the last two.
+    pub(super) gap: Duration,
+}
+
+/// A FIN or RST that the way made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Forged {
+    pub(super) mark: Mark,
+    /// The TTL of what its side else sends, where it has another.
+    pub(super) usual: Option<u8>,
+    /// A vantage nearer to that side did not see it, and was watching.
+    pub(super) proved: bool,
+}
+
+/// A RST whose TTL is unlike that of all else that its side sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Odd {
+    pub(super) mark: Mark,
+    pub(super) usual: u8,
+}
+
+/// The head of an answer.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) at: Time,
+    pub(super) status: Status,
+    /// How its body begins.
+    pub(super) body: Option<Print>,
+}
+
+/// An HTTP/2 GOAWAY.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Goaway {
+    pub(super) by: Side,
+    pub(super) at: Time,
+    pub(super) cite: Cite,
+    /// Why (RFC 9113 section 7): 0 for no error.
+    pub(super) error: u32,
+}
+
+/// What the kernel told of a side's socket.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) by: Side,
+    pub(super) at: Time,
+    pub(super) kind: FactKind,
+}
+
+impl Digest {
+    pub(super) fn of(scene: &Scene<'_>, hops: &Hops, place: usize) -> Self {
+        let hop = &hops.hops[place];
+        let views: Vec<View<'_>> = hop
+            .sights
+            .iter()
+            .map(|&sight| View { scene, hops, sight })
+            .collect();
+        // A hop is seen somewhere, or it would be none.
+        let nearest = Sides {
+            client: &views[0],
+            server: &views[views.len() - 1],
+        };
+        let made = marks::made(&views, hop);
+        let (marks, first) = marks::marks(&views, &nearest, &made);
+        let client = nearest.client;
+        let begun = views.iter().map(|view| {
+            let flow = view.flow();
+            view.common(flow.opened_at().unwrap_or_else(|| flow.first_at()))
+        });
+        let last = views.iter().map(|view| view.common(view.flow().last_at()));
+        Self {
+            place,
+            begun: begun.min().unwrap_or_default(),
+            last: last.max().unwrap_or_default(),
+            end: client.flow().end(),
+            syns: client.flow().syns(),
+            turns: turns::turns(&nearest),
+            odd: marks::odd(&views, hop),
+            marks,
+            first,
+            made,
+            probes: sides(|side| turns::probes(nearest[side], side)),
+            run_end: sides(|side| nearest[side].flow().run_end(nearest[side].side(side))),
+            stalls: sides(|side| turns::stall(nearest[side], side)),
+            unheard: sides(|side| turns::unheard(nearest[side], side)),
+            told: said::told(&views),
+            answers: said::answers(&views),
+            is_whole: views.iter().all(|view| {
+                let server = view.side(Side::Server);
+                view.flow().unseen_bytes(server) == 0
+            }),
+            goaway: said::goaway(&views),
+        }
+    }
+
+    /// The last bytes that either side sent before then, and who did.
+    pub(super) fn last_turn(&self, before: Time) -> Option<&Turn> {
+        let place = self.turns.partition_point(|turn| turn.at <= before);
+        self.turns[..place].last()
+    }
+
+    /// Since when nothing moved the connection on, at that time.
+    pub(super) fn quiet_since(&self, at: Time) -> Time {
+        let turn = self.last_turn(at).map_or(self.begun, |turn| turn.until);
+        turn.min(at)
+    }
+
+    /// What it was that a side did first to end it.
+    pub(super) fn first_by(&self, by: Side) -> Option<&Mark> {
+        self.marks.iter().find(|mark| mark.by == by)
+    }
+
+    /// The kernel told this of a side's socket.
+    pub(super) fn kernel(&self, by: Side, is: impl Fn(&FactKind) -> bool) -> Option<&Told> {
+        self.told
+            .iter()
+            .find(|told| told.by == by && is(&told.kind))
+    }
+}
+
+fn sides<T>(of: impl Fn(Side) -> T) -> Sides<T> {
+    Sides {
+        client: of(Side::Client),
+        server: of(Side::Server),
+    }
+}
