@@ -104,8 +104,8 @@ fn dead_gateway(lab: &mut Lab) -> Result<()> {
 pub(super) const TWO_ADDRESSES: Scenario = Scenario {
     name: "dead-gateway-client-retries",
     description: "The gateway's name has two addresses, the first of a node that is gone: curl waits \
-                  2 s for it, half of its connect timeout, then takes the other and succeeds. The \
-                  dead node costs that request 2 s.",
+                  2 or 3 s for it, of its connect timeout of 4 s, then takes the other and \
+                  succeeds. The dead node costs that request this time.",
     ended_by: Some("client"),
     nodes: &["client", "gw", "pod"],
     vantages: &[
