@@ -11,6 +11,7 @@
 //! the same segments give the same report, and time comes with the segments.
 
 pub mod chain;
+pub mod check;
 pub mod decode;
 pub mod doctor;
 pub mod flow;
