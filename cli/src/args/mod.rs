@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check;
 mod sockets;
 mod targets;
 mod watch;
@@ -9,6 +10,7 @@ use std::ffi::OsString;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::check::{Check, CheckFormat};
 pub(crate) use self::sockets::{SocketMethod, Sockets};
 pub(crate) use self::targets::Targets;
 pub(crate) use self::watch::Watch;
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Watch(Box<Watch>),
     /// Read live sockets: who holds them, and which options are really in effect.
     Sockets(Sockets),
+    /// Hold recorded traces against what is expected of them: regression tests for CI.
+    Check(Check),
     /// Say what works on this machine, what does not, and what to do about it.
     Doctor,
     /// Print the JSON Schema of the reports that '--format json' prints.

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod check;
 mod doctor;
 mod read;
 mod schema;
@@ -15,6 +16,8 @@ use crate::args::{Cli, Color, Command};
 pub(crate) enum Outcome {
     /// All went well.
     Fine,
+    /// Expectations are not met, or what was compared differs.
+    NotMet,
     /// Some input could not be read; what is wrong was said.
     CouldNotRun,
 }
@@ -29,12 +32,14 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Read(args) => read::run(&args),
         Command::Watch(args) => watch::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Doctor => doctor::run(),
         Command::Sockets(args) => sockets::run(&args),
         Command::Schema => schema::run(),
     };
     match outcome {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
+        Ok(Outcome::NotMet) => ExitCode::from(1),
         Ok(Outcome::CouldNotRun) => ExitCode::from(2),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

@@ -227,7 +227,7 @@ fn input(capture: &OsString) -> Input<'_> {
 }
 
 /// What a capture without a name of its own is called.
-fn vantage(path: &Path) -> String {
+pub(super) fn vantage(path: &Path) -> String {
     if path == Path::new("-") {
         return "stdin".to_owned();
     }
@@ -246,7 +246,7 @@ fn vantage(path: &Path) -> String {
 }
 
 /// Does `work` for every item on as many threads as there are processors; results in order.
-fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = thread::available_parallelism()
         .map_or(1, usize::from)
         .min(items.len());

@@ -1,9 +1,11 @@
 //! Draws reports, one file each.
 
+pub(crate) mod check;
 mod doctor;
 mod flows;
 mod grid;
 mod json;
+pub(crate) mod junit;
 pub(crate) mod live;
 mod sockets;
 mod table;
