@@ -12,6 +12,7 @@
 
 pub mod chain;
 pub mod check;
+pub mod compare;
 pub mod decode;
 pub mod doctor;
 pub mod flow;

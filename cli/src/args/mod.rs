@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod diff;
 mod sockets;
 mod targets;
 mod watch;
@@ -11,6 +12,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::check::{Check, CheckFormat};
+pub(crate) use self::diff::{Diff, DiffFormat};
 pub(crate) use self::sockets::{SocketMethod, Sockets};
 pub(crate) use self::targets::Targets;
 pub(crate) use self::watch::Watch;
@@ -49,6 +51,8 @@ pub(crate) enum Command {
     Sockets(Sockets),
     /// Hold recorded traces against what is expected of them: regression tests for CI.
     Check(Check),
+    /// Say what changed between two recordings of the same chain, before and after.
+    Diff(Diff),
     /// Say what works on this machine, what does not, and what to do about it.
     Doctor,
     /// Print the JSON Schema of the reports that '--format json' prints.

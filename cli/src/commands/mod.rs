@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod check;
+mod diff;
 mod doctor;
 mod read;
 mod schema;
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Read(args) => read::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Doctor => doctor::run(),
         Command::Sockets(args) => sockets::run(&args),
         Command::Schema => schema::run(),

@@ -175,6 +175,7 @@ fn annotation(
     let file = here
         .and_then(|here| file.strip_prefix(here).ok())
         .unwrap_or(file);
+    let file = file.strip_prefix(".").unwrap_or(file);
     let place = if line == 0 {
         String::new()
     } else {

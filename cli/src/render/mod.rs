@@ -1,6 +1,7 @@
 //! Draws reports, one file each.
 
 pub(crate) mod check;
+pub(crate) mod diff;
 mod doctor;
 mod flows;
 mod grid;

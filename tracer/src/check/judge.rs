@@ -94,7 +94,16 @@ fn told(kind: Kind, select: &[Condition], number: usize) -> String {
 
 impl Condition {
     fn told(&self) -> String {
-        format!("{} = {}", self.key, self.written)
+        assigned(&self.key, &self.written)
+    }
+}
+
+/// `resets = 0`, `probes >= 2`.
+fn assigned(key: &str, written: &str) -> String {
+    if written.starts_with(['<', '>', '=', '≤', '≥']) {
+        format!("{key} {written}")
+    } else {
+        format!("{key} = {written}")
     }
 }
 
@@ -155,7 +164,8 @@ fn miscounted<T: Subject>(selected: &[&T], expectation: &Expectation) -> Option<
     Some(Failure {
         place: *place,
         expected: format!(
-            "count = {written}, of {}",
+            "{}, of {}",
+            assigned("count", written),
             told(expectation.kind, &expectation.select, 2)
         ),
         found: vec![format!("there are {}", selected.len())],
@@ -241,6 +251,7 @@ fn unmet<T: Subject>(
         Matching::None if met.is_empty() => return None,
         #[expect(clippy::cast_precision_loss, reason = "no count comes near 2^53")]
         Matching::Number(range, _) if range.contains(met.len() as f64) => return None,
+        Matching::All if selected.len() == 1 => (missed, "the".to_owned()),
         Matching::All => (missed, format!("all {}", selected.len())),
         Matching::Any => (missed, "at least one".to_owned()),
         Matching::None => (met.clone(), "none".to_owned()),

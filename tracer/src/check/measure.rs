@@ -181,7 +181,7 @@ fn time(text: &str) -> Result<f64, String> {
 }
 
 /// A time for people: `12.3 ms`, `7.01 s`, `350 s`.
-pub(super) fn told(seconds: f64) -> String {
+pub(crate) fn told(seconds: f64) -> String {
     match seconds {
         s if s == 0.0 => "0 s".to_owned(),
         s if s < 0.001 => format!("{:.3} ms", s * 1e3),

@@ -19,5 +19,6 @@ mod test;
 pub use self::case::{Case, Expectation, Named};
 pub use self::fault::{Fault, Place};
 pub use self::judge::{Failure, Outcome, judge};
+pub(crate) use self::measure::told;
 pub use self::outline::{Files, outline};
 pub use self::subject::Kind;

@@ -12,8 +12,10 @@ use tracer::source::{Capture, Filter, open_file};
 use tracer::time::Time;
 use tracer::vantage::{Gathered, Naming};
 
-use super::find::FILE;
 use super::snapshot::{self, Snapshot};
+
+/// What a case's folder holds.
+pub(in crate::commands) const FILE: &str = "hopscope.toml";
 
 /// What came of a case.
 #[derive(Serialize)]
@@ -45,6 +47,14 @@ pub(crate) struct Problem {
 impl Problem {
     pub(super) const fn of_file(what: String) -> Self {
         Self { place: None, what }
+    }
+
+    /// In a line.
+    pub(in crate::commands) fn told(&self) -> String {
+        match self.place {
+            Some(place) => format!("{FILE}:{place}: {}", self.what),
+            None => format!("{FILE}: {}", self.what),
+        }
     }
 
     fn at(named: &Named, what: String) -> Self {

@@ -4,10 +4,8 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::case::{Checked, Problem};
-
-/// What a case's folder holds.
-pub(super) const FILE: &str = "hopscope.toml";
+use super::captured::is_capture;
+use super::case::{Checked, FILE, Problem};
 
 /// What was found.
 #[derive(Default)]
@@ -86,13 +84,4 @@ impl Found {
 fn is_hidden(path: &Path) -> bool {
     path.file_name()
         .is_some_and(|name| name.to_string_lossy().starts_with('.'))
-}
-
-/// Whether its name is that of a capture.
-pub(in crate::commands) fn is_capture(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
-    [".pcap", ".pcapng", ".cap"]
-        .iter()
-        .any(|ending| name.ends_with(ending))
 }

@@ -1,6 +1,7 @@
 //! `hopscope check`.
 
-mod case;
+pub(super) mod captured;
+pub(super) mod case;
 mod find;
 mod init;
 mod snapshot;
