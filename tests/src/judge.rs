@@ -1,12 +1,13 @@
 //! Compares what hopscope reads from a recording with what really happened.
 
 pub mod live;
+pub mod story;
+pub mod variation;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use serde_json::Value;
 
 use crate::binary;
@@ -19,9 +20,7 @@ use crate::lab::truth::{Connection, Truth};
 ///
 /// Where the recording or the report cannot be read.
 pub fn disagreements(recording: &Path) -> anyhow::Result<Vec<String>> {
-    let truth = fs::read_to_string(recording.join("truth.json"))
-        .with_context(|| format!("no truth.json in {}", recording.display()))?;
-    let truth: Truth = serde_json::from_str(&truth)?;
+    let truth = Truth::read(recording)?;
     let captures = truth
         .vantages
         .keys()

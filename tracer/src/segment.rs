@@ -206,6 +206,8 @@ pub struct Segment<'a> {
     pub ip_id: Option<u16>,
     /// TTL or hop limit.
     pub ttl: u8,
+    /// How it passed the host that captured it, where the capture tells.
+    pub passage: Option<Passage>,
     /// The captured part of the payload: foreign bytes, possibly cut.
     pub payload: &'a [u8],
 }
@@ -222,6 +224,22 @@ pub struct Head {
     pub ttl: u8,
     /// IPv4 identification; `None` for IPv6.
     pub ip_id: Option<u16>,
+    /// TSval (RFC 7323): the sender's clock when it sent this very copy, which no address
+    /// translation changes.
+    pub timestamp: Option<u32>,
+    /// How it passed the host that captured it, where the capture tells.
+    pub passage: Option<Passage>,
+}
+
+/// How a segment passed the host that captured it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Passage {
+    /// Out of an interface: sent by this host, or forwarded.
+    Out,
+    /// Into an interface: for this host, or to be forwarded.
+    In,
+    /// Over the loopback interface: both stacks are in this network namespace.
+    Loopback,
 }
 
 impl Segment<'_> {
@@ -233,6 +251,11 @@ impl Segment<'_> {
             ack: self.ack,
             ttl: self.ttl,
             ip_id: self.ip_id,
+            timestamp: match self.options.timestamps {
+                Some((value, _)) => Some(value),
+                None => None,
+            },
+            passage: self.passage,
         }
     }
 

@@ -66,6 +66,8 @@ Examples:
   hopscope read gw=/tmp/trace-17.pcapng        call the vantage 'gw'
   hopscope read -f 'tcp port 8080' gw.pcap     only what a pcap filter lets pass
   hopscope read --flow 3 gw.pcap               what happened on flow 3, event by event
+  hopscope read --explain lb.pcap gw.pcap      which rules were considered, and why each failed
+  hopscope read --chain 0 lb.pcap gw.pcap      one request through all hops, step by step
   hopscope read --format json gw.pcap | jq '.flows[] | select(.end == \"rst\")'
   ssh node tcpdump -i any -U -w - tcp | hopscope read -
 
@@ -86,12 +88,19 @@ pub(crate) struct Read {
     /// How to print the report.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: Format,
-    /// All flows in the table, not only the twenty most telling.
+    /// All verdicts and flows, not only the most telling.
     #[arg(short, long)]
     pub(crate) all: bool,
+    /// The rules that were considered for each verdict, and why each did or did not hold.
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// The timeline of one flow, by its number in the table.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["all", "format"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["all", "format", "explain"])]
     pub(crate) flow: Option<u64>,
+    /// One chain as a ladder, by its number in the table: who told what to whom, and when; with
+    /// --all every step.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["flow", "format", "explain"])]
+    pub(crate) chain: Option<u64>,
 }
 
 /// Formats of a report.

@@ -49,9 +49,12 @@ pub(crate) struct Watch {
     /// How to print events and report; json has no events.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: Format,
-    /// All flows in the table, not only the twenty most telling.
+    /// All verdicts and flows, not only the most telling.
     #[arg(short, long)]
     pub(crate) all: bool,
+    /// The rules that were considered for each verdict, and why each did or did not hold.
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// How many connections that are over are kept in detail, at about 1 kB each; of more the least
     /// telling are only counted, so that memory has an end.
     #[arg(long, value_name = "FLOWS", default_value = "100000")]

@@ -20,7 +20,7 @@ use tracer::vantage::{Gathered, Naming};
 use super::{Outcome, complain};
 use crate::args::{Format, Read};
 use crate::progress::Progress;
-use crate::render;
+use crate::render::{self, Wanted};
 
 /// How to see what the table leaves out.
 const HINT: &str = "All of them: --all; one of them: --flow ID";
@@ -82,13 +82,41 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
     if sources.is_empty() {
         return Ok(outcome);
     }
-    let report = Report::new(&sources, &Given::default());
+    let given = Given {
+        ladders: args.chain.into_iter().collect(),
+        ..Given::default()
+    };
+    let report = Report::new(&sources, &given);
+    if let Some(chain) = args.chain {
+        return ladder(args, &report, chain).map(|()| outcome);
+    }
     match args.format {
-        Format::Table => render::table(&report, args.all, HINT)?,
+        Format::Table => render::table(
+            &report,
+            &Wanted {
+                all: args.all,
+                explain: args.explain,
+                hint: HINT,
+            },
+        )?,
         Format::Json => render::json(&report)?,
         Format::Ndjson => render::ndjson(&report)?,
     }
     Ok(outcome)
+}
+
+/// One chain, step by step.
+fn ladder(args: &Read, report: &Report, chain: u64) -> anyhow::Result<()> {
+    let chains = report.chains.len() as u64;
+    anyhow::ensure!(
+        chain < chains,
+        "there is no chain {chain}: {}",
+        match chains {
+            0 => "nothing joins the flows of what was read; --flow ID shows one".to_owned(),
+            chains => format!("the chains are 0 to {}", chains - 1),
+        }
+    );
+    render::chain(report, chain, args.all)
 }
 
 /// The timeline of one flow. Captures are read one after the other, so that the numbers of flows

@@ -2,8 +2,8 @@
 
 use tracer::flow::{RunEnd, Side, Sides};
 use tracer::report::{End, FactName, FlowReport, KeepaliveReport, KernelReport, Roles};
-use tracer::time::Time;
 
+use super::clocks::Clocks;
 use super::grid::{self, Column, Drawn, Kind, STICKY};
 use super::harmless;
 use super::units::{bytes, count, seconds};
@@ -11,7 +11,7 @@ use super::units::{bytes, count, seconds};
 /// A heading and what stands under it.
 struct Heading {
     name: &'static str,
-    cell: fn(&FlowReport, Time) -> String,
+    cell: fn(&FlowReport, &Clocks<'_>) -> String,
     kind: Kind,
 }
 
@@ -28,14 +28,18 @@ const HEADINGS: [Heading; 10] = [
     heading("also", Kind::SpareWords, |flow, _| also(flow)),
 ];
 
-const fn heading(name: &'static str, kind: Kind, cell: fn(&FlowReport, Time) -> String) -> Heading {
+const fn heading(
+    name: &'static str,
+    kind: Kind,
+    cell: fn(&FlowReport, &Clocks<'_>) -> String,
+) -> Heading {
     Heading { name, cell, kind }
 }
 
 /// One line a flow.
-pub(super) fn flows(flows: &[&FlowReport], start: Time, width: usize) -> Drawn {
+pub(super) fn flows(flows: &[&FlowReport], clocks: &Clocks<'_>, width: usize) -> Drawn {
     let column = |heading: &Heading| {
-        let cells = flows.iter().map(|flow| (heading.cell)(flow, start));
+        let cells = flows.iter().map(|flow| (heading.cell)(flow, clocks));
         let cells = std::iter::once(heading.name.to_owned())
             .chain(cells)
             .collect();
@@ -48,9 +52,12 @@ pub(super) fn flows(flows: &[&FlowReport], start: Time, width: usize) -> Drawn {
     grid::draw(HEADINGS.iter().map(column).filter(said).collect(), width)
 }
 
-fn opened(flow: &FlowReport, start: Time) -> String {
+fn opened(flow: &FlowReport, clocks: &Clocks<'_>) -> String {
     match flow.opened {
-        Some(at) => format!("{:.3} s", at.since(start).as_secs_f64()),
+        Some(at) => {
+            let at = clocks.common(&flow.vantage, at);
+            format!("{:.3} s", at.since(clocks.start).as_secs_f64())
+        }
         None => "before".to_owned(),
     }
 }

@@ -4,7 +4,8 @@ use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 use tracer::report::{
-    FlowReport, LeftOutReport, Report, SocketReport, UnjoinedReport, VantageReport,
+    ChainReport, FlowReport, HopReport, LadderReport, LeftOutReport, Report, SocketReport,
+    UnjoinedReport, VantageReport, VerdictReport,
 };
 
 /// One indented document.
@@ -23,9 +24,13 @@ enum Line<'a> {
         schema: &'static str,
         sockets_left_out: u64,
     },
+    Verdict(&'a VerdictReport),
     Vantage(&'a VantageReport),
     Flow(&'a FlowReport),
     FlowsLeftOut(&'a LeftOutReport),
+    Hop(&'a HopReport),
+    Chain(&'a ChainReport),
+    Ladder(&'a LadderReport),
     Socket(&'a SocketReport),
     Unjoined(&'a UnjoinedReport),
 }
@@ -37,9 +42,13 @@ pub(crate) fn ndjson(report: &Report) -> anyhow::Result<()> {
         schema: report.schema,
         sockets_left_out: report.sockets_left_out,
     })
+    .chain(report.verdicts.iter().map(Line::Verdict))
     .chain(report.vantages.iter().map(Line::Vantage))
     .chain(report.flows.iter().map(Line::Flow))
     .chain(report.flows_left_out.iter().map(Line::FlowsLeftOut))
+    .chain(report.hops.iter().map(Line::Hop))
+    .chain(report.chains.iter().map(Line::Chain))
+    .chain(report.ladders.iter().map(Line::Ladder))
     .chain(report.sockets.iter().map(Line::Socket))
     .chain(report.unjoined.iter().map(Line::Unjoined));
     for line in lines {

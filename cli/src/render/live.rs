@@ -215,7 +215,7 @@ impl Deed {
             What::WindowOpened { after } => Self::WindowOpened {
                 after_s: seconds(after),
             },
-            What::Retransmission { bytes } => Self::Retransmission { bytes },
+            What::Retransmission { bytes, .. } => Self::Retransmission { bytes },
             What::Fin => Self::Fin { first },
             What::Rst => Self::Rst { first },
             _ => Self::Other,

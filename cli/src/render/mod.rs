@@ -1,26 +1,45 @@
 //! Draws reports, one file each.
 
+mod chains;
 pub(crate) mod check;
+mod clocks;
 pub(crate) mod diff;
 mod doctor;
 mod flows;
 mod grid;
 mod json;
 pub(crate) mod junit;
+mod ladder;
 pub(crate) mod live;
+mod paragraph;
+#[cfg(test)]
+mod seen;
 mod sockets;
 mod table;
 mod telling;
 mod timeline;
 mod totals;
 mod units;
+mod vantages;
+mod verdicts;
 mod wording;
 
 pub(crate) use self::doctor::doctor;
 pub(crate) use self::json::{json, ndjson};
+pub(crate) use self::ladder::chain;
 pub(crate) use self::sockets::sockets;
 pub(crate) use self::table::table;
 pub(crate) use self::timeline::timeline;
+
+/// What of a report is to be seen.
+pub(crate) struct Wanted<'a> {
+    /// All of it, not only what tells most.
+    pub(crate) all: bool,
+    /// The rules behind each verdict.
+    pub(crate) explain: bool,
+    /// How to see what is left out.
+    pub(crate) hint: &'a str,
+}
 
 /// Text from a file as a terminal may see it: what would steer it, break the line or turn the
 /// direction of writing shows as U+FFFD.

@@ -32,8 +32,8 @@ pub(super) fn what(what: What) -> String {
                 seconds(after.as_secs_f64())
             )
         }
-        What::Retransmission { bytes: 0 } => "sends its FIN again".to_owned(),
-        What::Retransmission { bytes: sent } => format!("retransmits {}", bytes(sent.into())),
+        What::Retransmission { bytes: 0, .. } => "sends its FIN again".to_owned(),
+        What::Retransmission { bytes: sent, .. } => format!("retransmits {}", bytes(sent.into())),
         What::Fin => "closes (FIN)".to_owned(),
         What::Rst => "resets the connection (RST)".to_owned(),
         _ => "does something this version has no words for".to_owned(),

@@ -136,6 +136,7 @@ impl Step {
             },
             ip_id: (self.way & 0x80 == 0).then_some(u16::from(self.ip_id)),
             ttl: 64,
+            passage: None,
             payload: &[],
         }
     }

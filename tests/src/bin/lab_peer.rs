@@ -3,7 +3,9 @@
 use std::{
     io::{ErrorKind, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    process, thread,
+    process,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -25,9 +27,29 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Role {
     /// HTTP/1.1 server that does what the path says: /ok, /sleep/MS, /big/BYTES, /die/MS,
-    /// /reset/MS, /close-after/MS, /stall/MS.
+    /// /reset/MS, /reset-once/MS, /close-after/MS, /stall/MS, /status/CODE, /sleep/MS?status=CODE.
     App {
         listen: SocketAddr,
+        /// Closes what was idle for so many milliseconds.
+        #[arg(long)]
+        idle: Option<u64>,
+        /// Closes every connection at this age in milliseconds, a tenth more or less, as soon as no
+        /// answer is owed.
+        #[arg(long)]
+        max_age: Option<u64>,
+        #[command(flatten)]
+        tuning: Tuning,
+    },
+    /// Keeps several connections in use and opens each anew that the server closes.
+    Pool {
+        server: SocketAddr,
+        path: String,
+        /// Milliseconds between the requests of each connection: as many connections as numbers.
+        #[arg(long, value_delimiter = ',', required = true)]
+        every: Vec<u64>,
+        /// Milliseconds until the client stops and closes them all.
+        #[arg(long = "for")]
+        span: u64,
         #[command(flatten)]
         tuning: Tuning,
     },
@@ -76,7 +98,26 @@ struct Tuning {
 
 fn main() -> Result<()> {
     match Arguments::parse().role {
-        Role::App { listen, tuning } => serve(listen, &tuning),
+        Role::App {
+            listen,
+            idle,
+            max_age,
+            tuning,
+        } => serve(
+            listen,
+            &tuning,
+            Limits {
+                idle: idle.map(Duration::from_millis),
+                age: max_age.map(Duration::from_millis),
+            },
+        ),
+        Role::Pool {
+            server,
+            path,
+            every,
+            span,
+            tuning,
+        } => pool(server, &path, &every, Duration::from_millis(span), &tuning),
         Role::HalfClose {
             server,
             path,
@@ -237,19 +278,103 @@ fn send_state(stream: &TcpStream) -> Result<(usize, usize)> {
     }
 }
 
-fn serve(addr: SocketAddr, tuning: &Tuning) -> Result<()> {
+/// All connections of the pool, each in a thread, until `span` has passed.
+fn pool(
+    server: SocketAddr,
+    path: &str,
+    every: &[u64],
+    span: Duration,
+    tuning: &Tuning,
+) -> Result<()> {
+    let stop = Instant::now() + span;
+    let user = |place: usize, every: u64| -> Result<()> {
+        // Not all at once: ages and moments shall not be the same thing.
+        thread::sleep(Duration::from_millis(170 * place as u64));
+        while Instant::now() < stop {
+            user(server, path, Duration::from_millis(every), stop, tuning)?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let users = every.iter().enumerate();
+        let users: Vec<_> = users
+            .map(|(place, every)| scope.spawn(move || user(place, *every)))
+            .collect();
+        users.into_iter().try_for_each(|user| {
+            let ended = user.join();
+            ended.unwrap_or_else(|_| bail!("a connection of the pool panicked"))
+        })
+    })
+}
+
+/// One connection: requests until the server closes it or it is time to stop.
+fn user(
+    server: SocketAddr,
+    path: &str,
+    every: Duration,
+    stop: Instant,
+    tuning: &Tuning,
+) -> Result<()> {
+    let socket = open(server, tuning)?;
+    connect(&socket, &server).with_context(|| format!("connecting to {server}"))?;
+    let mut stream = TcpStream::from(socket);
+    let mut buffer = [0; 4096];
+    let mut requests = 0;
+    loop {
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: app\r\n\r\n")?;
+        requests += 1;
+        stream.set_read_timeout(None)?;
+        // The app's answers to this are one segment.
+        if stream.read(&mut buffer).context("reading an answer")? == 0 {
+            log(&stream, "an answer is owed and the server closed");
+            return Ok(());
+        }
+        let left = stop.saturating_duration_since(Instant::now());
+        stream.set_read_timeout(Some(every.min(left).max(Duration::from_millis(1))))?;
+        if let Ok(0) = stream.read(&mut buffer) {
+            log(&stream, &format!("server closed after {requests} requests"));
+            return Ok(());
+        }
+        if Instant::now() >= stop {
+            log(&stream, &format!("stops after {requests} requests"));
+            return Ok(());
+        }
+    }
+}
+
+/// When the app closes by its own clock.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    idle: Option<Duration>,
+    age: Option<Duration>,
+}
+
+impl Limits {
+    /// Those of the connection accepted as number `count`: gRPC varies the age likewise, so that not
+    /// all clients come back at once.
+    fn of(self, count: usize) -> Self {
+        const PERCENT: [u32; 5] = [100, 93, 107, 96, 104];
+        let percent = PERCENT[count % PERCENT.len()];
+        let age = self.age.map(|age| age * percent / 100);
+        Self { age, ..self }
+    }
+}
+
+fn serve(addr: SocketAddr, tuning: &Tuning, limits: Limits) -> Result<()> {
     // What is set on the listening socket is inherited by those it accepts.
     let socket = open(addr, tuning)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     bind(&socket, &addr).with_context(|| format!("binding {addr}"))?;
     listen(&socket, 64).context("listening")?;
-    for stream in TcpListener::from(socket).incoming() {
+    for (count, stream) in TcpListener::from(socket).incoming().enumerate() {
         let stream = stream.context("accepting")?;
         thread::spawn(move || {
             log(&stream, "accepted");
             let mut connection = Connection {
                 stream,
                 pending: Vec::new(),
+                accepted: Instant::now(),
+                limits: limits.of(count),
             };
             let end = match connection.converse() {
                 Ok(why) => why.to_owned(),
@@ -265,14 +390,18 @@ fn serve(addr: SocketAddr, tuning: &Tuning) -> Result<()> {
 struct Connection {
     stream: TcpStream,
     pending: Vec<u8>,
+    accepted: Instant,
+    limits: Limits,
 }
 
 impl Connection {
     /// Serves requests until somebody closes; returns why it closes.
     fn converse(&mut self) -> Result<&'static str> {
+        let mut idle = self.limits.idle;
         loop {
+            self.stream.set_read_timeout(self.patience(idle))?;
             let Some(head) = self.head()? else {
-                return Ok("closes: peer closed or idle");
+                return Ok("closes: peer closed, idle, or old");
             };
             let path = head.split(' ').nth(1).unwrap_or("/").to_owned();
             log(
@@ -280,6 +409,7 @@ impl Connection {
                 &format!("got {}", head.lines().next().unwrap_or("")),
             );
             let (action, number) = action(&path);
+            self.stream.set_read_timeout(None)?;
             let time = Duration::from_millis(number);
             match action {
                 "sleep" => thread::sleep(time),
@@ -288,7 +418,9 @@ impl Connection {
                     log(&self.stream, "kills itself, owing an answer");
                     kill_process(getpid(), Signal::KILL)?;
                 }
-                "reset" => {
+                "reset" | "reset-once"
+                    if action == "reset" || !RESET.swap(true, Ordering::Relaxed) =>
+                {
                     thread::sleep(time);
                     sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO))?;
                     return Ok("resets, owing an answer");
@@ -301,13 +433,26 @@ impl Connection {
                 _ => {}
             }
             self.body(&head)?;
-            self.answer(action, number)?;
+            self.answer(&path)?;
             if head.to_ascii_lowercase().contains("connection: close") {
                 return Ok("closes: as the request says");
             }
-            let idle = (action == "close-after").then_some(time);
-            self.stream.set_read_timeout(idle)?;
+            if action == "close-after" {
+                idle = Some(time);
+            }
+            if self.patience(None) == Some(SOON) {
+                return Ok("closes: old");
+            }
         }
+    }
+
+    /// How long it waits for a request: until it has been idle for so long, or is old.
+    fn patience(&self, idle: Option<Duration>) -> Option<Duration> {
+        let left = self.limits.age.map(|age| {
+            // A socket takes no time-out of 0.
+            age.saturating_sub(self.accepted.elapsed()).max(SOON)
+        });
+        idle.into_iter().chain(left).min()
     }
 
     fn head(&mut self) -> Result<Option<String>> {
@@ -358,20 +503,37 @@ impl Connection {
         }
     }
 
-    fn answer(&mut self, action: &str, number: u64) -> Result<()> {
+    fn answer(&mut self, path: &str) -> Result<()> {
+        let (action, number) = action(path);
         let size = if action == "big" {
             usize::try_from(number)?
         } else {
             3
         };
-        let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n").into_bytes();
+        let status = match path.split_once("?status=") {
+            Some((_, status)) => status.to_owned(),
+            None if action == "status" => number.to_string(),
+            None => "200".to_owned(),
+        };
+        let reason = if status == "200" { "OK" } else { "As Asked" };
+        let head = format!("HTTP/1.1 {status} {reason}\r\nContent-Length: {size}\r\n\r\n");
+        let mut answer = head.into_bytes();
         answer.resize(answer.len() + size - 1, b'o');
         answer.push(b'\n');
         self.stream.write_all(&answer).context("answering")?;
-        log(&self.stream, &format!("answered with {size} bytes"));
+        log(
+            &self.stream,
+            &format!("answered {status} with {size} bytes"),
+        );
         Ok(())
     }
 }
+
+/// Whether it has reset once.
+static RESET: AtomicBool = AtomicBool::new(false);
+
+/// The least that a socket waits.
+const SOON: Duration = Duration::from_millis(1);
 
 /// `/sleep/3000?x` is (`sleep`, 3000).
 fn action(path: &str) -> (&str, u64) {

@@ -24,6 +24,10 @@ struct Arguments {
     /// Lists the scenarios and ends.
     #[arg(long)]
     list: bool,
+    /// Records nothing: what the truth of recordings in --out owes to the scenario and to the logs is
+    /// written anew.
+    #[arg(long)]
+    reconsider: bool,
     /// How often a scenario that fails is tried.
     #[arg(long, default_value_t = 2)]
     tries: u32,
@@ -34,6 +38,12 @@ fn main() -> Result<ExitCode> {
     if arguments.list {
         for scenario in lab::all() {
             println!("{:24} {}", scenario.name, scenario.description);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if arguments.reconsider {
+        for scenario in chosen(&arguments.only)? {
+            lab::reconsider(scenario, &arguments.out)?;
         }
         return Ok(ExitCode::SUCCESS);
     }

@@ -65,12 +65,19 @@ pub struct Envoy {
     pub upstream_keepalive: Option<Keepalive>,
     /// Cluster `connect_timeout`.
     pub connect_timeout: &'static str,
-    /// Whether a failed connect is tried again on another host.
-    pub retry: bool,
+    /// What is tried again on another host, as `retry_on` says it.
+    pub retry: Option<&'static str>,
     /// Circuit breaker: `max_connections` and `max_pending_requests`.
     pub breaker: Option<u32>,
     /// Route timeout; Istio switches it off.
     pub route_timeout: &'static str,
+    /// After how long a downstream connection is to end, whatever is on it
+    /// (`max_connection_duration`): with GOAWAY, or `connection: close`.
+    pub max_age: Option<&'static str>,
+    /// Whether HTTP/2 is spoken to the upstream.
+    pub http2: bool,
+    /// Whether a PROXY protocol header stands before everything else.
+    pub proxy_protocol: bool,
     /// Source address of upstream connections, and original destination: the sidecar's part.
     pub sidecar: Option<&'static str>,
 }
@@ -86,9 +93,12 @@ impl Envoy {
             downstream_user_timeout: None,
             upstream_keepalive: None,
             connect_timeout: "10s",
-            retry: false,
+            retry: None,
             breaker: None,
             route_timeout: "0s",
+            max_age: None,
+            http2: false,
+            proxy_protocol: false,
             sidecar: None,
         }
     }
@@ -115,12 +125,23 @@ impl Envoy {
         if !options.is_empty() {
             listener["socket_options"] = json!(options);
         }
-        if self.sidecar.is_some() {
-            listener["listener_filters"] = json!([{
-                "name": "envoy.filters.listener.original_dst",
-                "typed_config": typed("filters.listener.original_dst.v3.OriginalDst"),
-            }]);
-        }
+        let filters = [
+            (
+                self.proxy_protocol,
+                "envoy.filters.listener.proxy_protocol",
+                "filters.listener.proxy_protocol.v3.ProxyProtocol",
+            ),
+            (
+                self.sidecar.is_some(),
+                "envoy.filters.listener.original_dst",
+                "filters.listener.original_dst.v3.OriginalDst",
+            ),
+        ];
+        let wanted = filters.into_iter().filter(|(wanted, _, _)| *wanted);
+        let filters: Vec<Value> = wanted
+            .map(|(_, name, kind)| json!({"name": name, "typed_config": typed(kind)}))
+            .collect();
+        listener["listener_filters"] = json!(filters);
         listener
     }
 
@@ -155,10 +176,15 @@ impl Envoy {
             "name": "envoy.filters.http.router",
             "typed_config": typed("filters.http.router.v3.Router"),
         }]);
+        if let Some(age) = self.max_age {
+            http["common_http_protocol_options"] = json!({"max_connection_duration": age});
+            // How long new streams are still taken after the first GOAWAY.
+            http["drain_timeout"] = json!("1s");
+        }
         let mut route = json!({"cluster": "out", "timeout": self.route_timeout});
-        if self.retry {
+        if let Some(retry_on) = self.retry {
             route["retry_policy"] = json!({
-                "retry_on": "connect-failure",
+                "retry_on": retry_on,
                 "num_retries": 2,
                 "retry_host_predicate": [{
                     "name": "envoy.retry_host_predicates.previous_hosts",
@@ -189,6 +215,12 @@ impl Envoy {
                 "keepalive_interval": keepalive.interval,
                 "keepalive_probes": keepalive.count,
             }});
+        }
+        if self.http2 {
+            let mut options = typed("upstreams.http.v3.HttpProtocolOptions");
+            options["explicit_http_config"] = json!({"http2_protocol_options": {}});
+            cluster["typed_extension_protocol_options"] =
+                json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options});
         }
         if let Some(most) = self.breaker {
             cluster["circuit_breakers"] = json!({"thresholds": [

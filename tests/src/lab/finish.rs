@@ -13,11 +13,12 @@ use rustix::process::Signal;
 
 use super::{
     capture::Vantage,
+    chains,
     counters::{self, Counters},
     envoy,
     live::{Live, Watched, every_interface},
     process::run,
-    rig::{Lab, SEVERED},
+    rig::{HEALED, Lab, SEVERED},
     scenarios::Scenario,
     sockets::Sockets,
     trace::{Event, What},
@@ -76,16 +77,18 @@ impl Lab {
             description: scenario.description.to_owned(),
             cause: scenario.cause.to_owned(),
             ended_by_node: scenario.ended_by.map(str::to_owned),
+            alarm: scenario.alarm,
+            accepted: accepted(scenario),
             software: software(),
             started: self.started.to_string(),
             ended: ended.to_string(),
             nodes: scenario.nodes.iter().map(|&node| node.to_owned()).collect(),
+            chains: chains::derive(&results, &connections, self.started)?,
             vantages,
             connections,
             namespaces,
         };
-        let text = serde_json::to_string_pretty(&truth)? + "\n";
-        fs::write(results.join("truth.json"), text).context("writing truth.json")?;
+        truth.write(&results)?;
         let interfaces = everywhere.iter();
         Ok(Finished {
             everywhere: Truth {
@@ -109,12 +112,16 @@ impl Lab {
     ) -> Result<[Vec<Connection>; 2]> {
         let mut sockets = Sockets::read(events);
         sockets.retain(|socket| self.ours(socket.local, socket.remote));
-        let marked = |event: &Event| matches!(&event.what, What::Mark(m) if m.contains(SEVERED));
-        let since = events.iter().find(|event| marked(event));
+        let marked = |mark: &str| {
+            let is = |event: &&Event| matches!(&event.what, What::Mark(m) if m.contains(mark));
+            events.iter().find(is).map(|event| event.at)
+        };
+        let until = marked(HEALED).unwrap_or(f64::INFINITY);
+        let severed = marked(SEVERED).map(|since| since..until);
         let nat = self.translations()?;
         Ok(lists.map(|vantages| {
             let joiner = Joiner {
-                severed: self.severed.zip(since.map(|event| event.at)),
+                severed: self.severed.zip(severed.clone()),
                 net: &self.net,
                 vantages,
                 nat: &nat,
@@ -210,6 +217,14 @@ impl Lab {
         }
         Ok(())
     }
+}
+
+pub(super) fn accepted(scenario: &Scenario) -> Vec<String> {
+    scenario
+        .accepted
+        .iter()
+        .map(|&cause| cause.to_owned())
+        .collect()
 }
 
 /// A line of /proc/net/nf_conntrack: the tuple of the request, then the tuple of the answer.

@@ -9,6 +9,7 @@
 //! the captures: it is there to judge what is read from them.
 
 pub mod capture;
+mod chains;
 pub mod counters;
 pub mod envoy;
 mod finish;
@@ -48,6 +49,23 @@ pub struct Recording {
     pub everywhere: Truth,
     /// What watched it live.
     pub watched: Vec<Watched>,
+}
+
+/// Writes the truth of a recording anew where it rests on the scenario and on logs, not on what the
+/// kernel told during the run.
+///
+/// # Errors
+/// When the recording is not there, or cannot be written.
+pub fn reconsider(scenario: &Scenario, recordings: &Path) -> Result<()> {
+    let dir = recordings.join(scenario.name);
+    let mut truth = Truth::read(&dir)?;
+    truth.description = scenario.description.to_owned();
+    truth.cause = scenario.cause.to_owned();
+    truth.ended_by_node = scenario.ended_by.map(str::to_owned);
+    truth.alarm = scenario.alarm;
+    truth.accepted = finish::accepted(scenario);
+    truth.chains = chains::derive(&dir, &truth.connections, truth.started.parse()?)?;
+    truth.write(&dir)
 }
 
 /// Says in one line what this machine lacks for the lab; `None` if nothing.

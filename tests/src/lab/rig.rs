@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 
 use super::{
-    capture::Capture,
+    capture::{Capture, Vantage},
     counters::{self, Counters},
     envoy::{self, Envoy},
     haproxy::Haproxy,
@@ -30,6 +30,8 @@ use super::{
 const START: Duration = Duration::from_secs(30);
 /// The mark in the trace when a path dies.
 pub(super) const SEVERED: &str = "hopscope: path severed";
+/// The mark in the trace when it lives again.
+pub(super) const HEALED: &str = "hopscope: path healed";
 
 /// A folder for one run, removed with it.
 #[derive(Debug)]
@@ -63,7 +65,8 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Makes the namespaces, and starts tracer and captures: nothing is missed.
+    /// Makes the namespaces, and starts tracer and captures: nothing is missed, unless it is to begin
+    /// late.
     ///
     /// # Errors
     /// When the machine lacks something.
@@ -92,13 +95,29 @@ impl Lab {
             kept: Vec::new(),
             scratch,
         };
-        for vantage in scenario.vantages {
-            let capture = Capture::start(*vantage, &lab.net, &lab.results(), &lab.logs())?;
-            lab.captures.push(capture);
+        if !scenario.late {
+            lab.capture(scenario.vantages)?;
         }
-        lab.before = lab.counters()?;
-        lab.started = jiff::Timestamp::now();
         Ok(lab)
+    }
+
+    /// Starts the captures: from here on nothing is missed.
+    ///
+    /// # Errors
+    /// When tcpdump does not begin.
+    pub fn capture(&mut self, vantages: &[Vantage]) -> Result<()> {
+        for vantage in vantages {
+            let capture = Capture::start(*vantage, &self.net, &self.results(), &self.logs())?;
+            self.captures.push(capture);
+        }
+        self.before = self.counters()?;
+        self.started = jiff::Timestamp::now();
+        Ok(())
+    }
+
+    /// Lets a client live on until the captures have ended.
+    pub fn hold(&mut self, name: &str, client: Process) {
+        self.servers.push((name.to_owned(), client));
     }
 
     /// Lets hopscope watch all namespaces until the captures are stopped.
@@ -222,6 +241,35 @@ impl Lab {
         self.net.exec(router, &["nft", &rules])?;
         self.severed = Some(self.net.index(router)?);
         self.trace.mark(SEVERED)
+    }
+
+    /// Lets what a router has dropped so far pass again.
+    ///
+    /// # Errors
+    /// When nftables refuses.
+    pub fn heal(&mut self, router: &str) -> Result<()> {
+        let table = format!("delete table {} lab", self.net.nft_family());
+        self.net.exec(router, &["nft", &table])?;
+        self.trace.mark(HEALED)
+    }
+
+    /// Lets a router forget a connection that was silent for so many seconds, and treat what comes
+    /// for it then in the way of `verdict`, as L4 load balancers and firewalls do.
+    ///
+    /// # Errors
+    /// When nftables refuses.
+    pub fn forgetful(&mut self, router: &str, seconds: u32, verdict: &str) -> Result<()> {
+        let family = self.net.nft_family();
+        let rules = format!(
+            "table {family} state {{ chain pass {{ type filter hook forward priority 0; \
+             ct state invalid meta l4proto tcp {verdict}; }}; }}"
+        );
+        self.net.exec(router, &["nft", &rules])?;
+        // Without `loose` a segment without SYN makes no new entry (nf_conntrack_proto_tcp.c).
+        self.net
+            .sysctl(router, "net.netfilter.nf_conntrack_tcp_loose=0")?;
+        let timeout = format!("net.netfilter.nf_conntrack_tcp_timeout_established={seconds}");
+        self.net.sysctl(router, &timeout)
     }
 
     /// Starts curl at the client, showing what it does; `name` is its log's.

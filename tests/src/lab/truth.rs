@@ -1,7 +1,8 @@
 //! The truth of a recording: what the kernels and the programs say happened.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, fs, net::SocketAddr, ops::Range, path::Path};
 
+use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -11,6 +12,8 @@ use super::{
     sockets::{Close, Kind, Socket},
 };
 
+/// Its name in the folder of a recording.
+const FILE: &str = "truth.json";
 /// What the tracer writes for a name it no longer knows: it remembers few, on the whole machine.
 const FORGOTTEN: &str = "<...>";
 /// What stands for a program whose name is not known.
@@ -25,8 +28,15 @@ pub struct Truth {
     pub description: String,
     /// The cause, by the name it has in reports.
     pub cause: String,
-    /// The namespace that ended it; `null` if nothing was ended or nobody in the chain did.
+    /// The namespace that ended it; `null` if nothing was ended or nobody in the chain did. For
+    /// `receiver_stalled` the one that read nothing.
     pub ended_by_node: Option<String>,
+    /// Whether something went wrong at which somebody should look; `null` where one can think so or
+    /// not.
+    pub alarm: Option<bool>,
+    /// Causes that are as true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<String>,
     /// Versions of the programs and the kernel.
     pub software: BTreeMap<String, String>,
     /// When the captures had begun (RFC 3339).
@@ -41,6 +51,41 @@ pub struct Truth {
     pub namespaces: BTreeMap<String, Counters>,
     /// Every TCP connection, in order of opening.
     pub connections: Vec<Connection>,
+    /// Which hops served each request, as the logs of the proxies say.
+    #[serde(default)]
+    pub chains: Vec<Chain>,
+}
+
+impl Truth {
+    /// Reads the truth of a recording.
+    ///
+    /// # Errors
+    /// When there is none, or it is not one.
+    pub fn read(recording: &Path) -> Result<Self> {
+        let path = recording.join(FILE);
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))
+    }
+
+    /// Writes it to the folder of a recording.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, recording: &Path) -> Result<()> {
+        let path = recording.join(FILE);
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+    }
+}
+
+/// The hops that served one request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// `GET /ok`; `null` where only bytes were passed on.
+    pub request: Option<String>,
+    /// Numbers of hops ([`Connection::hop`]), the client's first.
+    pub hops: Vec<usize>,
 }
 
 /// One capture.
@@ -94,6 +139,10 @@ pub struct Connection {
     pub client: String,
     /// Address and port of the server as on the wire.
     pub server: String,
+    /// Its number as a hop: the entries of one connection, one for each pair of addresses that it
+    /// has on its way, have the same.
+    #[serde(default)]
+    pub hop: usize,
     /// Captures in which it must appear under these addresses.
     pub vantages: Vec<String>,
     /// How it ended (what happened first in time), and the probes sent.
@@ -136,8 +185,8 @@ pub struct Joiner<'a> {
     pub redirect: Option<(u16, u16)>,
     /// What each namespace's kernel counted.
     pub counters: &'a BTreeMap<String, Counters>,
-    /// The router that drops everything, and since when on the tracer's clock.
-    pub severed: Option<(usize, f64)>,
+    /// The router that drops everything, and from when to when on the tracer's clock.
+    pub severed: Option<(usize, Range<f64>)>,
     /// Seconds to add to the tracer's clock to get Unix time.
     pub epoch: f64,
 }
@@ -201,6 +250,7 @@ impl Joiner<'_> {
         };
         let (ending, closed_at) = overall(client, server);
         let view = self.view(ending, pair, all, None);
+        let hop = out.last().map_or(0, |last: &Connection| last.hop + 1);
         for (ends, near, far) in parts {
             let sees = |vantage: &&Vantage| vantage.sees(self.net, near, far);
             let seen: Vec<&Vantage> = self.vantages.iter().filter(sees).collect();
@@ -212,6 +262,7 @@ impl Joiner<'_> {
             out.push(Connection {
                 client: ends.0.to_string(),
                 server: ends.1.to_string(),
+                hop,
                 vantages: seen.iter().map(|vantage| vantage.name.to_owned()).collect(),
                 views: views.collect(),
                 view: view.clone(),
@@ -267,9 +318,9 @@ impl Joiner<'_> {
         if u64::try_from(sum).ok()? != *counted {
             return None;
         }
-        let arrives = |time: &&f64| match (self.severed, at) {
-            (Some((router, since)), Some(at)) if at.cmp(&router) != node.cmp(&router) => {
-                **time < since
+        let arrives = |time: &&f64| match (&self.severed, at) {
+            (Some((router, dead)), Some(at)) if at.cmp(router) != node.cmp(router) => {
+                !dead.contains(*time)
             }
             _ => true,
         };

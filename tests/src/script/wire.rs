@@ -177,6 +177,7 @@ impl Frame {
             options: self.options,
             ip_id: self.ip_id,
             ttl: 64,
+            passage: None,
             payload: &self.payload,
         }
     }

@@ -1,5 +1,22 @@
 //! Chains: hops joined through the proxies between them, one exchange each.
 
+mod build;
+mod candidate;
+mod clock;
+mod context;
+mod evidence;
+mod matching;
+mod place;
+mod proxied;
+mod told;
+mod tried;
+mod turn;
+mod usage;
+
+use self::context::{Context, Found};
+use self::place::Places;
+use self::turn::Turns;
+pub use self::usage::{Share, Usage, usage};
 use crate::hop::Hops;
 use crate::http::{Request, Status};
 use crate::log::AccessLog;
@@ -23,11 +40,16 @@ pub struct Link {
     /// The exchange; `None` where the hop had none, or it is not known which.
     pub exchange: Option<Exchange>,
     /// Hops that were tried before it for the same exchange, in order: connections that were refused,
-    /// not answered, or reset before they answered.
+    /// not answered, or reset before they answered. Where none succeeded, the last of them is the
+    /// link itself.
     pub tried: Vec<usize>,
+    /// What access logs of the proxy at its server's end say of it: log and entry by their places.
+    pub entries: Vec<(usize, usize)>,
 }
 
-/// One request and its answer on a hop. Times are by the common clock.
+/// One request and its answer on a hop; or an answer without a request, which then has no bytes.
+///
+/// The times are those of the sight nearest to the client that saw it.
 #[derive(Clone, Debug, Default)]
 pub struct Exchange {
     /// Its number on the hop, from 0.
@@ -36,16 +58,34 @@ pub struct Exchange {
     pub began: Time,
     /// The last byte of the request.
     pub asked: Time,
-    /// The first byte of the answer; `None` while it is owed.
+    /// The first byte of the answer; `None` while it is owed, and where it came after the end of the
+    /// connection, so that nobody took it in.
     pub answered: Option<Time>,
     /// The last byte of the answer that was seen.
     pub done: Option<Time>,
+    /// The same as seen nearest to the server; `None` where that end did not see it.
+    pub at_server: Option<Moments>,
     /// Payload bytes of the request and of the answer.
     pub bytes: (u64, u64),
     /// What the request says, where it is readable.
     pub request: Option<Request>,
     /// What the answer says, where it is readable.
     pub status: Option<Status>,
+    /// The flow and frame that the request begins with; the flow by its place in the scene.
+    pub frame: Option<(usize, u64)>,
+}
+
+/// When an exchange was where, by the common clock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Moments {
+    /// The first byte of the request.
+    pub began: Time,
+    /// The last byte of the request.
+    pub asked: Time,
+    /// The first byte of the answer.
+    pub answered: Option<Time>,
+    /// The last byte of the answer that was seen.
+    pub done: Option<Time>,
     /// The flow and frame that the request begins with; the flow by its place in the scene.
     pub frame: Option<(usize, u64)>,
 }
@@ -57,10 +97,14 @@ pub struct Join {
     pub by: Strength,
     /// The evidence, in words.
     pub evidence: Vec<String>,
-    /// What else it could be, as likely: hops by their places. Not empty where it is ambiguous.
+    /// What else it could be, as likely: hops by their places, before or behind the proxy. Not empty
+    /// where it is ambiguous.
     pub others: Vec<usize>,
-    /// The proxy's vantages, by their places in the scene.
+    /// The vantages known to be at the proxy, by their places in the scene.
     pub vantages: Vec<usize>,
+    /// One proxy is between them: both were seen in one place, or it says so itself. Else there may
+    /// be more than one, and hops that nobody saw.
+    pub adjacent: bool,
 }
 
 /// By what hops are joined, the strongest first.
@@ -83,8 +127,32 @@ pub enum Strength {
     TimeAndSize,
 }
 
-/// Joins hops.
+/// What the first bytes of two turns have in common, the more telling first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Content {
+    /// The same `x-request-id`.
+    SameId,
+    /// The same request line.
+    SameRequest,
+    /// One of them cannot be read.
+    Unreadable,
+    /// Other request lines, as where a proxy rewrites paths.
+    Different,
+}
+
+/// Joins hops. Every hop is in a chain, or among what was tried in one.
 #[must_use]
-pub fn join(_scene: &Scene<'_>, _hops: &Hops, _logs: &[AccessLog]) -> Vec<Chain> {
-    Vec::new()
+pub fn join(scene: &Scene<'_>, hops: &Hops, logs: &[AccessLog]) -> Vec<Chain> {
+    let mut context = Context {
+        scene,
+        hops,
+        turns: Turns::new(scene, hops),
+        places: Places::new(scene, hops),
+    };
+    let mut found = Found::new(&context.turns);
+    told::join(&mut context, &mut found, logs);
+    proxied::join(&mut context, &mut found);
+    let candidates = matching::join(&context, &mut found);
+    tried::join(&context, &mut found, &candidates);
+    build::chains(&context, &found, logs)
 }

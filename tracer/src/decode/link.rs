@@ -3,6 +3,7 @@
 //! Numbers and layouts: <https://www.tcpdump.org/linktypes.html>.
 
 use super::{Bytes, Protocol, Skip, u16_at};
+use crate::segment::Passage;
 
 /// What the frames of an interface begin with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,6 +90,33 @@ pub(super) fn network(link: LinkType, bytes: Bytes<'_>) -> Result<(Protocol, Byt
             }
         }
         LinkType::Unsupported(_) => Err(Skip::LinkType),
+    }
+}
+
+/// `ARPHRD_LOOPBACK` (include/uapi/linux/if_arp.h).
+const LOOPBACK: u16 = 772;
+
+/// How a frame passed the host that captured it: cooked captures say it
+/// (<https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html>).
+#[inline]
+pub(super) fn passage(link: LinkType, data: &[u8]) -> Option<Passage> {
+    let (kind, device) = match link {
+        LinkType::LinuxSll => {
+            let head = data.first_chunk::<4>()?;
+            (u16_at(head, 0), u16_at(head, 2))
+        }
+        LinkType::LinuxSll2 => {
+            let head = data.first_chunk::<11>()?;
+            (u16::from(head[10]), u16_at(head, 8))
+        }
+        _ => return None,
+    };
+    match kind {
+        _ if device == LOOPBACK => Some(Passage::Loopback),
+        0 => Some(Passage::In),
+        4 => Some(Passage::Out),
+        // Broadcast, multicast, or for another host.
+        _ => None,
     }
 }
 

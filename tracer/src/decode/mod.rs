@@ -38,6 +38,7 @@ pub fn segment<'a>(frame: &Frame<'a>) -> Result<Segment<'a>, Skip> {
     segment.vantage = frame.interface;
     segment.frame = frame.number;
     segment.at = frame.at;
+    segment.passage = link::passage(frame.link, frame.data);
     Ok(segment)
 }
 

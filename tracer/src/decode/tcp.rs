@@ -34,6 +34,7 @@ pub(super) fn segment<'a>(ip: &Header, bytes: Bytes<'a>) -> Result<Segment<'a>, 
         options: options(&bytes.data[20..captured]),
         ip_id: ip.ip_id,
         ttl: ip.ttl,
+        passage: None,
         payload: &bytes.data[captured..],
     })
 }

@@ -36,6 +36,12 @@ impl Closing {
         }
     }
 
+    /// The sequence number after it.
+    #[must_use]
+    pub const fn end(&self) -> Seq {
+        self.end
+    }
+
     /// Whether the numbers of a RST captured before this FIN show that the FIN was sent first.
     fn came_before(&self, rst: &Self) -> bool {
         if self.by == rst.by {

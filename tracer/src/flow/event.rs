@@ -68,6 +68,9 @@ pub enum What {
     Retransmission {
         /// Payload bytes.
         bytes: u32,
+        /// Bytes among them that were not seen here before: what was sent first did not come this
+        /// way, or was not captured.
+        fresh: u32,
     },
     /// Sent its FIN: closed its direction.
     Fin,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Closing, End, Ending, Flow, Probe, RunEnd, Side};
 use crate::segment::Endpoint;
+use crate::seq::Seq;
 use crate::time::Time;
 
 impl Flow {
@@ -47,6 +48,26 @@ impl Flow {
     #[must_use]
     pub fn ending(&self) -> Option<Ending> {
         self.endings.as_ref()?.first
+    }
+
+    /// The initial sequence number of a side, where its SYN was seen.
+    #[must_use]
+    pub fn isn(&self, side: Side) -> Option<Seq> {
+        self.opening.isns[side]
+    }
+
+    /// The sequence numbers of a side that were seen, or acknowledged by its peer: the first, and the
+    /// one after the last.
+    #[must_use]
+    pub fn sequence(&self, side: Side) -> Option<[Seq; 2]> {
+        let first = self.opening.isns[side].or(self.begins[side])?;
+        let direction = &self.sides[side];
+        let next = if direction.known {
+            direction.next
+        } else {
+            first
+        };
+        Some([first, next.max(first)])
     }
 
     /// How it ended.
@@ -154,6 +175,15 @@ impl Flow {
         self.sides[side]
             .rare_if_any()
             .map_or(0, |rare| rare.retransmissions)
+    }
+
+    /// Sequence numbers that a side used and its peer has not acknowledged, FIN included; `None`
+    /// where that is not known.
+    #[must_use]
+    pub fn unacknowledged(&self, side: Side) -> Option<u32> {
+        let side = &self.sides[side];
+        (side.known && side.acked_known)
+            .then(|| u32::try_from(side.next.distance_from(side.acked)).unwrap_or(0))
     }
 
     /// Payload bytes of a side, each counted once.

@@ -38,6 +38,7 @@ pub use self::side::{Side, Sides};
 pub use self::table::{FlowId, FlowTable};
 pub use self::trail::{Trail, Trails, TurnHeading};
 use crate::segment::{Endpoint, Segment};
+use crate::seq::Seq;
 use crate::tally::Tally;
 use crate::time::Time;
 
@@ -60,6 +61,8 @@ pub struct Flow {
     endings: Option<Box<Endings>>,
     longest_payload_gap: u64,
     opening: Opening,
+    /// The first sequence number seen of each side, or acknowledged by its peer.
+    begins: Sides<Option<Seq>>,
     first_at: Time,
     duplicates: u64,
     bare_acks: Sides<Option<BareAck>>,
@@ -143,6 +146,7 @@ impl Flow {
             sides: Sides::default(),
             bare_acks: Sides::default(),
             opening: Opening::default(),
+            begins: Sides::default(),
             exchanges: Exchanges::default(),
             endings: None,
             counted: None,
@@ -232,6 +236,7 @@ impl Flow {
 
     fn reset<O: Observer>(&mut self, segment: &Segment<'_>, by: Side, teller: &mut Teller<'_, O>) {
         self.active(segment.at);
+        self.begin(segment, by);
         self.promote_candidates(by, segment.seq);
         self.end_probing(
             by,
@@ -255,6 +260,7 @@ impl Flow {
             if self.is_older(segment, by) {
                 return;
             }
+            self.begin(segment, by);
             self.sides[by].went_on = true;
             if by == Side::Client {
                 self.opening.client_went_on(segment.at);
@@ -270,8 +276,11 @@ impl Flow {
         }
         let progress = self.sides[by].advance(segment);
         if progress.retransmission {
-            let bytes = segment.len;
-            teller.tell(segment, by, What::Retransmission { bytes });
+            let again = What::Retransmission {
+                bytes: segment.len,
+                fresh: progress.new_bytes,
+            };
+            teller.tell(segment, by, again);
         }
         if !bare {
             self.sides[by].sent_at = Some(segment.at);
@@ -281,6 +290,15 @@ impl Flow {
         }
         self.heard(by, segment.at);
         self.window(segment, by, teller);
+    }
+
+    /// The first segment of a side that is no SYN, or one that may be.
+    #[cold]
+    fn begin(&mut self, segment: &Segment<'_>, by: Side) {
+        self.begins[by].get_or_insert(segment.seq);
+        if segment.flags.ack() {
+            self.begins[by.other()].get_or_insert(segment.ack);
+        }
     }
 
     /// Whether a segment of a side whose SYN was not seen answers the SYN with the numbers of an
@@ -398,6 +416,7 @@ impl Flow {
         self.sides.swap();
         self.bare_acks.swap();
         self.opening.isns.swap();
+        self.begins.swap();
         self.exchanges.swap_sides();
         self.endings
             .iter_mut()

@@ -2,8 +2,21 @@
 //! the way, seen at one vantage or at several.
 
 mod clock;
+mod family;
+mod isn;
+mod look;
+mod lost;
+mod made;
+mod mark;
+mod middle;
+mod order;
+mod stand;
+mod watch;
 
+use self::clock::Bounds;
 pub use self::clock::{Clocks, Offset};
+use self::family::Families;
+use self::order::Station;
 use crate::flow::{Side, Sides};
 use crate::scene::Scene;
 use crate::segment::Endpoint;
@@ -21,8 +34,12 @@ pub struct Hop {
     /// The vantage at each end, by its place in the scene: in the namespace of the stack that sends;
     /// `None` where that is not known. No vantage is at both unless both stacks are there.
     pub at: Sides<Option<usize>>,
+    /// Whether that is proved, by the kernel or by what the capture says; otherwise it is likely.
+    pub proved: Sides<bool>,
     /// What is known of the way between neighbouring sights, one fewer than there are.
     pub ways: Vec<Way>,
+    /// Where there is one sight only: FINs and RSTs that may have been made on the way, by their TTL.
+    pub unlike: Vec<Made>,
 }
 
 /// A hop as one flow shows it.
@@ -34,6 +51,14 @@ pub struct Sight {
     pub by: Option<Likeness>,
     /// Its client is the hop's server: its roles were inferred wrongly.
     pub swapped: bool,
+}
+
+impl Sight {
+    /// What the flow calls a side of the hop.
+    #[must_use]
+    pub const fn side(&self, side: Side) -> Side {
+        if self.swapped { side.other() } else { side }
+    }
 }
 
 /// By what two flows are known to be one connection.
@@ -76,6 +101,19 @@ pub struct Made {
     pub frame: u64,
     /// Its TTL, and what that side's other segments have there.
     pub ttl: (u8, Option<u8>),
+    /// Its IPv4 identification.
+    pub ip_id: Option<u16>,
+    /// A vantage nearer to that side was watching and did not see it. Otherwise only its TTL tells.
+    pub proved: bool,
+}
+
+impl Made {
+    /// Its TTL is unlike that of the other segments of the side that it claims to come from: it came
+    /// another way, or from another host.
+    #[must_use]
+    pub fn is_unlike(&self) -> bool {
+        self.ttl.1.is_some_and(|usual| usual != self.ttl.0)
+    }
 }
 
 /// Hops, and the clocks of vantages.
@@ -90,22 +128,76 @@ pub struct Hops {
 /// Joins flows.
 #[must_use]
 pub fn join(scene: &Scene<'_>) -> Hops {
-    let hops = scene
-        .places()
-        .map(|flow| Hop {
-            sights: vec![Sight {
-                flow,
-                by: None,
-                swapped: false,
-            }],
-            client: scene.flows[flow].flow.endpoint(Side::Client),
-            server: scene.flows[flow].flow.endpoint(Side::Server),
-            at: Sides::default(),
-            ways: Vec::new(),
-        })
-        .collect();
-    Hops {
-        hops,
-        clocks: Clocks::default(),
+    let mut families = Families::alone(scene);
+    isn::join(&mut families);
+    middle::join(&mut families);
+    let mut all: Vec<Vec<Station>> = Vec::new();
+    let mut bounds = Bounds::default();
+    for family in families.finish() {
+        let kin = family.into_iter();
+        let mut stations: Vec<Station> = kin.map(|kin| Station::of(scene, kin)).collect();
+        order::sort(scene, &mut stations, None);
+        order::bound(scene, &stations, &mut bounds);
+        all.push(stations);
+    }
+    let clocks = bounds.solve(scene);
+    let mut hops: Vec<Hop> = Vec::with_capacity(all.len());
+    for mut stations in all {
+        order::sort(scene, &mut stations, Some(&clocks));
+        hops.push(Hop::of(scene, &stations, &clocks));
+    }
+    hops.sort_by_key(|hop| hop.first_seen(scene, &clocks));
+    Hops { hops, clocks }
+}
+
+impl Hop {
+    fn of(scene: &Scene<'_>, stations: &[Station], clocks: &Clocks) -> Self {
+        let sights: Vec<Sight> = stations.iter().map(Station::sight).collect();
+        let end = |sight: &Sight, side| scene.flows[sight.flow].flow.endpoint(sight.side(side));
+        let stands = stand::stands(scene, stations);
+        Self {
+            client: end(&sights[0], Side::Client),
+            server: end(&sights[sights.len() - 1], Side::Server),
+            sights,
+            at: stands.map(|stand| stand.map(|stand| stand.vantage)),
+            proved: stands.map(|stand| stand.is_some_and(|stand| stand.proved)),
+            ways: stations
+                .windows(2)
+                .map(|pair| Way::of(scene, clocks, [&pair[0], &pair[1]]))
+                .collect(),
+            unlike: match stations {
+                [only] => made::unlike(scene, clocks, only),
+                _ => Vec::new(),
+            },
+        }
+    }
+
+    /// When any vantage saw it first, by the common clock.
+    fn first_seen(&self, scene: &Scene<'_>, clocks: &Clocks) -> Option<(Time, usize)> {
+        let first = |sight: &Sight| {
+            let seen = &scene.flows[sight.flow];
+            (
+                clocks.common(seen.vantage, seen.flow.first_at()),
+                sight.flow,
+            )
+        };
+        self.sights.iter().map(first).min()
+    }
+}
+
+impl Way {
+    /// Between two sights, the first of them nearer to the client.
+    fn of(scene: &Scene<'_>, clocks: &Clocks, [near, far]: [&Station; 2]) -> Self {
+        let (forth, back) = ([near, far], [far, near]);
+        let mut made = made::between(scene, clocks, forth, Side::Client);
+        made.extend(made::between(scene, clocks, back, Side::Server));
+        made.sort_by_key(|made| clocks.common(scene.flows[made.flow].vantage, made.at));
+        Self {
+            lost: Sides {
+                client: lost::between(scene, clocks, forth, Side::Client),
+                server: lost::between(scene, clocks, back, Side::Server),
+            },
+            made,
+        }
     }
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::nodes;
 use crate::chain::{Chain, Strength};
 use crate::flow::{FlowId, Side, Sides};
 use crate::hop::{Hop, Hops, Likeness};
@@ -27,10 +28,13 @@ pub struct HopReport {
     pub server: String,
     /// Names of the vantages at either end; null where none is.
     pub at: Sides<Option<String>>,
-    /// Segments that were lost between its vantages, by the side that sent them; null where that
-    /// cannot be told.
+    /// Whether that is proved: by the kernel, or by which way segments passed the capturing host.
+    /// Otherwise it is likely, as that vantage is the nearest to that side.
+    pub at_proved: Sides<bool>,
+    /// Segments that were lost between its vantages, by the side that sent them, as far as they stand
+    /// out: handshakes, closes, probes, and what was sent again. Null where that cannot be told.
     pub lost: Sides<Option<u64>>,
-    /// FINs and RSTs that something on the way made.
+    /// FINs and RSTs that something on the way made, or may have made.
     pub made: Vec<MadeReport>,
 }
 
@@ -47,6 +51,12 @@ pub struct MadeReport {
     pub flow: FlowId,
     /// Its frame.
     pub frame: u64,
+    /// Its TTL or hop limit.
+    pub ttl: u8,
+    /// What the other segments of that side have there.
+    pub usual_ttl: Option<u8>,
+    /// A vantage nearer to that side was watching and did not see it. Otherwise only its TTL tells.
+    pub proved: bool,
 }
 
 /// Hops joined through proxies, for one exchange.
@@ -56,11 +66,21 @@ pub struct ChainReport {
     pub id: u64,
     /// Numbers of its hops, downstream first.
     pub hops: Vec<u64>,
+    /// Names of those between whom the hops are, one more than there are hops: vantages where there
+    /// are any, else addresses.
+    pub nodes: Vec<String>,
     /// How each is joined to the one before, one fewer than there are hops.
     pub joined_by: Vec<Strength>,
     /// What else could have been joined, for each join: numbers of hops. Not empty where it is
     /// ambiguous.
     pub others: Vec<Vec<u64>>,
+    /// Why, for each join, in words.
+    pub evidence: Vec<Vec<String>>,
+    /// Names of the vantages known to be at the proxy, for each join.
+    pub proxies: Vec<Vec<String>>,
+    /// Whether one proxy is between the hops of each join: both were seen in one place, or it says so
+    /// itself. Else there may be more than one, and hops that nobody saw.
+    pub adjacent: Vec<bool>,
     /// Hops that were tried before, for each of `hops`.
     pub tried: Vec<Vec<u64>>,
     /// The number of the exchange on each of `hops`, from 0; null where there was none.
@@ -84,6 +104,7 @@ impl HopReport {
                 .filter(|_| !hop.ways.is_empty())
         };
         let made = hop.ways.iter().flat_map(|way| &way.made);
+        let made = made.chain(&hop.unlike);
         Self {
             id: id as u64,
             flows: hop
@@ -95,6 +116,7 @@ impl HopReport {
             client: hop.client.to_string(),
             server: hop.server.to_string(),
             at: hop.at.map(|vantage| vantage.map(name)),
+            at_proved: hop.proved,
             lost: Sides {
                 client: sum(Side::Client),
                 server: sum(Side::Server),
@@ -106,6 +128,9 @@ impl HopReport {
                     rst: made.rst,
                     flow: scene.flows[made.flow].id,
                     frame: made.frame,
+                    ttl: made.ttl.0,
+                    usual_ttl: made.ttl.1,
+                    proved: made.proved,
                 })
                 .collect(),
         }
@@ -113,19 +138,28 @@ impl HopReport {
 }
 
 impl ChainReport {
-    pub(super) fn new(id: usize, chain: &Chain) -> Self {
+    pub(super) fn new(scene: &Scene<'_>, hops: &Hops, id: usize, chain: &Chain) -> Self {
+        let joins = chain.joins.iter();
         let numbers = |hops: &[usize]| hops.iter().map(|hop| *hop as u64).collect();
         let first = chain.links.first().and_then(|link| link.exchange.as_ref());
+        let places: Vec<usize> = chain.links.iter().map(|link| link.hop).collect();
         let request = first.and_then(|exchange| exchange.request.as_ref());
         let status = first.and_then(|exchange| exchange.status.as_ref());
         Self {
             id: id as u64,
-            hops: chain.links.iter().map(|link| link.hop as u64).collect(),
-            joined_by: chain.joins.iter().map(|join| join.by).collect(),
-            others: chain
-                .joins
-                .iter()
-                .map(|join| numbers(&join.others))
+            hops: numbers(&places),
+            nodes: nodes::of(scene, hops, &places, &chain.joins),
+            joined_by: joins.clone().map(|join| join.by).collect(),
+            others: joins.clone().map(|join| numbers(&join.others)).collect(),
+            evidence: joins.clone().map(|join| join.evidence.clone()).collect(),
+            adjacent: joins.clone().map(|join| join.adjacent).collect(),
+            proxies: joins
+                .map(|join| {
+                    let vantages = join.vantages.iter();
+                    vantages
+                        .map(|place| scene.name(*place).to_owned())
+                        .collect()
+                })
                 .collect(),
             tried: chain
                 .links

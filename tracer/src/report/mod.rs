@@ -4,6 +4,9 @@
 mod flow;
 mod hop;
 mod kernel;
+mod ladder;
+mod link;
+mod nodes;
 mod socket;
 mod verdict;
 
@@ -15,6 +18,9 @@ use serde::Serialize;
 pub use self::flow::{Closed, FlowReport, KeepaliveReport, ProbeReport, Roles};
 pub use self::hop::{ChainReport, HopReport, MadeReport};
 pub use self::kernel::{FactName, FactReport, KernelReport, UnjoinedReport};
+use self::ladder::Ladders;
+pub use self::ladder::{LadderReport, StepName, StepReport};
+pub use self::link::{LinkReport, ShareReport};
 pub use self::socket::{ClosedByReport, OptionsReport, SeenReport, SocketReport, TimerReport};
 pub use self::verdict::VerdictReport;
 pub use crate::flow::End;
@@ -24,6 +30,7 @@ use crate::scene::Scene;
 use crate::survey::Survey;
 use crate::time::Time;
 use crate::vantage::{Gathered, LeftOut, Vantage};
+use crate::verdict::Timeouts;
 
 /// Name and version of the contract.
 pub const SCHEMA: &str = "hopscope.report.v1";
@@ -36,6 +43,8 @@ pub const SCHEMA: &str = "hopscope.report.v1";
 pub struct Report {
     /// Name and version of this contract: `hopscope.report.v1`.
     pub schema: &'static str,
+    /// Who ended it and why, the most serious first.
+    pub verdicts: Vec<VerdictReport>,
     /// The places where segments were seen.
     pub vantages: Vec<VantageReport>,
     /// TCP connections, each as seen at one vantage, in the order in which they were first seen.
@@ -47,8 +56,10 @@ pub struct Report {
     pub hops: Vec<HopReport>,
     /// Hops joined through proxies, an exchange each.
     pub chains: Vec<ChainReport>,
-    /// Who ended it and why, the most serious first.
-    pub verdicts: Vec<VerdictReport>,
+    /// What happened on the chains of the first alarms, step by step.
+    pub ladders: Vec<LadderReport>,
+    /// How connections are used, by who opens them and to which port.
+    pub links: Vec<LinkReport>,
     /// Sockets and their options in effect. Empty where captures of other programs were read: they do
     /// not show them.
     pub sockets: Vec<SocketReport>,
@@ -78,6 +89,10 @@ pub enum Never {}
 pub struct Given {
     /// Access logs of proxies.
     pub logs: Vec<AccessLog>,
+    /// Numbers of chains whose ladders are wanted, beside those with alarms.
+    pub ladders: Vec<u64>,
+    /// Timeouts that are known.
+    pub timeouts: Timeouts,
 }
 
 /// A place where segments were seen, and what it missed; or a network namespace whose sockets were
@@ -151,7 +166,7 @@ impl Report {
         let scene = Scene::new(sources);
         let hops = crate::hop::join(&scene);
         let chains = crate::chain::join(&scene, &hops, &given.logs);
-        let verdicts = crate::verdict::judge(&scene, &hops, &chains, &given.logs);
+        let verdicts = crate::verdict::judge(&scene, &hops, &chains, &given.logs, &given.timeouts);
         let mut report = Self::empty();
         for (place, seeing) in scene.vantages.iter().enumerate() {
             let clocks = &hops.clocks;
@@ -169,12 +184,18 @@ impl Report {
             .collect();
         let numbered = chains.iter().enumerate();
         report.chains = numbered
-            .map(|(id, chain)| ChainReport::new(id, chain))
+            .map(|(id, chain)| ChainReport::new(&scene, &hops, id, chain))
+            .collect();
+        let usage = crate::chain::usage(&scene, &hops, &chains);
+        report.links = usage
+            .iter()
+            .map(|usage| LinkReport::new(&scene, usage))
             .collect();
         report.verdicts = verdicts
             .iter()
             .map(|verdict| VerdictReport::new(&scene, verdict))
             .collect();
+        report.ladders = Ladders::new(&scene, &hops, &chains).of(&verdicts, &given.ladders);
         for source in sources {
             report.add(source);
         }
@@ -223,7 +244,9 @@ impl Report {
             flows_left_out: Vec::new(),
             hops: Vec::new(),
             chains: Vec::new(),
+            links: Vec::new(),
             verdicts: Vec::new(),
+            ladders: Vec::new(),
             sockets: Vec::new(),
             sockets_left_out: 0,
             unjoined: Vec::new(),

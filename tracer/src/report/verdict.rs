@@ -39,8 +39,12 @@ pub struct VerdictReport {
     pub against: Vec<String>,
     /// What each other hop did.
     pub then: Vec<String>,
+    /// Who sent keepalive probes, whether they were answered, and what they did not do.
+    pub keepalive: Vec<String>,
     /// What to do.
     pub advice: Vec<String>,
+    /// Lines of configuration that do it.
+    pub config: Vec<String>,
     /// The rules that were considered, and why each did or did not hold.
     pub considered: Vec<Considered>,
 }
@@ -66,7 +70,9 @@ impl VerdictReport {
             evidence: verdict.evidence,
             against: verdict.against,
             then: verdict.then,
+            keepalive: verdict.keepalive,
             advice: verdict.advice,
+            config: verdict.config,
             considered: verdict.considered,
         }
     }

@@ -87,6 +87,12 @@ impl<'a> Scene<'a> {
             .extend(unjoined.map(|(account, fact)| (source, account, fact)));
     }
 
+    /// Whether two vantages share a clock: those of one capture or of one live session do.
+    #[must_use]
+    pub fn same_clock(&self, one: usize, other: usize) -> bool {
+        std::ptr::eq(self.vantages[one].source, self.vantages[other].source)
+    }
+
     /// The name of a vantage.
     #[must_use]
     pub fn name(&self, vantage: usize) -> &'a str {

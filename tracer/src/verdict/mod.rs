@@ -1,5 +1,25 @@
 //! Verdicts: who ended it, where, why, how sure that is, and on what evidence.
 
+mod aftermath;
+mod case;
+mod digest;
+mod finding;
+mod gather;
+mod habits;
+mod origin;
+mod rules;
+mod timeouts;
+mod words;
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use self::case::{Case, World};
+use self::finding::{Culprit, Finding, Found};
+pub use self::timeouts::{Timeout, Timeouts, TimeoutsError};
 use crate::chain::Chain;
 use crate::hop::Hops;
 use crate::log::AccessLog;
@@ -93,8 +113,12 @@ pub struct Verdict {
     pub against: Vec<String>,
     /// What each other hop did.
     pub then: Vec<String>,
+    /// Who sent keepalive probes, whether they were answered, and what they did not do.
+    pub keepalive: Vec<String>,
     /// What to do.
     pub advice: Vec<String>,
+    /// Lines of configuration that do it.
+    pub config: Vec<String>,
     /// The rules that were considered.
     pub considered: Vec<Considered>,
 }
@@ -107,16 +131,150 @@ pub struct Considered {
     /// Whether it held, and how sure it was then.
     pub held: Option<Confidence>,
     /// Why, or why not.
-    pub because: String,
+    pub because: Cow<'static, str>,
 }
 
-/// Judges every chain, and every hop that is in none.
+/// Of more verdicts than this, those on what went well only say which rule held.
+const EXPLAINED: usize = 1_000;
+
+/// What is worth telling of a pooled connection that ended when its chains were over.
+const TELLING_LATER: [Cause; 5] = [
+    Cause::InjectedReset,
+    Cause::KeepaliveDeath,
+    Cause::RetransmissionDeath,
+    Cause::MaxConnectionAge,
+    Cause::IdleTimeout,
+];
+
+/// Judges every chain, and every hop that is in none: alarms first, then what is surer and more
+/// frequent.
 #[must_use]
 pub fn judge(
-    _scene: &Scene<'_>,
-    _hops: &Hops,
-    _chains: &[Chain],
-    _logs: &[AccessLog],
+    scene: &Scene<'_>,
+    hops: &Hops,
+    chains: &[Chain],
+    logs: &[AccessLog],
+    timeouts: &Timeouts,
 ) -> Vec<Verdict> {
-    Vec::new()
+    let digests = gather::digests(scene, hops);
+    let habits = habits::Habits::of(hops, &digests);
+    let upstreams = gather::upstreams(scene, hops, chains);
+    let world = World {
+        scene,
+        hops,
+        digests: &digests,
+        logs,
+        timeouts,
+        habits: &habits,
+        upstreams: &upstreams,
+    };
+    let cases = gather::cases(&world, chains);
+    let many = cases.len() > EXPLAINED;
+    let mut verdicts: Vec<Verdict> = cases.iter().map(|case| verdict(case, many)).collect();
+    let later = gather::later(&world, &cases);
+    let later = later.iter().map(|case| verdict(case, many));
+    verdicts.extend(later.filter(|verdict| TELLING_LATER.contains(&verdict.cause)));
+    sorted(verdicts)
+}
+
+/// Considers every rule.
+fn verdict(case: &Case<'_>, many: bool) -> Verdict {
+    let mut found: Option<(Cause, Finding)> = None;
+    let mut considered = Vec::with_capacity(rules::ALL.len());
+    for (cause, rule) in rules::ALL {
+        let result = rule(case);
+        considered.push(consider(cause, &result));
+        let Ok(finding) = result else {
+            continue;
+        };
+        // What is only possible gives way to what is likely.
+        let better = found.as_ref().is_none_or(|(_, known)| {
+            known.confidence == Confidence::Possible && finding.confidence > Confidence::Possible
+        });
+        if better {
+            found = Some((cause, finding));
+        }
+    }
+    let (cause, finding) = found.unwrap_or_else(|| (Cause::Unknown, rules::unknown(case)));
+    if many && !finding.alarm {
+        considered.retain(|rule| rule.cause == cause);
+    }
+    told(case, cause, finding, considered)
+}
+
+fn consider(cause: Cause, result: &Found) -> Considered {
+    let (held, because) = match result {
+        Ok(finding) => (Some(finding.confidence), finding.because.clone().into()),
+        Err(why) => (None, why.clone()),
+    };
+    Considered {
+        cause,
+        held,
+        because,
+    }
+}
+
+fn told(case: &Case<'_>, cause: Cause, finding: Finding, considered: Vec<Considered>) -> Verdict {
+    let leg = &case.legs[finding.leg];
+    let hop = finding.hop.unwrap_or(leg.digest.place);
+    let (ended_by, culprit) = match &finding.culprit {
+        Culprit::Nobody => (None, None),
+        Culprit::At(vantage) => {
+            let name = case.world.scene.name(*vantage).to_owned();
+            (Some(*vantage), Some(name))
+        }
+        Culprit::Else(words) => (None, Some(words.clone())),
+        Culprit::End(leg, side) => {
+            let own = case.world.hops.hops[hop].at[*side].filter(|_| finding.leg == *leg);
+            (own.or(case.at(*leg, *side)), Some(case.who(*leg, *side)))
+        }
+    };
+    Verdict {
+        chain: case.chain,
+        hop: Some(hop),
+        flow: finding.flow,
+        cause,
+        ended_by,
+        culprit,
+        confidence: finding.confidence,
+        alarm: finding.alarm,
+        at: finding.at,
+        then: aftermath::then(case, &finding),
+        keepalive: aftermath::keepalive(case),
+        summary: finding.summary,
+        story: finding.story,
+        evidence: finding.evidence,
+        against: finding.against,
+        advice: finding.advice,
+        config: finding.config,
+        considered,
+    }
+}
+
+/// Alarms first; then what is more than possible; then what happened most often; then by the order of
+/// the catalogue and by time.
+fn sorted(verdicts: Vec<Verdict>) -> Vec<Verdict> {
+    let mut times: HashMap<(Cause, Option<usize>), usize, RandomState> = HashMap::default();
+    for verdict in &verdicts {
+        *times.entry((verdict.cause, verdict.ended_by)).or_default() += 1;
+    }
+    // Of what went well, what is worth a look comes first, however rare.
+    let often = |verdict: &Verdict| {
+        let times = times[&(verdict.cause, verdict.ended_by)];
+        if verdict.alarm { times } else { 0 }
+    };
+    let rank = |cause: Cause| rules::ALL.iter().position(|(known, _)| *known == cause);
+    let mut verdicts = verdicts;
+    verdicts.sort_by_cached_key(|verdict| {
+        (
+            !verdict.alarm,
+            verdict.confidence == Confidence::Possible,
+            Reverse(often(verdict)),
+            rank(verdict.cause).unwrap_or(rules::ALL.len()),
+            verdict.at,
+            verdict.chain,
+            verdict.hop,
+        )
+    });
+    verdicts
 }

@@ -168,6 +168,11 @@ pub(in crate::commands) fn load(folder: &Path) -> Result<Loaded, Vec<Problem>> {
         }
     }
     let mut given = Given::default();
+    if let Some(named) = &case.timeouts
+        && let Err(what) = timeouts(folder, named, &mut given)
+    {
+        problems.push(Problem::at(named, what));
+    }
     for named in &case.access_logs {
         match access_log(folder, named) {
             Ok(log) => given.logs.push(log),
@@ -204,6 +209,14 @@ pub(in crate::commands) fn read(
         Some(damage) => Err(format!("{damage}; copy or record it again")),
         None => Ok(source),
     }
+}
+
+/// Reads a table of timeouts.
+fn timeouts(folder: &Path, named: &Named, given: &mut Given) -> Result<(), String> {
+    let text = fs::read_to_string(folder.join(&named.value))
+        .map_err(|error| format!("{}: cannot read it: {error}", named.value))?;
+    let added = given.timeouts.add(&text);
+    added.map_err(|error| format!("{}: {error}", named.value))
 }
 
 /// Reads an access log. Proxies write other lines in between; a file of nothing else is none.

@@ -12,7 +12,7 @@ use super::events::Events;
 use super::feed::{Feed, Wants};
 use crate::args::{Format, Watch};
 use crate::commands::{Outcome, complain};
-use crate::render;
+use crate::render::{self, Wanted};
 
 /// How to see what the table leaves out.
 const HINT: &str = "All of them: --all; one of them: record with -w, then hopscope read --flow ID";
@@ -137,7 +137,14 @@ fn print(args: &Watch, report: &Report) -> anyhow::Result<()> {
             if !args.quiet {
                 writeln!(io::stdout())?;
             }
-            render::table(report, args.all, HINT)
+            render::table(
+                report,
+                &Wanted {
+                    all: args.all,
+                    explain: args.explain,
+                    hint: HINT,
+                },
+            )
         }
         Format::Json => render::json(report),
         Format::Ndjson => render::ndjson(report),

@@ -19,11 +19,18 @@ pub(super) const SIDECAR: u16 = 15006;
 pub(super) fn pod(lab: &mut Lab) -> Result<()> {
     let app = lab.net.at("pod", APP)?;
     lab.app("pod", app, &[])?;
+    sidecar(lab, |_| {})
+}
+
+/// The sidecar before the app, changed by `tune`.
+pub(super) fn sidecar(lab: &mut Lab, tune: impl FnOnce(&mut Envoy)) -> Result<()> {
+    let app = lab.net.at("pod", APP)?;
     let mut sidecar = Envoy::new(SocketAddr::new(any(app), SIDECAR), app);
     sidecar.sidecar = Some(match family(app) {
         Family::V4 => "127.0.0.6",
         Family::V6 => "::6",
     });
+    tune(&mut sidecar);
     lab.envoy("pod", "sidecar", &sidecar)?;
     lab.redirect("pod", APP, SIDECAR)
 }
@@ -38,13 +45,15 @@ pub(super) fn gateway(lab: &mut Lab, tune: impl FnOnce(&mut Envoy)) -> Result<()
 
 /// The load balancer before the gateway.
 pub(super) fn lb(lab: &mut Lab, timeout: u32) -> Result<()> {
+    balancer(lab, timeout, |_| {})
+}
+
+/// The load balancer before the gateway, changed by `tune`.
+pub(super) fn balancer(lab: &mut Lab, timeout: u32, tune: impl FnOnce(&mut Haproxy)) -> Result<()> {
     let server = lab.net.at("gw", GATEWAY)?;
     let listen = SocketAddr::new(any(server), LB);
-    let config = Haproxy {
-        listen,
-        server,
-        timeout,
-    };
+    let mut config = Haproxy::new(listen, server, timeout);
+    tune(&mut config);
     lab.haproxy("lb", "lb", &config)
 }
 

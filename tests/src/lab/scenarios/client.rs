@@ -1,9 +1,11 @@
 //! What clients do: finish, give up, close one half.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use super::{CHAIN, CHAIN_ANY, CHAIN_SPLIT, Scenario, at, chain};
-use crate::lab::{Lab, capture::Interface, haproxy::Haproxy, netns::Family};
+use crate::lab::{Lab, capture::Interface, haproxy::Haproxy, netns::Family, wait};
 
 /// Nothing is wrong.
 pub(super) const NORMAL: Scenario = Scenario {
@@ -13,9 +15,12 @@ pub(super) const NORMAL: Scenario = Scenario {
                   stopped in an orderly way. Nobody is to blame.",
     cause: "normal_close",
     ended_by: Some("client"),
+    alarm: Some(false),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_SPLIT,
+    late: false,
     drive: normal,
 };
 
@@ -44,9 +49,12 @@ pub(super) const GIVES_UP: Scenario = Scenario {
                   it.",
     cause: "client_gave_up",
     ended_by: Some("client"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_ANY,
+    late: false,
     drive: gives_up,
 };
 
@@ -71,6 +79,8 @@ pub(super) const HALF_CLOSE: Scenario = Scenario {
                   half-close honoured to the end: nothing is wrong.",
     cause: "half_close",
     ended_by: Some("client"),
+    alarm: Some(false),
+    accepted: &[],
     nodes: &["client", "lb", "pod"],
     family: Family::V4,
     vantages: &[
@@ -79,6 +89,7 @@ pub(super) const HALF_CLOSE: Scenario = Scenario {
         at("lb-up", "lb", Interface::Eth1),
         at("pod", "pod", Interface::Eth0),
     ],
+    late: false,
     drive: half_close,
 };
 
@@ -86,15 +97,93 @@ fn half_close(lab: &mut Lab) -> Result<()> {
     let app = lab.net.at("pod", chain::APP)?;
     lab.app("pod", app, &[])?;
     let listen = lab.net.at("lb", chain::LB)?;
-    let config = Haproxy {
-        listen,
-        server: app,
-        timeout: 30,
-    };
-    lab.haproxy("lb", "lb", &config)?;
+    lab.haproxy("lb", "lb", &Haproxy::new(listen, app, 30))?;
     let server = listen.to_string();
     let client = lab.peer("client", &["half-close", &server, "/sleep/3000"])?;
     chain::expect(client, 10, 0)?;
     lab.logged("lb", 1)?;
     lab.logged("app", 4)
+}
+
+/// Nothing has ended yet.
+pub(super) const OPEN: Scenario = Scenario {
+    name: "open-at-end",
+    description: "The captures end 2 s into a request of 60 s: every connection is open and an answer \
+                  is owed. Nobody ended anything.",
+    cause: "open",
+    ended_by: None,
+    alarm: Some(false),
+    drive: open,
+    ..GIVES_UP
+};
+
+fn open(lab: &mut Lab) -> Result<()> {
+    chain::whole(lab, 300, |_| {})?;
+    let url = chain::url(lab, "lb", chain::LB, "/sleep/60000")?;
+    let curl = lab.curl("client", &[&url])?;
+    lab.logged("app", 2)?;
+    wait::pause(Duration::from_millis(2000))?;
+    lab.hold("curl", curl);
+    Ok(())
+}
+
+/// The captures begin in the middle.
+pub(super) const LATE: Scenario = Scenario {
+    name: "begun-in-the-middle",
+    description: "The captures begin when two requests of a connection are answered and the third is \
+                  not yet sent; the client then waits 2 s for an answer of 6 s and gives up. No SYN \
+                  is seen. The client ended it.",
+    late: true,
+    drive: late,
+    ..GIVES_UP
+};
+
+fn late(lab: &mut Lab) -> Result<()> {
+    chain::whole(lab, 30, |_| {})?;
+    let url = |path: &str| chain::url(lab, "lb", chain::LB, path);
+    let urls = [url("/ok")?, url("/ok")?, url("/sleep/6000")?];
+    let out = ["-o", "/dev/null"];
+    let mut args = vec!["--rate", "30/m", "--max-time", "2"];
+    for url in &urls {
+        args.extend(out);
+        args.push(url);
+    }
+    let curl = lab.curl("client", &args)?;
+    // accepted, got, answered; got, answered. The third comes 2 s after the second.
+    lab.logged("app", 5)?;
+    lab.capture(LATE.vantages)?;
+    // 28: curl's operation timed out.
+    chain::expect(curl, 15, 28)?;
+    lab.logged("gw", 3)?;
+    lab.logged("lb", 1)
+}
+
+/// Too late to tell.
+pub(super) const TOO_LATE: Scenario = Scenario {
+    name: "seen-too-late",
+    description: "One capture, at the gateway's side to the pod, begun when the request was long sent: \
+                  all it sees is a RST from the app's side. Whether an answer was owed, for how long \
+                  and since when is not in it: the cause cannot be told.",
+    cause: "unknown",
+    ended_by: None,
+    alarm: None,
+    accepted: &[],
+    nodes: &["client", "gw", "pod"],
+    family: Family::V4,
+    vantages: &[at("gw", "gw", Interface::Eth1)],
+    late: true,
+    drive: too_late,
+};
+
+fn too_late(lab: &mut Lab) -> Result<()> {
+    let app = lab.net.at("pod", chain::APP)?;
+    lab.app("pod", app, &[])?;
+    chain::gateway(lab, |_| {})?;
+    let url = chain::url(lab, "gw", chain::GATEWAY, "/reset/3000")?;
+    let curl = lab.curl("client", &["-o", "/dev/null", &url])?;
+    // accepted, got.
+    lab.logged("app", 2)?;
+    lab.capture(TOO_LATE.vantages)?;
+    chain::expect(curl, 10, 0)?;
+    lab.logged("gw", 1)
 }

@@ -4,8 +4,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{CHAIN, CHAIN_ANY, CHAIN_SPLIT, Scenario, chain};
-use crate::lab::{Lab, envoy::Keepalive, netns::Family, wait};
+use super::{CHAIN, CHAIN_ANY, CHAIN_SPLIT, Scenario, at, chain};
+use crate::lab::{
+    Lab,
+    capture::Interface,
+    envoy::{Envoy, Keepalive},
+    netns::Family,
+    wait,
+};
 
 /// IPv6 from the client to the app.
 pub(super) const IPV6: Scenario = Scenario {
@@ -15,9 +21,12 @@ pub(super) const IPV6: Scenario = Scenario {
                   5 s and gives up. The client ended the second one.",
     cause: "client_gave_up",
     ended_by: Some("client"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V6,
     vantages: CHAIN_SPLIT,
+    late: false,
     drive: ipv6,
 };
 
@@ -47,9 +56,12 @@ pub(super) const REQUEST_TIMEOUT: Scenario = Scenario {
                   (UT) and closes its connection to the sidecar. The gateway ended it.",
     cause: "request_timeout",
     ended_by: Some("gw"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_ANY,
+    late: false,
     drive: request_timeout,
 };
 
@@ -72,9 +84,12 @@ pub(super) const OVERLOAD: Scenario = Scenario {
                   without a segment to the app. The gateway refused the third; the others succeed.",
     cause: "overload",
     ended_by: Some("gw"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_ANY,
+    late: false,
     drive: overload,
 };
 
@@ -94,4 +109,60 @@ fn overload(lab: &mut Lab) -> Result<()> {
     lab.logged("gw", 3)?;
     lab.logged("lb", 3)?;
     chain::says(lab, "gw", "\"response_flags\":\"UO\"")
+}
+
+/// Nobody to ask.
+pub(super) const NO_HOST: Scenario = Scenario {
+    name: "no-healthy-host",
+    description: "The gateway knows no endpoint of the app: it answers 503 (UH) without a segment to \
+                  anybody. The gateway refused it.",
+    nodes: &["client", "gw"],
+    vantages: &[
+        at("client", "client", Interface::Eth0),
+        at("gw", "gw", Interface::Eth0),
+    ],
+    drive: no_host,
+    ..OVERLOAD
+};
+
+fn no_host(lab: &mut Lab) -> Result<()> {
+    let listen = lab.net.at("gw", chain::GATEWAY)?;
+    let mut envoy = Envoy::new(listen, listen);
+    envoy.upstream.clear();
+    lab.envoy("gw", "gw", &envoy)?;
+    let url = chain::url(lab, "gw", chain::GATEWAY, "/ok")?;
+    let curl = lab.curl("client", &["-o", "/dev/null", &url])?;
+    chain::expect(curl, 10, 0)?;
+    lab.logged("gw", 1)?;
+    chain::says(lab, "gw", "\"response_flags\":\"UH\"")
+}
+
+/// A retry that the client does not notice.
+pub(super) const RETRIED: Scenario = Scenario {
+    name: "reset-retried",
+    description: "The app resets the first connection 300 ms into a request; the gateway (retry_on \
+                  reset) asks again and gets an answer. The app ended the first one; the client \
+                  does not notice.",
+    cause: "closed_mid_exchange",
+    ended_by: Some("pod"),
+    alarm: Some(true),
+    nodes: &["client", "gw", "pod"],
+    vantages: &[
+        at("client", "client", Interface::Eth0),
+        at("gw", "gw", Interface::Any),
+        at("pod", "pod", Interface::Eth0),
+    ],
+    drive: retried,
+    ..OVERLOAD
+};
+
+fn retried(lab: &mut Lab) -> Result<()> {
+    let app = lab.net.at("pod", chain::APP)?;
+    lab.app("pod", app, &[])?;
+    chain::gateway(lab, |envoy| envoy.retry = Some("reset"))?;
+    let url = chain::url(lab, "gw", chain::GATEWAY, "/reset-once/300")?;
+    let curl = lab.curl("client", &["-o", "/dev/null", &url])?;
+    chain::expect(curl, 10, 0)?;
+    lab.logged("gw", 1)?;
+    chain::says(lab, "gw", "\"attempts\":2")
 }

@@ -2,8 +2,13 @@
 
 use anyhow::Result;
 
-use super::{CHAIN, CHAIN_ANY, CHAIN_SPLIT, PAIR, PAIR_VANTAGES, Scenario, chain};
-use crate::lab::{Lab, envoy::Keepalive, netns::Family};
+use super::{CHAIN, CHAIN_ANY, CHAIN_SPLIT, PAIR, PAIR_VANTAGES, Scenario, at, chain};
+use crate::lab::{
+    Lab,
+    capture::Interface,
+    envoy::{Envoy, Keepalive},
+    netns::Family,
+};
 
 /// Keepalive on the gateway's listener.
 pub(super) const GATEWAY_7_5_2: Scenario = Scenario {
@@ -13,9 +18,12 @@ pub(super) const GATEWAY_7_5_2: Scenario = Scenario {
                   The answer arrives: nothing is wrong.",
     cause: "normal_close",
     ended_by: Some("client"),
+    alarm: Some(false),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_SPLIT,
+    late: false,
     drive: gateway_7_5_2,
 };
 
@@ -38,9 +46,12 @@ pub(super) const UPSTREAM_ONLY: Scenario = Scenario {
                   arrives: nothing is wrong.",
     cause: "normal_close",
     ended_by: Some("client"),
+    alarm: Some(false),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_ANY,
+    late: false,
     drive: upstream_only,
 };
 
@@ -71,9 +82,12 @@ pub(super) const HALF_CLOSED: Scenario = Scenario {
                   The answer arrives: nothing is wrong.",
     cause: "half_close",
     ended_by: Some("client"),
+    alarm: Some(false),
+    accepted: &[],
     nodes: PAIR,
     family: Family::V4,
     vantages: PAIR_VANTAGES,
+    late: false,
     drive: half_closed,
 };
 
@@ -85,4 +99,107 @@ fn half_closed(lab: &mut Lab) -> Result<()> {
     let client = lab.peer("client", &args)?;
     chain::expect(client, 10, 0)?;
     lab.logged("app", 4)
+}
+
+/// The look-alike: as long, and nobody probes.
+pub(super) const LONG_ANSWER: Scenario = Scenario {
+    name: "long-answer",
+    description: "An answer of 7 s that succeeds although nobody sends a keepalive probe: every \
+                  timeout on its way is longer. Nothing is wrong.",
+    drive: long_answer,
+    ..UPSTREAM_ONLY
+};
+
+fn long_answer(lab: &mut Lab) -> Result<()> {
+    chain::whole(lab, 60, |_| {})?;
+    slow_success(lab, "/sleep/7000")
+}
+
+/// Probes keep the state of a box on the way.
+pub(super) const STATE_KEPT: Scenario = Scenario {
+    name: "l4-state-kept",
+    description: "A router forgets a connection after 3 s of silence (conntrack) and drops what comes \
+                  for it then. The gateway's listener sets keepalive 1/1/3 by socket_options, so its \
+                  probes cross the router every second while the app works 7 s on its answer, which \
+                  arrives: nothing is wrong.",
+    cause: "normal_close",
+    ended_by: Some("client"),
+    alarm: Some(false),
+    accepted: &[],
+    nodes: &["client", "router", "gw", "pod"],
+    family: Family::V4,
+    vantages: &[
+        at("client", "client", Interface::Eth0),
+        at("router", "router", Interface::Any),
+        at("gw", "gw", Interface::Any),
+        at("pod", "pod", Interface::Any),
+    ],
+    late: false,
+    drive: state_kept,
+};
+
+fn state_kept(lab: &mut Lab) -> Result<()> {
+    behind_forgetful(lab, "drop", |envoy| {
+        envoy.downstream_keepalive = Some(Keepalive {
+            idle: 1,
+            interval: 1,
+            count: 3,
+        });
+    })?;
+    let url = chain::url(lab, "gw", chain::GATEWAY, "/sleep/7000")?;
+    let curl = lab.curl("client", &["-o", "/dev/null", &url])?;
+    chain::expect(curl, 20, 0)?;
+    lab.logged("gw", 1)
+}
+
+/// The same without probes; the box resets.
+pub(super) const STATE_EXPIRED: Scenario = Scenario {
+    name: "l4-state-expired",
+    description: "As l4-state-kept without keepalive: after 3 s of silence the router has forgotten \
+                  the connection, and when the answer comes at 6 s it sends the gateway a RST in the \
+                  client's name, which still waits and gives up at 9 s. The router ended it.",
+    cause: "injected_reset",
+    ended_by: Some("router"),
+    alarm: Some(true),
+    drive: state_expired,
+    ..STATE_KEPT
+};
+
+fn state_expired(lab: &mut Lab) -> Result<()> {
+    behind_forgetful(lab, "reject with tcp reset", |_| {})?;
+    expires(lab)
+}
+
+/// The same without probes; the box drops.
+pub(super) const STATE_EXPIRED_SILENTLY: Scenario = Scenario {
+    name: "l4-state-expired-silently",
+    description: "As l4-state-expired, but the router only drops: the gateway sends the answer again \
+                  and again until TCP_USER_TIMEOUT (2 s), then its kernel forgets the connection \
+                  without a RST; the client gives up at 9 s. The router lost it.",
+    cause: "retransmission_death",
+    ended_by: Some("gw"),
+    drive: state_expired_silently,
+    ..STATE_EXPIRED
+};
+
+fn state_expired_silently(lab: &mut Lab) -> Result<()> {
+    behind_forgetful(lab, "drop", |envoy| {
+        envoy.downstream_user_timeout = Some(2000)
+    })?;
+    expires(lab)
+}
+
+fn behind_forgetful(lab: &mut Lab, verdict: &str, tune: impl FnOnce(&mut Envoy)) -> Result<()> {
+    lab.net.forward("router")?;
+    lab.forgetful("router", 3, verdict)?;
+    chain::pod(lab)?;
+    chain::gateway(lab, tune)
+}
+
+fn expires(lab: &mut Lab) -> Result<()> {
+    let url = chain::url(lab, "gw", chain::GATEWAY, "/sleep/6000")?;
+    let curl = lab.curl("client", &["--max-time", "9", &url])?;
+    // 28: curl's operation timed out.
+    chain::expect(curl, 15, 28)?;
+    lab.logged("gw", 1)
 }

@@ -1,5 +1,6 @@
 //! The scenarios: what runs where, what is done, what is to be learned from it.
 
+mod age;
 mod chain;
 mod client;
 mod gateway;
@@ -24,16 +25,22 @@ pub struct Scenario {
     pub name: &'static str,
     /// What happens and who is to blame, in plain words.
     pub description: &'static str,
-    /// The cause, by the name it has in reports.
+    /// The cause, by the name it has in reports: the most that can be told from what is recorded.
     pub cause: &'static str,
-    /// The namespace that ended it.
+    /// The namespace that ended it; for `receiver_stalled` the one that read nothing.
     pub ended_by: Option<&'static str>,
+    /// Whether something went wrong at which somebody should look; none where one can think so or not.
+    pub alarm: Option<bool>,
+    /// Causes that are as true.
+    pub accepted: &'static [&'static str],
     /// Namespaces in a row, the client's first.
     pub nodes: &'static [&'static str],
     /// Internet protocol.
     pub family: Family,
     /// Where it is recorded.
     pub vantages: &'static [Vantage],
+    /// Whether the captures begin when it says so, not before everything else.
+    pub late: bool,
     /// What is done.
     pub drive: fn(&mut Lab) -> Result<()>,
 }
@@ -65,6 +72,30 @@ pub fn all() -> &'static [Scenario] {
         window::ZERO_WINDOW,
         window::KEEPALIVE_AT_ZERO,
         window::FIN_AT_ZERO,
+        keepalive::LONG_ANSWER,
+        keepalive::STATE_KEPT,
+        keepalive::STATE_EXPIRED,
+        keepalive::STATE_EXPIRED_SILENTLY,
+        upstream::DEAD_GATEWAY,
+        upstream::TWO_ADDRESSES,
+        age::MAX_AGE,
+        age::EQUAL_LIFETIMES,
+        age::CLIENTS_STOP,
+        age::GOAWAY,
+        lb::JUST_BEFORE,
+        lb::ANSWERS_504,
+        lb::PROXY_PROTOCOL,
+        upstream::APP_ERRORS,
+        upstream::POOL_CLOSED,
+        upstream::REFUSED_RETRY,
+        gateway::NO_HOST,
+        gateway::RETRIED,
+        path::HEALS,
+        path::RECOVERS,
+        path::LATE_SYN,
+        client::OPEN,
+        client::LATE,
+        client::TOO_LATE,
     ];
     ALL
 }

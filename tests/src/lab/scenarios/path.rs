@@ -16,6 +16,8 @@ pub(super) const DEAD_PATH: Scenario = Scenario {
                   gives up at 10 s.",
     cause: "keepalive_death",
     ended_by: Some("gw"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: &["client", "lb", "router", "gw", "pod"],
     family: Family::V4,
     vantages: &[
@@ -25,6 +27,7 @@ pub(super) const DEAD_PATH: Scenario = Scenario {
         at("gw-up", "gw", Interface::Eth1),
         at("pod", "pod", Interface::Any),
     ],
+    late: false,
     drive: dead_path,
 };
 
@@ -114,6 +117,8 @@ pub(super) const NAT: Scenario = Scenario {
                   different ends. One request succeeds, a second client gives up after 2 s.",
     cause: "client_gave_up",
     ended_by: Some("client"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: &["client", "nat", "gw", "pod"],
     family: Family::V4,
     vantages: &[
@@ -122,6 +127,7 @@ pub(super) const NAT: Scenario = Scenario {
         at("gw", "gw", Interface::Any),
         at("pod", "pod", Interface::Any),
     ],
+    late: false,
     drive: nat,
 };
 
@@ -155,4 +161,89 @@ fn nat(lab: &mut Lab) -> Result<()> {
     chain::expect(curl, 10, 28)?;
     lab.logged("gw", 2)?;
     lab.logged("app", 6)
+}
+
+/// The path is dead for a while: a probe is lost, the next is answered.
+pub(super) const HEALS: Scenario = Scenario {
+    name: "path-heals",
+    description: "A router drops everything for 2.5 s while an answer of 7 s is pending: one or two \
+                  probes of the gateway (keepalive 2/1/9) stay unanswered, the next ones are \
+                  answered, and the answer arrives. Nothing was ended: nothing is wrong.",
+    cause: "normal_close",
+    ended_by: Some("client"),
+    alarm: Some(false),
+    drive: heals,
+    ..DEAD_PATH
+};
+
+fn heals(lab: &mut Lab) -> Result<()> {
+    lab.net.forward("router")?;
+    chain::whole(lab, 60, |envoy| {
+        envoy.downstream_keepalive = Some(Keepalive {
+            idle: 2,
+            interval: 1,
+            count: 9,
+        });
+    })?;
+    let url = chain::url(lab, "lb", chain::LB, "/sleep/7000")?;
+    let curl = lab.curl("client", &["-o", "/dev/null", &url])?;
+    lab.logged("app", 2)?;
+    wait::pause(Duration::from_millis(1000))?;
+    lab.sever("router", "drop")?;
+    wait::pause(Duration::from_millis(2500))?;
+    lab.heal("router")?;
+    chain::expect(curl, 15, 0)?;
+    lab.logged("gw", 1)?;
+    lab.logged("lb", 1)
+}
+
+/// The path is dead while there is something to send, and not for long.
+pub(super) const RECOVERS: Scenario = Scenario {
+    name: "retransmissions-recover",
+    description: "A router drops everything for 1.5 s just when the answer comes: the gateway sends \
+                  it again until it arrives. Nothing was ended: nothing is wrong.",
+    drive: recovers,
+    ..HEALS
+};
+
+fn recovers(lab: &mut Lab) -> Result<()> {
+    lab.net.forward("router")?;
+    chain::whole(lab, 60, |_| {})?;
+    let url = chain::url(lab, "lb", chain::LB, "/sleep/1500")?;
+    let curl = lab.curl("client", &["-o", "/dev/null", &url])?;
+    lab.logged("app", 2)?;
+    wait::pause(Duration::from_millis(1000))?;
+    lab.sever("router", "drop")?;
+    // accepted, got, answered.
+    lab.logged("app", 3)?;
+    wait::pause(Duration::from_millis(1000))?;
+    lab.heal("router")?;
+    chain::expect(curl, 15, 0)?;
+    lab.logged("gw", 1)?;
+    lab.logged("lb", 1)
+}
+
+/// SYNs are lost, and a later one is answered.
+pub(super) const LATE_SYN: Scenario = Scenario {
+    name: "syn-answered-late",
+    description: "A router drops everything for the first 1.5 s: the load balancer's SYNs to the \
+                  gateway are answered when they pass at last, within its connect timeout. The \
+                  request succeeds after about 2 s.",
+    // It cost two seconds, and it went well.
+    alarm: None,
+    drive: late_syn,
+    ..HEALS
+};
+
+fn late_syn(lab: &mut Lab) -> Result<()> {
+    lab.net.forward("router")?;
+    chain::whole(lab, 60, |_| {})?;
+    let url = chain::url(lab, "lb", chain::LB, "/ok")?;
+    lab.sever("router", "drop")?;
+    let curl = lab.curl("client", &["-o", "/dev/null", &url])?;
+    wait::pause(Duration::from_millis(1500))?;
+    lab.heal("router")?;
+    chain::expect(curl, 15, 0)?;
+    lab.logged("gw", 1)?;
+    lab.logged("lb", 1)
 }

@@ -15,6 +15,8 @@ pub(super) const DEAD_RETRY: Scenario = Scenario {
                   endpoint costs that request 2 s.",
     cause: "unreachable",
     ended_by: Some("gw"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: &["client", "gw", "pod"],
     family: Family::V4,
     vantages: &[
@@ -22,39 +24,19 @@ pub(super) const DEAD_RETRY: Scenario = Scenario {
         at("gw", "gw", Interface::Any),
         at("pod", "pod", Interface::Any),
     ],
+    late: false,
     drive: dead_retry,
 };
 
 fn dead_retry(lab: &mut Lab) -> Result<()> {
     chain::pod(lab)?;
-    // Routed to the pod, which drops it: the SYNs arrive there and are not answered.
-    let dead = SocketAddr::new(lab.net.address(1, 99), chain::APP);
-    let (host, pod) = (
-        dead.ip().to_string(),
-        lab.net.at("pod", 0)?.ip().to_string(),
-    );
-    lab.net
-        .exec("gw", &["ip", "route", "add", &host, "via", &pod])?;
-    let rule = format!(
-        "table ip dead {{ chain in {{ type filter hook prerouting priority raw; \
-         ip daddr {host} drop; }}; }}"
-    );
-    lab.net.exec("pod", &["nft", &rule])?;
+    let dead = nobody_at(lab, ("gw", 1, "pod"), chain::APP)?;
     chain::gateway(lab, |envoy| {
         envoy.upstream.push(dead);
         envoy.connect_timeout = "2s";
-        envoy.retry = true;
+        envoy.retry = Some("connect-failure");
     })?;
-    let url = chain::url(lab, "gw", chain::GATEWAY, "/ok")?;
-    for request in 1..=4 {
-        let curl = lab.curl(&format!("client-{request}"), &["-o", "/dev/null", &url])?;
-        chain::expect(curl, 20, 0)?;
-        lab.logged("gw", request)?;
-        if lab.log("gw").contains("\"attempts\":2") {
-            return Ok(());
-        }
-    }
-    bail!("four requests and none went to the dead endpoint first");
+    until_retried(lab)
 }
 
 /// The app dies.
@@ -64,9 +46,12 @@ pub(super) const APP_KILLED: Scenario = Scenario {
                   kernel closes the connection, sidecar and gateway answer 503. The app ended it.",
     cause: "closed_mid_exchange",
     ended_by: Some("pod"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_SPLIT,
+    late: false,
     drive: app_killed,
 };
 
@@ -108,9 +93,12 @@ pub(super) const REFUSED: Scenario = Scenario {
                   a RST, and the gateway answers 503 (UF). The missing app is to blame.",
     cause: "refused",
     ended_by: Some("pod"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: CHAIN,
     family: Family::V4,
     vantages: CHAIN_ANY,
+    late: false,
     drive: refused,
 };
 
@@ -134,6 +122,8 @@ pub(super) const STALE_REUSE: Scenario = Scenario {
                   than the gateway's.",
     cause: "stale_reuse",
     ended_by: Some("pod"),
+    alarm: Some(true),
+    accepted: &[],
     nodes: &["client", "gw", "router", "pod"],
     family: Family::V4,
     vantages: &[
@@ -142,6 +132,7 @@ pub(super) const STALE_REUSE: Scenario = Scenario {
         at("router", "router", Interface::Any),
         at("pod", "pod", Interface::Eth0),
     ],
+    late: false,
     drive: stale_reuse,
 };
 
@@ -177,4 +168,197 @@ fn stale_reuse(lab: &mut Lab) -> Result<()> {
     chain::expect(curl, 10, 0)?;
     lab.logged("gw", 2)?;
     chain::says(lab, "gw", "\"response_flags\":\"UC\"")
+}
+
+/// A load balancer with a dead server among its fixed addresses.
+pub(super) const DEAD_GATEWAY: Scenario = Scenario {
+    name: "dead-gateway",
+    description: "The load balancer has two fixed gateway addresses and one of them is of a node that \
+                  is gone: of four calls every second one hangs until the connect timeout of 2 s and \
+                  fails. The dead node is to blame; the load balancer gave up.",
+    cause: "unreachable",
+    ended_by: Some("lb"),
+    alarm: Some(true),
+    accepted: &[],
+    nodes: CHAIN,
+    family: Family::V4,
+    vantages: CHAIN_ANY,
+    late: false,
+    drive: dead_gateway,
+};
+
+fn dead_gateway(lab: &mut Lab) -> Result<()> {
+    chain::pod(lab)?;
+    chain::gateway(lab, |_| {})?;
+    let dead = nobody_at(lab, ("lb", 1, "gw"), chain::GATEWAY)?;
+    chain::balancer(lab, 30, |lb| {
+        lb.servers.push(dead);
+        lb.connect = 2;
+    })?;
+    let url = chain::url(lab, "lb", chain::LB, "/ok")?;
+    for (request, code) in [(1, 0), (2, 52), (3, 0), (4, 52)] {
+        let curl = lab.curl(&format!("client-{request}"), &["-o", "/dev/null", &url])?;
+        chain::expect(curl, 20, code)?;
+        lab.logged("lb", request)?;
+    }
+    lab.logged("gw", 2)
+}
+
+/// A client that knows two addresses.
+pub(super) const TWO_ADDRESSES: Scenario = Scenario {
+    name: "dead-gateway-client-retries",
+    description: "The gateway's name has two addresses, the first of a node that is gone: curl waits \
+                  2 s for it, half of its connect timeout, then takes the other and succeeds. The \
+                  dead node costs that request 2 s.",
+    ended_by: Some("client"),
+    nodes: &["client", "gw", "pod"],
+    vantages: &[
+        at("client", "client", Interface::Eth0),
+        at("gw", "gw", Interface::Any),
+        at("pod", "pod", Interface::Any),
+    ],
+    drive: two_addresses,
+    ..DEAD_GATEWAY
+};
+
+fn two_addresses(lab: &mut Lab) -> Result<()> {
+    chain::pod(lab)?;
+    chain::gateway(lab, |_| {})?;
+    let dead = nobody_at(lab, ("client", 0, "gw"), chain::GATEWAY)?;
+    let alive = lab.net.at("gw", chain::GATEWAY)?;
+    let name = format!("gateway:{}:{},{}", alive.port(), dead.ip(), alive.ip());
+    let url = format!("http://gateway:{}/ok", alive.port());
+    let two = [
+        "--resolve",
+        &name,
+        "--connect-timeout",
+        "4",
+        "-o",
+        "/dev/null",
+        &url,
+    ];
+    let curl = lab.curl("client", &two)?;
+    chain::expect(curl, 20, 0)?;
+    lab.logged("gw", 1)
+}
+
+/// An address on a link that the far end drops: SYNs arrive there and are not answered.
+fn nobody_at(
+    lab: &mut Lab,
+    (from, link, to): (&str, usize, &str),
+    port: u16,
+) -> Result<SocketAddr> {
+    let dead = SocketAddr::new(lab.net.address(link, 99), port);
+    let (host, far) = (dead.ip().to_string(), lab.net.at(to, 0)?.ip().to_string());
+    lab.net
+        .exec(from, &["ip", "route", "add", &host, "via", &far])?;
+    let rule = format!(
+        "table ip dead {{ chain in {{ type filter hook prerouting priority raw; \
+         ip daddr {host} drop; }}; }}"
+    );
+    lab.net.exec(to, &["nft", &rule])?;
+    Ok(dead)
+}
+
+/// Refused here, served there.
+pub(super) const REFUSED_RETRY: Scenario = Scenario {
+    name: "refused-retry",
+    description: "At one of the gateway's two endpoints nothing listens: the pod's kernel answers its \
+                  SYN with a RST, the retry at the other endpoint succeeds at once. The client does \
+                  not notice.",
+    cause: "refused",
+    ended_by: Some("pod"),
+    drive: refused_retry,
+    ..DEAD_RETRY
+};
+
+fn refused_retry(lab: &mut Lab) -> Result<()> {
+    chain::pod(lab)?;
+    let mut closed = lab.net.at("pod", chain::APP)?;
+    closed.set_port(8088);
+    chain::gateway(lab, |envoy| {
+        envoy.upstream.push(closed);
+        envoy.retry = Some("connect-failure");
+    })?;
+    until_retried(lab)
+}
+
+/// Requests until one had to be tried twice.
+fn until_retried(lab: &mut Lab) -> Result<()> {
+    let url = chain::url(lab, "gw", chain::GATEWAY, "/ok")?;
+    for request in 1..=4 {
+        let curl = lab.curl(&format!("client-{request}"), &["-o", "/dev/null", &url])?;
+        chain::expect(curl, 20, 0)?;
+        lab.logged("gw", request)?;
+        if lab.log("gw").contains("\"attempts\":2") {
+            return Ok(());
+        }
+    }
+    bail!("four requests and none went to the dead endpoint first");
+}
+
+/// An idle pooled connection is closed in time.
+pub(super) const POOL_CLOSED: Scenario = Scenario {
+    name: "pool-idle-closed",
+    description: "The app closes what was idle for 1.5 s (as Node does after 5 s), and so ends a \
+                  pooled connection of the gateway on which no answer is owed; the next request, 1 s \
+                  later, takes a new one and succeeds. Nothing is wrong.",
+    cause: "idle_timeout",
+    ended_by: Some("pod"),
+    alarm: Some(false),
+    accepted: &["normal_close"],
+    nodes: &["client", "gw", "pod"],
+    family: Family::V4,
+    vantages: &[
+        at("client", "client", Interface::Eth0),
+        at("gw", "gw", Interface::Any),
+        at("pod", "pod", Interface::Eth0),
+    ],
+    late: false,
+    drive: pool_closed,
+};
+
+fn pool_closed(lab: &mut Lab) -> Result<()> {
+    let app = lab.net.at("pod", chain::APP)?;
+    lab.app("pod", app, &["--idle", "1500"])?;
+    chain::gateway(lab, |_| {})?;
+    let url = chain::url(lab, "gw", chain::GATEWAY, "/ok")?;
+    for (name, lines) in [("client", 4), ("client-2", 8)] {
+        let curl = lab.curl(name, &["-o", "/dev/null", &url])?;
+        chain::expect(curl, 10, 0)?;
+        // accepted, got, answered, closes.
+        lab.logged("app", lines)?;
+        wait::pause(Duration::from_millis(1000))?;
+    }
+    lab.logged("gw", 2)
+}
+
+/// A server's own 503 and 504.
+pub(super) const APP_ERRORS: Scenario = Scenario {
+    name: "app-answers-503-504",
+    description: "The app itself answers 503 at once, and 504 after 3 s; gateway and sidecar pass \
+                  both on. No gateway refused and none lost patience: whatever is wrong, it is \
+                  in the app, and every connection ends as it should.",
+    cause: "normal_close",
+    ended_by: Some("client"),
+    alarm: None,
+    accepted: &[],
+    nodes: CHAIN,
+    family: Family::V4,
+    vantages: CHAIN_ANY,
+    late: false,
+    drive: app_errors,
+};
+
+fn app_errors(lab: &mut Lab) -> Result<()> {
+    chain::whole(lab, 30, |_| {})?;
+    for (request, path) in [(1, "/status/503"), (2, "/sleep/3000?status=504")] {
+        let url = chain::url(lab, "lb", chain::LB, path)?;
+        let curl = lab.curl(&format!("client-{request}"), &["-o", "/dev/null", &url])?;
+        chain::expect(curl, 10, 0)?;
+        lab.logged("gw", request)?;
+        lab.logged("lb", request)?;
+    }
+    chain::says(lab, "gw", "\"response_code\":504")?;
+    chain::says(lab, "gw", "\"response_flags\":\"-\"")
 }

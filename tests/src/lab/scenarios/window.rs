@@ -13,10 +13,13 @@ pub(super) const ZERO_WINDOW: Scenario = Scenario {
                   (keepalive 2/1/9) sends real keepalives the other way. The client stalled, then \
                   read everything, and the app closed as asked.",
     cause: "receiver_stalled",
-    ended_by: Some("pod"),
+    ended_by: Some("client"),
+    alarm: None,
+    accepted: &[],
     nodes: PAIR,
     family: Family::V4,
     vantages: PAIR_VANTAGES,
+    late: false,
     drive: zero_window,
 };
 
@@ -50,10 +53,13 @@ pub(super) const KEEPALIVE_AT_ZERO: Scenario = Scenario {
                   keepalives, although the window is 0. The app stalled for 6 s, read on, and the \
                   client closed.",
     cause: "receiver_stalled",
-    ended_by: Some("client"),
+    ended_by: Some("pod"),
+    alarm: None,
+    accepted: &[],
     nodes: PAIR,
     family: Family::V4,
     vantages: PAIR_VANTAGES,
+    late: false,
     drive: keepalive_at_zero,
 };
 
@@ -69,10 +75,13 @@ pub(super) const FIN_AT_ZERO: Scenario = Scenario {
                   keepalives before the close and zero-window probes after it. The app stalled for \
                   12 s; the client closed.",
     cause: "receiver_stalled",
-    ended_by: Some("client"),
+    ended_by: Some("pod"),
+    alarm: None,
+    accepted: &[],
     nodes: PAIR,
     family: Family::V4,
     vantages: PAIR_VANTAGES,
+    late: false,
     drive: fin_at_zero,
 };
 

@@ -119,6 +119,12 @@ static KEYS: LazyLock<Vec<Key<ChainReport>>> = LazyLock::new(|| {
     key("ambiguous", Wants::Flag, |chain| {
         flag(chain.others.iter().any(|others| !others.is_empty()))
     });
+    key("adjacent", Wants::Flag, |chain| {
+        chain.adjacent.iter().copied().map(Value::Flag).collect()
+    });
+    key("node", Wants::Text, |chain| {
+        chain.nodes.iter().cloned().map(Value::Text).collect()
+    });
     key("tried", Wants::Count, |chain| {
         count(chain.tried.iter().map(|tried| tried.len() as u64).sum())
     });

@@ -1,0 +1,264 @@
+//! Hops, chains and verdicts of a report, beside what really happened.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::lab::truth::Truth;
+
+/// What is asked of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// All that can be told of everything that was recorded.
+    Everything,
+    /// The same of captures that hold no payload: what HTTP says need not be told, and nothing may be
+    /// told wrongly.
+    WithoutPayload,
+    /// That nothing is called wrong where nothing went wrong: of one capture among several.
+    NoFalseAlarm,
+}
+
+/// What disagrees between a report on the captures `given` and the truth, a line each.
+#[must_use]
+pub fn disagreements(report: &Value, truth: &Truth, given: &[String], asked: Asked) -> Vec<String> {
+    let story = Story::new(report, truth, given);
+    match asked {
+        Asked::Everything => [story.hops(), story.chains(), story.verdicts()].concat(),
+        Asked::WithoutPayload => [story.hops(), story.nothing_wrong()].concat(),
+        Asked::NoFalseAlarm => story.no_false_alarm(),
+    }
+}
+
+/// A flow: its vantage and its two endpoints.
+type Key = (String, String, String);
+/// The flows that are one connection.
+type Sights = BTreeSet<Key>;
+
+struct Story<'a> {
+    report: &'a Value,
+    truth: &'a Truth,
+    /// What each hop of the truth is seen as.
+    seen: BTreeMap<usize, Sights>,
+    /// What each hop of the report is seen as.
+    told: BTreeMap<u64, Sights>,
+}
+
+impl<'a> Story<'a> {
+    fn new(report: &'a Value, truth: &'a Truth, given: &[String]) -> Self {
+        let mut seen: BTreeMap<usize, Sights> = BTreeMap::new();
+        for connection in &truth.connections {
+            let here = connection
+                .vantages
+                .iter()
+                .filter(|name| given.contains(name));
+            let keys = here.map(|name| {
+                let (client, server) = (&connection.client, &connection.server);
+                (name.clone(), client.clone(), server.clone())
+            });
+            seen.entry(connection.hop).or_default().extend(keys);
+        }
+        seen.retain(|_, sights| !sights.is_empty());
+        Self {
+            report,
+            truth,
+            seen,
+            told: told(report),
+        }
+    }
+
+    /// Each connection is one hop, and no hop is two of them.
+    fn hops(&self) -> Vec<String> {
+        let seen: BTreeSet<&Sights> = self.seen.values().collect();
+        let told: BTreeSet<&Sights> = self.told.values().collect();
+        let missing = seen
+            .difference(&told)
+            .map(|hop| format!("no hop is {hop:?}"));
+        let more = told
+            .difference(&seen)
+            .map(|hop| format!("a hop is {hop:?}"));
+        missing.chain(more).collect()
+    }
+
+    /// Each request went over the hops that it went over. Connections that never came to be may be a
+    /// chain's last hop, or have been tried, as whoever tells it likes.
+    fn chains(&self) -> Vec<String> {
+        let expected = self.truth.chains.iter().map(|chain| chain.hops.clone());
+        let chains = self.report["chains"].as_array().into_iter().flatten();
+        let told = chains.map(|chain| {
+            let hops = chain["hops"].as_array().into_iter().flatten();
+            hops.filter_map(|hop| self.number(hop.as_u64()?)).collect()
+        });
+        let count = |chains: &mut dyn Iterator<Item = Vec<usize>>| {
+            let mut counts: BTreeMap<Vec<usize>, u64> = BTreeMap::new();
+            for mut hops in chains {
+                hops.retain(|hop| self.seen.contains_key(hop) && self.came_to_be(*hop));
+                if hops.len() > 1 {
+                    *counts.entry(hops).or_default() += 1;
+                }
+            }
+            counts
+        };
+        let (expected, told) = (
+            count(&mut expected.into_iter()),
+            count(&mut told.into_iter()),
+        );
+        let all: BTreeSet<&Vec<usize>> = expected.keys().chain(told.keys()).collect();
+        let times = |counts: &BTreeMap<Vec<usize>, u64>, hops: &Vec<usize>| {
+            counts.get(hops).copied().unwrap_or_default()
+        };
+        let differ = all
+            .into_iter()
+            .filter(|hops| times(&expected, hops) != times(&told, hops));
+        differ
+            .map(|hops| {
+                let (told, expected) = (times(&told, hops), times(&expected, hops));
+                format!("{told} chains over hops {hops:?} of the truth, which has {expected}")
+            })
+            .collect()
+    }
+
+    /// The first verdict is what happened, and no alarm is about something else.
+    fn verdicts(&self) -> Vec<String> {
+        let verdicts = self.all();
+        let Some(first) = verdicts.first() else {
+            return vec!["there is no verdict".to_owned()];
+        };
+        let mut found = self.false_alarms();
+        let expected_first = self.truth.alarm == Some(true) || is_alarm(first);
+        let wrong = if expected_first {
+            if self.truth.alarm == Some(true) && !is_alarm(first) {
+                found.push(format!(
+                    "the first verdict is no alarm: {}",
+                    self.line(first)
+                ));
+            }
+            self.wrong(first)
+        } else if verdicts.iter().any(|verdict| self.wrong(verdict).is_none()) {
+            None
+        } else {
+            self.wrong(first)
+        };
+        found.extend(wrong);
+        found
+    }
+
+    /// What is likely or certain is true; what is wrong is at most possible.
+    fn nothing_wrong(&self) -> Vec<String> {
+        let mut found = self.false_alarms();
+        let verdicts = self.all();
+        let sure = verdicts.iter().filter(|verdict| is_alarm(verdict));
+        let wrong = sure.filter(|verdict| verdict["confidence"] == "certain");
+        found.extend(wrong.filter_map(|verdict| self.wrong(verdict)));
+        found
+    }
+
+    fn no_false_alarm(&self) -> Vec<String> {
+        if self.truth.alarm == Some(false) {
+            self.false_alarms()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Alarms where nothing is wrong, or for something else than what is wrong.
+    fn false_alarms(&self) -> Vec<String> {
+        let verdicts = self.all();
+        let alarms = verdicts.iter().filter(|verdict| is_alarm(verdict));
+        let wrong =
+            alarms.filter(|verdict| self.truth.alarm == Some(false) || !self.is_cause(verdict));
+        wrong
+            .map(|verdict| format!("a false alarm: {}", self.line(verdict)))
+            .collect()
+    }
+
+    /// How a verdict is wrong.
+    fn wrong(&self, verdict: &Value) -> Option<String> {
+        let unknown = self.truth.cause == "unknown";
+        let node = self.node(verdict);
+        let expected = self.truth.ended_by_node.as_ref();
+        let vantages = self.seen.values().flatten().map(|(vantage, _, _)| vantage);
+        let nodes: BTreeSet<&String> = vantages
+            .map(|vantage| &self.truth.vantages[vantage].node)
+            .collect();
+        // Where nobody looked, nobody can be named.
+        let expected = expected.filter(|node| nodes.contains(node));
+        let sure = verdict["confidence"] == "certain" || verdict["confidence"] == "likely";
+        let right = self.is_cause(verdict) && node == expected && (sure || unknown);
+        (!right).then(|| {
+            format!(
+                "{}; truth: {} by {expected:?}, alarm {:?}",
+                self.line(verdict),
+                self.truth.cause,
+                self.truth.alarm
+            )
+        })
+    }
+
+    fn is_cause(&self, verdict: &Value) -> bool {
+        let told = verdict["cause"].as_str().unwrap_or_default();
+        told == self.truth.cause || self.truth.accepted.iter().any(|cause| cause == told)
+    }
+
+    /// The namespace that a verdict names.
+    fn node(&self, verdict: &Value) -> Option<&'a String> {
+        let name = verdict["ended_by_vantage"].as_str()?;
+        self.truth.vantages.get(name).map(|vantage| &vantage.node)
+    }
+
+    fn line(&self, verdict: &Value) -> String {
+        let text = |field: &str| verdict[field].as_str().unwrap_or("null").to_owned();
+        format!(
+            "{} by {:?}, {}, alarm {}: {}",
+            text("cause"),
+            self.node(verdict),
+            text("confidence"),
+            verdict["alarm"],
+            text("summary")
+        )
+    }
+
+    fn all(&self) -> Vec<&'a Value> {
+        let verdicts = self.report["verdicts"].as_array();
+        verdicts.into_iter().flatten().collect()
+    }
+
+    /// The hop of the truth that a hop of the report is; one that is none of them is said elsewhere.
+    fn number(&self, told: u64) -> Option<usize> {
+        let sights = self.told.get(&told)?;
+        let found = self.seen.iter().find(|(_, seen)| !seen.is_disjoint(sights));
+        found.map(|(number, _)| *number)
+    }
+
+    fn came_to_be(&self, hop: usize) -> bool {
+        let mut entries = self.truth.connections.iter();
+        let end = entries
+            .find(|entry| entry.hop == hop)
+            .and_then(|entry| entry.view.end.as_deref());
+        !matches!(end, Some("refused" | "unanswered"))
+    }
+}
+
+fn is_alarm(verdict: &Value) -> bool {
+    verdict["alarm"] == true
+}
+
+/// The flows of each hop of a report.
+fn told(report: &Value) -> BTreeMap<u64, Sights> {
+    let flows = report["flows"].as_array().into_iter().flatten();
+    let keys: BTreeMap<u64, Key> = flows
+        .filter_map(|flow| {
+            let name = |field: &str| flow[field].as_str().map(str::to_owned);
+            Some((
+                flow["id"].as_u64()?,
+                (name("vantage")?, name("client")?, name("server")?),
+            ))
+        })
+        .collect();
+    let hops = report["hops"].as_array().into_iter().flatten();
+    hops.filter_map(|hop| {
+        let flows = hop["flows"].as_array()?.iter();
+        let sights = flows.filter_map(|flow| keys.get(&flow.as_u64()?).cloned());
+        Some((hop["id"].as_u64()?, sights.collect()))
+    })
+    .collect()
+}

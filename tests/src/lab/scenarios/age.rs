@@ -1,0 +1,102 @@
+//! Servers that end connections at a certain age, and what looks like it.
+
+use anyhow::Result;
+
+use super::{CHAIN, CHAIN_SPLIT, PAIR, PAIR_VANTAGES, Scenario, chain};
+use crate::lab::{Lab, netns::Family};
+
+/// Every connection ends at one age, whatever is on it.
+pub(super) const MAX_AGE: Scenario = Scenario {
+    name: "max-connection-age",
+    description: "The app ends every connection at an age of 2.5 s, a tenth more or less, as gRPC's \
+                  MaxConnectionAge does, as soon as it owes no answer: four connections with a \
+                  request every 200, 450, 900 and 1900 ms are opened anew each time. No answer is \
+                  lost. The app ends them, for their age.",
+    cause: "max_connection_age",
+    ended_by: Some("pod"),
+    // Nobody lost anything by it, and it may still be what is looked for.
+    alarm: None,
+    accepted: &[],
+    nodes: PAIR,
+    family: Family::V4,
+    vantages: PAIR_VANTAGES,
+    late: false,
+    drive: max_age,
+};
+
+fn max_age(lab: &mut Lab) -> Result<()> {
+    pool(lab, &["--max-age", "2500"], "200,450,900,1900", "7000")
+}
+
+/// Equal lifetimes, and silence is the reason.
+pub(super) const EQUAL_LIFETIMES: Scenario = Scenario {
+    name: "idle-equal-lifetimes",
+    description: "The app closes what was idle for 2 s, and each of four connections has one request \
+                  at its beginning: all live equally long, for their silence and not for their age. \
+                  No answer is owed: nothing is wrong.",
+    cause: "idle_timeout",
+    alarm: Some(false),
+    accepted: &["normal_close"],
+    drive: equal_lifetimes,
+    ..MAX_AGE
+};
+
+fn equal_lifetimes(lab: &mut Lab) -> Result<()> {
+    pool(lab, &["--idle", "2000"], "2800,2800,2800,2800", "5000")
+}
+
+/// Equal ends, and the client is the reason.
+pub(super) const CLIENTS_STOP: Scenario = Scenario {
+    name: "clients-stop",
+    description: "Four connections with a request every 200 to 900 ms, and after 3 s the client stops \
+                  and closes them all within a moment: their ends agree, and nobody limits their \
+                  age. Nothing is wrong.",
+    cause: "normal_close",
+    ended_by: Some("client"),
+    alarm: Some(false),
+    drive: clients_stop,
+    ..MAX_AGE
+};
+
+fn clients_stop(lab: &mut Lab) -> Result<()> {
+    pool(lab, &[], "200,350,600,900", "3000")
+}
+
+fn pool(lab: &mut Lab, limits: &[&str], every: &str, span: &str) -> Result<()> {
+    let app = lab.net.at("pod", chain::APP)?;
+    lab.app("pod", app, limits)?;
+    let server = app.to_string();
+    let args = ["pool", &server, "/ok", "--every", every, "--for", span];
+    let client = lab.peer("client", &args)?;
+    chain::expect(client, 20, 0)
+}
+
+/// GOAWAY from the sidecar.
+pub(super) const GOAWAY: Scenario = Scenario {
+    name: "goaway",
+    description: "HTTP/2 between gateway and sidecar, which says GOAWAY when a connection is 2 s old \
+                  (max_connection_duration), while the client sends a request every 500 ms on one \
+                  connection of HTTP/1.1. The gateway closes each itself when it has read that: the \
+                  first FIN is the gateway's, the reason is the sidecar's. No answer is lost.",
+    nodes: CHAIN,
+    vantages: CHAIN_SPLIT,
+    drive: goaway,
+    ..MAX_AGE
+};
+
+fn goaway(lab: &mut Lab) -> Result<()> {
+    let app = lab.net.at("pod", chain::APP)?;
+    lab.app("pod", app, &[])?;
+    chain::sidecar(lab, |envoy| envoy.max_age = Some("2s"))?;
+    chain::gateway(lab, |envoy| envoy.http2 = true)?;
+    chain::lb(lab, 30)?;
+    let url = chain::url(lab, "lb", chain::LB, "/ok")?;
+    let mut args = vec!["--rate", "2/s"];
+    for _ in 0..9 {
+        args.extend(["-o", "/dev/null", &url]);
+    }
+    let curl = lab.curl("client", &args)?;
+    chain::expect(curl, 20, 0)?;
+    lab.logged("gw", 9)?;
+    lab.logged("lb", 1)
+}

@@ -1,0 +1,183 @@
+//! Chains: hops joined through proxies, by access logs, by what requests say, by time and size.
+
+mod stage;
+
+use self::stage::{Recorded, recording, recordings};
+
+/// What the proxies' own logs say is what time and size say.
+#[test]
+fn chains_are_those_of_the_logs() {
+    let mut by_log = 0;
+    for recorded in recordings() {
+        let with = recorded.report();
+        let joins = with.chains.iter().flat_map(|chain| &chain.joined_by);
+        by_log += joins
+            .filter(|by| **by == tracer::chain::Strength::AccessLog)
+            .count();
+        let chains = recorded.chains();
+        assert_eq!(
+            recorded.clone().without_logs().chains(),
+            chains,
+            "{}",
+            recorded.name
+        );
+    }
+    assert!(by_log > 30, "{by_log}");
+}
+
+/// Without the payload there is nothing to read.
+#[test]
+fn chains_need_no_payload() {
+    for recorded in recordings() {
+        let recorded = recorded.without_logs();
+        let cut = recorded.clone().each(|_, trace| trace.cut(96));
+        assert_eq!(cut.chains(), recorded.chains(), "{}", recorded.name);
+    }
+}
+
+#[test]
+fn chains_do_not_depend_on_the_order_of_captures() {
+    for recorded in recordings() {
+        let mut reversed = recorded.clone();
+        reversed.captures.reverse();
+        assert_eq!(reversed.chains(), recorded.chains(), "{}", recorded.name);
+        let mut turned = recorded.clone().without_logs();
+        turned.captures.rotate_left(1);
+        assert_eq!(turned.chains(), recorded.chains(), "{}", recorded.name);
+    }
+}
+
+#[test]
+fn chains_do_not_depend_on_duplicated_frames() {
+    for recorded in recordings() {
+        let doubled = recorded.clone().each(|_, trace| {
+            let mut doubled = trace.clone();
+            doubled.packets.clear();
+            for packet in &trace.packets {
+                doubled.packets.push(packet.clone());
+                let mut again = packet.clone();
+                again.at += 3_000;
+                doubled.packets.push(again);
+            }
+            doubled.packets.sort_by_key(|packet| packet.at);
+            doubled
+        });
+        assert_eq!(doubled.chains(), recorded.chains(), "{}", recorded.name);
+    }
+}
+
+/// Machines whose clocks are seconds and hours apart; the logs keep the time of another.
+#[test]
+fn chains_do_not_depend_on_clocks() {
+    for recorded in recordings() {
+        for recorded in [recorded.clone(), recorded.without_logs()] {
+            let shifted = shifted(&recorded);
+            assert_eq!(shifted.chains(), recorded.chains(), "{}", recorded.name);
+        }
+    }
+}
+
+/// Each namespace's clock is ahead by another time.
+fn shifted(recorded: &Recorded) -> Recorded {
+    let ahead = |node: &str| -> u64 {
+        let place = recorded.nodes().iter().position(|known| *known == node);
+        [0, 2_500_000_000, 3_600_000_000_000, 700_000_000, 40_000_000][place.expect("a node") % 5]
+    };
+    let nodes = recorded.clone();
+    recorded.clone().each(|name, trace| {
+        let mut shifted = trace.clone();
+        for packet in &mut shifted.packets {
+            packet.at += ahead(nodes.node(name));
+        }
+        shifted
+    })
+}
+
+#[test]
+fn a_request_through_four_hops_is_one_chain() {
+    for recorded in [recording("lb-idle-timeout"), recording("client-gives-up")] {
+        let chains = stage::renamed(&recorded.chains());
+        assert_eq!(chains, ["client:a>lb#0 lb:b>gw#0 gw:c>pod#0 pod:d>pod#0"]);
+    }
+}
+
+#[test]
+fn pooled_connections_serve_several_chains() {
+    let chains = stage::renamed(&recording("normal").without_logs().chains());
+    let expected = [
+        "client:a>lb#0 lb:b>gw#0 gw:c>pod#0 pod:d>pod#0",
+        "client:a>lb#1 lb:b>gw#1 gw:c>pod#1 pod:d>pod#1",
+        "client:e>lb#0 lb:f>gw#0 gw:c>pod#2 pod:d>pod#2",
+        "client:e>lb#1 lb:f>gw#1 gw:c>pod#3 pod:d>pod#3",
+    ];
+    assert_eq!(chains, expected);
+}
+
+/// The third request was answered by the gateway itself.
+#[test]
+fn a_chain_ends_where_nothing_goes_on() {
+    let chains = stage::renamed(&recording("overload").without_logs().chains());
+    let expected = [
+        "client:a>lb#0 lb:b>gw#0 gw:c>pod#0 pod:d>pod#0",
+        "client:e>lb#0 lb:f>gw#0 gw:c>pod#1 pod:d>pod#1",
+        "client:g>lb#0 lb:h>gw#0",
+    ];
+    assert_eq!(chains, expected);
+}
+
+#[test]
+fn what_was_tried_before_is_told() {
+    let chains = stage::renamed(&recording("dead-upstream-retry").chains());
+    assert_eq!(chains, ["client:a>gw#0 (gw:b>?) gw:c>pod#0 pod:d>pod#0"]);
+    let refused = recording("refused").without_logs();
+    let chains = stage::renamed(&refused.chains());
+    assert_eq!(chains, ["client:a>lb#0 lb:b>gw#0 gw:c>?#-"]);
+}
+
+/// One capture at the proxy is enough, whichever it is.
+#[test]
+fn one_vantage_shows_both_sides_of_its_proxy() {
+    let gateway = recording("nat").without_logs().only(&["gw"]);
+    let chains: Vec<usize> = hops_of_chains(&gateway);
+    assert_eq!(chains, [2, 2]);
+    let balancer = recording("normal").without_logs().only(&["lb"]);
+    assert_eq!(hops_of_chains(&balancer), [2, 2, 2, 2]);
+    let overload = recording("overload").without_logs().only(&["gw"]);
+    assert_eq!(hops_of_chains(&overload), [2, 2, 1]);
+}
+
+/// Of two captures of which neither was taken at a proxy it is not known how many are between them.
+#[test]
+fn a_proxy_that_nobody_watched_may_be_several() {
+    let ends = recording("normal").without_logs();
+    let ends = ends.only(&["client", "pod-lo"]).report();
+    for chain in &ends.chains {
+        assert_eq!(chain.adjacent, [false], "{chain:?}");
+        assert_eq!(chain.proxies, [["pod-lo"]], "{chain:?}");
+    }
+    assert_eq!(ends.chains.len(), 4);
+    let whole = recording("normal").report();
+    let mut adjacent = whole.chains.iter().map(|chain| &chain.adjacent);
+    assert!(adjacent.all(|adjacent| *adjacent == [true; 3]));
+}
+
+fn hops_of_chains(recorded: &Recorded) -> Vec<usize> {
+    let report = recorded.report();
+    let chains = report.chains.iter();
+    chains.map(|chain| chain.hops.len()).collect()
+}
+
+/// Every hop is in a chain, or was tried in one.
+#[test]
+fn no_hop_is_left_out() {
+    for recorded in recordings() {
+        let report = recorded.report();
+        for hop in &report.hops {
+            let told = report.chains.iter().any(|chain| {
+                let mut tried = chain.tried.iter().flatten();
+                chain.hops.contains(&hop.id) || tried.any(|tried| *tried == hop.id)
+            });
+            assert!(told, "{}: {hop:?}", recorded.name);
+        }
+    }
+}

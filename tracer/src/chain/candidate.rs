@@ -1,0 +1,326 @@
+//! How likely it is that one turn went through a proxy and on as another.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::context::Context;
+use super::place::Nearness;
+use super::turn::{Seen, Turn};
+use super::{Content, Strength};
+use crate::flow::Side;
+use crate::hop::Hop;
+use crate::time::Time;
+
+/// Two turns that may be one, before and behind a proxy.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) down: usize,
+    pub(super) up: usize,
+    pub(super) by: Strength,
+    pub(super) content: Content,
+    /// The time that the proxy would have held the request and the answer, in nanoseconds, and more
+    /// for what does not fit.
+    pub(super) weight: u64,
+}
+
+/// A proxy passes a request or an answer on within this time, or it queues or works on it.
+const SOON: u64 = 100_000_000;
+
+/// ... where it is not known that both hops end in one place.
+const AT_ONCE: u64 = 20_000_000;
+
+/// Where a request waited before it went on, its answer goes back within this time.
+const QUEUED: u64 = 5_000_000;
+
+/// Stamps of two captures of one machine are in order but for this.
+const JITTER: u64 = 50_000;
+
+/// A proxy adds and removes so many bytes of headers at most, and this part of what it passes on
+/// (chunks and frames of other lengths).
+const HEADERS: u64 = 4096;
+const PART: u64 = 20;
+
+/// What is added to every weight, so that captures stamped in one instant are as likely.
+const GRAIN: u64 = 20_000;
+
+/// How sizes of two turns compare.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    Exact,
+    Near,
+    Far,
+}
+
+/// Weighs two turns; `None` where they cannot be one.
+pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Candidate> {
+    let (before, behind) = (&context.turns.all[down], &context.turns.all[up]);
+    let nearness = context.places.nearness(before.hop, behind.hop);
+    let hops = &context.hops.hops;
+    if before.hop == behind.hop
+        || before.number.is_some() != behind.number.is_some()
+        || nearness == Nearness::Apart
+        || siblings(&hops[before.hop], &hops[behind.hop])
+    {
+        return None;
+    }
+    let (seen, onward) = if nearness == Nearness::Unseen {
+        (
+            in_common(context, before, Side::Server)?,
+            in_common(context, behind, Side::Client)?,
+        )
+    } else {
+        (
+            context.view(before, Side::Server)?,
+            context.view(behind, Side::Client)?,
+        )
+    };
+    // One capture is in order; of two, what seems to go on before it came is less likely.
+    let vantage = |seen: &Seen| context.scene.flows[seen.flow].vantage;
+    let one_capture = vantage(&seen) == vantage(&onward);
+    if !within(&seen, &onward, if one_capture { 0 } else { JITTER }) {
+        return None;
+    }
+    let content = contents(before, behind);
+    let fit = fit(before, behind);
+    let gaps = Gaps::new(&seen, &onward);
+    let by = strength(context, before, behind, content, fit);
+    if !plausible(nearness, content, fit, &gaps, before.number.is_none()) {
+        return None;
+    }
+    let factor = match nearness {
+        Nearness::Same => 1,
+        Nearness::Maybe => 10,
+        _ => 100,
+    } * match content {
+        Content::SameId => 1,
+        Content::SameRequest => 30,
+        Content::Unreadable => 60,
+        Content::Different => 900,
+    } * match fit {
+        Fit::Exact => 1,
+        Fit::Near => 2,
+        Fit::Far => 20,
+    } * match (by, owners(context, before, behind)) {
+        (Strength::Process, _) | (_, None) => 1,
+        (_, Some(same)) => {
+            if same {
+                1
+            } else {
+                20
+            }
+        }
+    };
+    let time = gaps
+        .request
+        .saturating_add(gaps.answer.unwrap_or(gaps.request));
+    Some(Candidate {
+        down,
+        up,
+        by,
+        content,
+        weight: time.saturating_add(GRAIN).saturating_mul(factor),
+    })
+}
+
+fn in_common(context: &Context<'_>, turn: &Turn, end: Side) -> Option<Seen> {
+    let seen = turn.seen[end].or(turn.seen[end.other()])?;
+    let common = |at| context.common(&seen, at);
+    Some(Seen {
+        began: common(seen.began),
+        asked: common(seen.asked),
+        answered: seen.answered.map(common),
+        done: seen.done.map(common),
+        ended: seen.ended.map(common),
+        ..seen
+    })
+}
+
+/// Connections that one client opened, next to each other: none is the other's continuation.
+pub(super) fn siblings(one: &Hop, other: &Hop) -> bool {
+    let address = |hop: &Hop, side| -> IpAddr {
+        match side {
+            Side::Client => hop.client.address(),
+            Side::Server => hop.server.address(),
+        }
+    };
+    address(one, Side::Client) == address(other, Side::Client)
+        && (one.server == other.server
+            || address(one, Side::Server) != address(other, Side::Client))
+}
+
+/// The request goes on after it came, and before the answer did; the answer comes before it goes on.
+fn within(seen: &Seen, onward: &Seen, slack: u64) -> bool {
+    let slack = Duration::from_nanos(slack);
+    let after = |late: Time, early: Time| late.since(early) > slack;
+    if after(seen.began, onward.began) {
+        return false;
+    }
+    if seen
+        .finish()
+        .is_some_and(|finish| after(onward.began, finish))
+    {
+        return false;
+    }
+    match (seen.answered, onward.answered) {
+        (Some(passed_on), Some(came)) => !after(came, passed_on),
+        // The answer came while the request was still waited for, and was not passed on.
+        (None, Some(came)) => seen.ended.is_none_or(|finish| !after(finish, came)),
+        _ => true,
+    }
+}
+
+/// How long the proxy would have held what came, in nanoseconds.
+struct Gaps {
+    request: u64,
+    /// `None` where one of them is still open.
+    answer: Option<u64>,
+}
+
+impl Gaps {
+    fn new(seen: &Seen, onward: &Seen) -> Self {
+        let apart = |one: Time, other| nanos(one.apart(other));
+        // Some pass on bytes as they come, some whole requests and answers.
+        let request = apart(seen.began, onward.began).min(apart(seen.asked, onward.began));
+        let answer = match (seen.answered, onward.answered) {
+            (Some(passed_on), Some(came)) => {
+                let whole = onward.done.map_or(u64::MAX, |done| apart(passed_on, done));
+                Some(apart(passed_on, came).min(whole))
+            }
+            // Who need not wait for an answer any more lets go of the connection that it was to come
+            // from, and who has none to wait for answers something else.
+            _ => first(seen)
+                .zip(first(onward))
+                .map(|(one, other)| apart(one, other)),
+        };
+        let early = if onward.began < seen.began {
+            2 * JITTER
+        } else {
+            0
+        };
+        Self {
+            request: request + early,
+            answer,
+        }
+    }
+}
+
+/// The answer or the first FIN or RST.
+fn first(seen: &Seen) -> Option<Time> {
+    seen.answered.into_iter().chain(seen.ended).min()
+}
+
+pub(super) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn contents(before: &Turn, behind: &Turn) -> Content {
+    let (Some(one), Some(other)) = (&before.request, &behind.request) else {
+        return Content::Unreadable;
+    };
+    if one.request_id.is_some() && one.request_id == other.request_id {
+        Content::SameId
+    } else if one.method == other.method && one.target == other.target {
+        Content::SameRequest
+    } else {
+        Content::Different
+    }
+}
+
+fn fit(before: &Turn, behind: &Turn) -> Fit {
+    let size = |one: u64, other: u64| {
+        let near = HEADERS + one.max(other) / PART;
+        match one.abs_diff(other) {
+            0 => Fit::Exact,
+            apart if apart <= near => Fit::Near,
+            _ => Fit::Far,
+        }
+    };
+    let request = size(before.bytes.0, behind.bytes.0);
+    // What of an answer got through says nothing where one of them was cut short.
+    let whole = |turn: &Turn| {
+        turn.seen
+            .client
+            .or(turn.seen.server)
+            .is_some_and(|seen| seen.done.is_some())
+    };
+    if whole(before) && whole(behind) {
+        request.max(size(before.bytes.1, behind.bytes.1))
+    } else {
+        request
+    }
+}
+
+fn strength(
+    context: &Context<'_>,
+    before: &Turn,
+    behind: &Turn,
+    content: Content,
+    fit: Fit,
+) -> Strength {
+    let same_bytes = content <= Content::SameRequest && fit == Fit::Exact && {
+        let host = |turn: &Turn| {
+            turn.request
+                .as_ref()
+                .and_then(|request| request.host.clone())
+        };
+        host(before) == host(behind)
+    };
+    if content == Content::SameId {
+        Strength::RequestId
+    } else if same_bytes {
+        Strength::ForwardedBytes
+    } else if owners(context, before, behind) == Some(true) {
+        Strength::Process
+    } else {
+        Strength::TimeAndSize
+    }
+}
+
+/// Whether one process owns the sockets at both ends; `None` where that is not known.
+fn owners(context: &Context<'_>, before: &Turn, behind: &Turn) -> Option<bool> {
+    let one = owner(context, before.hop, Side::Server)?;
+    let other = owner(context, behind.hop, Side::Client)?;
+    Some(one == other)
+}
+
+/// Namespace and process id of who holds the socket at that end of a hop.
+fn owner<'a>(context: &Context<'a>, hop: usize, end: Side) -> Option<(&'a str, u32)> {
+    let hop = &context.hops.hops[hop];
+    let sight = match end {
+        Side::Client => hop.sights.first()?,
+        Side::Server => hop.sights.last()?,
+    };
+    let side = if sight.swapped { end.other() } else { end };
+    let account = context.scene.flows[sight.flow].facts.sockets[side]?;
+    let held = account
+        .seen
+        .iter()
+        .find_map(|seen| seen.socket.owner.as_ref())?;
+    Some((&account.namespace, held.pid))
+}
+
+/// Whether two turns fit well enough to be one rather than strangers that met.
+fn plausible(
+    nearness: Nearness,
+    content: Content,
+    fit: Fit,
+    gaps: &Gaps,
+    whole_connection: bool,
+) -> bool {
+    if content == Content::SameId {
+        return true;
+    }
+    let (soon, late) = match gaps.answer {
+        Some(answer) => (gaps.request.min(answer), gaps.request.max(answer)),
+        None => (gaps.request, gaps.request),
+    };
+    match nearness {
+        Nearness::Unseen | Nearness::Apart => false,
+        Nearness::Maybe => late <= AT_ONCE && fit < Fit::Far && content < Content::Different,
+        Nearness::Same if whole_connection => late <= AT_ONCE,
+        // A request may wait for a connection; then its answer tells.
+        Nearness::Same if content == Content::SameRequest => soon <= SOON,
+        Nearness::Same if fit == Fit::Far => false,
+        Nearness::Same => late <= SOON || gaps.answer.is_some_and(|answer| answer <= QUEUED),
+    }
+}

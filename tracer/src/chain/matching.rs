@@ -1,0 +1,274 @@
+//! Joins turns by what they say, how large they are and when they were: each to the one that fits by
+//! far the best, and where several fit as well, saying so.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+
+use super::candidate::{Candidate, weigh};
+use super::context::{Context, Found, Joined};
+use super::place::Nearness;
+use crate::flow::Side;
+use crate::segment::Endpoint;
+use crate::time::Time;
+
+/// Turns that are looked at for each, on either side of it in time. What a proxy passes on at once is
+/// among the next ones even where it serves thousands at a time.
+const LOOKED_AT: usize = 32;
+
+/// A request id that more turns bear names none of them.
+const BEARERS: usize = 32;
+
+/// What fits worse by more than this factor is no alternative.
+pub(super) const AS_LIKELY: u64 = 3;
+
+/// The same where it is not known that both were seen in one place: the clocks may be two.
+const AS_LIKELY_APART: u64 = 20;
+
+/// Upstream turns by the stack that sends them, by when they began and when they were answered.
+#[derive(Default)]
+struct Index {
+    began: HashMap<usize, Vec<(Time, usize)>, RandomState>,
+    answered: HashMap<usize, Vec<(Time, usize)>, RandomState>,
+    ids: HashMap<String, Vec<usize>, RandomState>,
+}
+
+/// Candidates, and which of them each turn is in.
+pub(super) struct Candidates {
+    /// The likeliest first.
+    pub(super) all: Vec<Candidate>,
+    pub(super) of_down: HashMap<usize, Vec<usize>, RandomState>,
+    of_up: HashMap<usize, Vec<usize>, RandomState>,
+}
+
+/// Joins what is not joined yet.
+pub(super) fn join(context: &Context<'_>, found: &mut Found) -> Candidates {
+    let index = Index::new(context, found);
+    let mut all = Vec::new();
+    for down in 0..context.turns.all.len() {
+        if found.next[down].is_none() {
+            let near = index.near(context, down);
+            all.extend(near.into_iter().filter_map(|up| weigh(context, down, up)));
+        }
+    }
+    all.sort_by_key(|candidate| (candidate.weight, candidate.down, candidate.up));
+    let candidates = Candidates::new(all);
+    for candidate in &candidates.all {
+        found.join(candidate.down, joined(candidate));
+    }
+    part_rings(context, found);
+    for down in 0..context.turns.all.len() {
+        let others = candidates.others(context, found, down);
+        if let Some(joined) = &mut found.next[down] {
+            joined.others.extend(others);
+        }
+    }
+    candidates
+}
+
+pub(super) fn joined(candidate: &Candidate) -> Joined {
+    Joined {
+        to: candidate.up,
+        by: candidate.by,
+        content: candidate.content,
+        weight: candidate.weight,
+        others: Vec::new(),
+    }
+}
+
+impl Index {
+    fn new(context: &Context<'_>, found: &Found) -> Self {
+        let mut index = Self::default();
+        for (up, turn) in context.turns.all.iter().enumerate() {
+            if found.before[up].is_some() {
+                continue;
+            }
+            if let Some(id) = turn
+                .request
+                .as_ref()
+                .and_then(|said| said.request_id.clone())
+            {
+                index.ids.entry(id).or_default().push(up);
+            }
+            let Some(vantage) = context.places.ends[turn.hop].client else {
+                continue;
+            };
+            let Some(seen) = context.view(turn, Side::Client) else {
+                continue;
+            };
+            let stack = context.places.stack(vantage);
+            let began = index.began.entry(stack).or_default();
+            began.push((seen.began, up));
+            if let Some(finish) = seen.finish() {
+                let answered = index.answered.entry(stack).or_default();
+                answered.push((finish, up));
+            }
+        }
+        for list in index.began.values_mut().chain(index.answered.values_mut()) {
+            list.sort_unstable();
+        }
+        index
+    }
+
+    /// Turns that it may have gone on as.
+    fn near(&self, context: &Context<'_>, down: usize) -> Vec<usize> {
+        let turn = &context.turns.all[down];
+        let mut near = Vec::new();
+        let id = turn
+            .request
+            .as_ref()
+            .and_then(|said| said.request_id.as_ref());
+        let bearers = id.and_then(|id| self.ids.get(id));
+        near.extend(
+            bearers
+                .filter(|bearers| bearers.len() <= BEARERS)
+                .into_iter()
+                .flatten(),
+        );
+        let place = context.places.ends[turn.hop].server;
+        let seen = context.view(turn, Side::Server);
+        if let (Some(vantage), Some(seen)) = (place, seen) {
+            let here = context.places.stack(vantage);
+            for stack in context.places.stacks() {
+                if context.places.between(here, stack) != Nearness::Apart {
+                    self.in_time(stack, seen.began, seen.finish(), &mut near);
+                }
+            }
+        }
+        near.sort_unstable();
+        near.dedup();
+        near
+    }
+
+    /// The first that began after it did, and the last that were answered before it was.
+    fn in_time(&self, stack: usize, began: Time, finish: Option<Time>, near: &mut Vec<usize>) {
+        let jitter = Duration::from_millis(1);
+        let late = |at: Time| finish.is_some_and(|finish| at.since(finish) > jitter);
+        if let Some(list) = self.began.get(&stack) {
+            let first = list.partition_point(|(at, _)| began.since(*at) > jitter);
+            let next = list[first..].iter().take_while(|(at, _)| !late(*at));
+            near.extend(next.take(LOOKED_AT).map(|(_, up)| *up));
+        }
+        if let Some(list) = self.answered.get(&stack) {
+            let past = list.partition_point(|(at, _)| !late(*at));
+            let before = list[..past].iter().rev();
+            let before = before.take_while(|(at, _)| began.since(*at) <= jitter);
+            near.extend(before.take(LOOKED_AT).map(|(_, up)| *up));
+        }
+    }
+}
+
+impl Candidates {
+    fn new(all: Vec<Candidate>) -> Self {
+        let mut of_down: HashMap<usize, Vec<usize>, RandomState> = HashMap::default();
+        let mut of_up: HashMap<usize, Vec<usize>, RandomState> = HashMap::default();
+        for (number, candidate) in all.iter().enumerate() {
+            of_down.entry(candidate.down).or_default().push(number);
+            of_up.entry(candidate.up).or_default().push(number);
+        }
+        Self {
+            all,
+            of_down,
+            of_up,
+        }
+    }
+
+    pub(super) fn of<'a>(
+        map: &'a HashMap<usize, Vec<usize>, RandomState>,
+        turn: usize,
+    ) -> impl Iterator<Item = usize> + use<'a> {
+        map.get(&turn).into_iter().flatten().copied()
+    }
+
+    /// Hops that a turn could as well have gone on as, or that what it went on as could as well have
+    /// come from.
+    fn others(&self, context: &Context<'_>, found: &Found, down: usize) -> Vec<usize> {
+        let Some(joined) = &found.next[down] else {
+            return Vec::new();
+        };
+        // What names both connections, or one request, needs no likelihood.
+        if joined.weight == 0 {
+            return Vec::new();
+        }
+        let nearness = |down: usize, up: usize| {
+            let turns = &context.turns.all;
+            context.places.nearness(turns[down].hop, turns[up].hop)
+        };
+        let factor = match nearness(down, joined.to) {
+            Nearness::Same => AS_LIKELY,
+            _ => AS_LIKELY_APART,
+        };
+        let limit = joined.weight.saturating_mul(factor);
+        let turns = &context.turns.all;
+        let onward = Self::of(&self.of_down, down).filter_map(|number| {
+            let other = &self.all[number];
+            let explained = found.before[other.up].and_then(|before| found.next[before].as_ref());
+            (other.up != joined.to && other.weight <= limit && !better(explained, other.weight))
+                .then_some(turns[other.up].hop)
+        });
+        let origin = Self::of(&self.of_up, joined.to).filter_map(|number| {
+            let other = &self.all[number];
+            let explained = found.next[other.down].as_ref();
+            (other.down != down && other.weight <= limit && !better(explained, other.weight))
+                .then_some(turns[other.down].hop)
+        });
+        let own = row(context, found, down);
+        let mut others: Vec<usize> = onward.chain(origin).collect();
+        others.retain(|hop| !own.contains(hop));
+        others.sort_unstable();
+        others.dedup();
+        others
+    }
+}
+
+/// The hops of the chain that a turn is in: what is part of it is no alternative.
+fn row(context: &Context<'_>, found: &Found, turn: usize) -> Vec<usize> {
+    let mut first = turn;
+    while let Some(before) = found.before[first] {
+        first = before;
+    }
+    let hop = |turn: usize| context.turns.all[turn].hop;
+    let mut row = vec![hop(first)];
+    while let Some(joined) = &found.next[first] {
+        first = joined.to;
+        row.push(hop(first));
+    }
+    row
+}
+
+/// Whether a turn is explained far better than by a candidate of that weight.
+fn better(explained: Option<&Joined>, weight: u64) -> bool {
+    explained.is_some_and(|joined| joined.weight.saturating_mul(AS_LIKELY) < weight)
+}
+
+/// What goes from one service to another does not also go the other way round: where it seems so,
+/// strangers met, and what happened more rarely is undone.
+fn part_rings(context: &Context<'_>, found: &mut Found) {
+    let servers = |down: usize, joined: &Joined| -> (Endpoint, Endpoint) {
+        let server = |turn: usize| context.hops.hops[context.turns.all[turn].hop].server;
+        (server(down), server(joined.to))
+    };
+    let mut ways: HashMap<(Endpoint, Endpoint), (u64, u64), RandomState> = HashMap::default();
+    for (down, joined) in found.next.iter().enumerate() {
+        if let Some(joined) = joined {
+            let way = ways.entry(servers(down, joined)).or_default();
+            way.0 += 1;
+            way.1 = way.1.saturating_add(joined.weight);
+        }
+    }
+    for down in 0..found.next.len() {
+        let Some(joined) = &found.next[down] else {
+            continue;
+        };
+        let (from, to) = servers(down, joined);
+        let back = ways.get(&(to, from)).filter(|_| from != to);
+        let there = ways[&(from, to)];
+        let rarer = back.is_some_and(|back| {
+            (back.0, std::cmp::Reverse(back.1)) > (there.0, std::cmp::Reverse(there.1))
+        });
+        if rarer && joined.weight > 0 {
+            found.part(down);
+        }
+    }
+}

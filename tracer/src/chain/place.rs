@@ -1,0 +1,168 @@
+//! Where the ends of hops are, and which of them may be one proxy's.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+
+use crate::flow::{Side, Sides};
+use crate::hop::{Hop, Hops};
+use crate::scene::Scene;
+use crate::segment::Endpoint;
+
+/// Where the two ends of every hop were seen.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// The vantage at or nearest to each end of each hop; `None` where the only ones are known to be
+    /// at its other end.
+    pub(super) ends: Vec<Sides<Option<usize>>>,
+    /// Which vantages are of one network stack: each points to another, or to itself.
+    parent: Vec<usize>,
+    /// Stacks that a hop connects, and which are therefore two: the lower first.
+    apart: HashSet<(usize, usize), RandomState>,
+}
+
+/// How the server's end of a hop and the client's end of another are to each other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Nearness {
+    /// Seen in one place.
+    Same,
+    /// Seen in two places of which it is not known that they are not one.
+    Maybe,
+    /// One of them was not seen.
+    Unseen,
+    /// Two places.
+    Apart,
+}
+
+impl Places {
+    pub(super) fn new(scene: &Scene<'_>, hops: &Hops) -> Self {
+        let ends = hops.hops.iter().map(|hop| ends(scene, hop)).collect();
+        let mut places = Self {
+            ends,
+            parent: (0..scene.vantages.len()).collect(),
+            apart: HashSet::default(),
+        };
+        places.unite_namespaces(scene);
+        places.unite_addresses(hops);
+        places.part(hops);
+        places
+    }
+
+    /// The first vantage of that vantage's stack.
+    pub(super) fn stack(&self, vantage: usize) -> usize {
+        let mut root = vantage;
+        while self.parent[root] != root {
+            root = self.parent[root];
+        }
+        root
+    }
+
+    /// The stacks of all vantages, each once.
+    pub(super) fn stacks(&self) -> impl Iterator<Item = usize> {
+        (0..self.parent.len()).filter(|vantage| self.parent[*vantage] == *vantage)
+    }
+
+    /// How two stacks are to each other.
+    pub(super) fn between(&self, one: usize, other: usize) -> Nearness {
+        if one == other {
+            Nearness::Same
+        } else if self.apart.contains(&(one.min(other), one.max(other))) {
+            Nearness::Apart
+        } else {
+            Nearness::Maybe
+        }
+    }
+
+    /// How the server's end of `downstream` and the client's end of `upstream` are to each other.
+    pub(super) fn nearness(&self, downstream: usize, upstream: usize) -> Nearness {
+        match (self.ends[downstream].server, self.ends[upstream].client) {
+            (Some(one), Some(other)) => self.between(self.stack(one), self.stack(other)),
+            _ => Nearness::Unseen,
+        }
+    }
+
+    /// Both hops end at one proxy.
+    pub(super) fn share(&mut self, downstream: usize, upstream: usize) {
+        if let (Some(one), Some(other)) = (self.ends[downstream].server, self.ends[upstream].client)
+        {
+            self.unite(one, other);
+        }
+    }
+
+    /// After stacks were united: which of them are known to be two.
+    pub(super) fn part(&mut self, hops: &Hops) {
+        let connected = hops.hops.iter().filter_map(|hop| {
+            let (client, server) = (self.stack(hop.at.client?), self.stack(hop.at.server?));
+            (client != server).then_some((client.min(server), client.max(server)))
+        });
+        self.apart = connected.collect();
+    }
+
+    fn unite(&mut self, one: usize, other: usize) {
+        let (one, other) = (self.stack(one), self.stack(other));
+        self.parent[one.max(other)] = one.min(other);
+    }
+
+    fn unite_namespaces(&mut self, scene: &Scene<'_>) {
+        let mut first: HashMap<String, usize, RandomState> = HashMap::default();
+        for (place, seeing) in scene.vantages.iter().enumerate() {
+            let Some(namespace) = &seeing.vantage.namespace else {
+                continue;
+            };
+            let name = seeing.source.namespace(namespace);
+            let known = *first.entry(name).or_insert(place);
+            self.unite(known, place);
+        }
+    }
+
+    /// Who has an address has it in one stack; but for loopback addresses, which everybody has.
+    fn unite_addresses(&mut self, hops: &Hops) {
+        let mut first: HashMap<IpAddr, usize, RandomState> = HashMap::default();
+        for hop in &hops.hops {
+            for (vantage, endpoint) in [(hop.at.client, hop.client), (hop.at.server, hop.server)] {
+                let address = endpoint.address();
+                let Some(vantage) = vantage.filter(|_| !address.is_loopback()) else {
+                    continue;
+                };
+                let known = *first.entry(address).or_insert(vantage);
+                self.unite(known, vantage);
+            }
+        }
+    }
+}
+
+fn ends(scene: &Scene<'_>, hop: &Hop) -> Sides<Option<usize>> {
+    let nearest = |side: Side| {
+        let sight = match side {
+            Side::Client => hop.sights.first()?,
+            Side::Server => hop.sights.last()?,
+        };
+        let vantage = scene.flows[sight.flow].vantage;
+        let elsewhere = hop.at[side.other()] == Some(vantage) && hop.at[side].is_none();
+        (!elsewhere).then_some(vantage)
+    };
+    Sides {
+        client: hop.at.client.or_else(|| nearest(Side::Client)),
+        server: hop.at.server.or_else(|| nearest(Side::Server)),
+    }
+}
+
+/// The endpoints of a hop as its first or last sight shows them: as the stack at that end does, unless
+/// something between them translates addresses.
+pub(super) fn endpoints(scene: &Scene<'_>, hop: &Hop, end: Side) -> Option<Sides<Endpoint>> {
+    let sight = match end {
+        Side::Client => hop.sights.first()?,
+        Side::Server => hop.sights.last()?,
+    };
+    let flow = scene.flows[sight.flow].flow;
+    let (client, server) = (flow.endpoint(Side::Client), flow.endpoint(Side::Server));
+    Some(if sight.swapped {
+        Sides {
+            client: server,
+            server: client,
+        }
+    } else {
+        Sides { client, server }
+    })
+}

@@ -1,0 +1,346 @@
+//! Exchanges of hops: turns of both sides, as they are seen nearest to the client and nearest to the
+//! server.
+
+use std::ops::Range;
+
+use crate::flow::{End, Event, Flow, Side, Sides, Trail, What};
+use crate::hop::{Hop, Hops, Sight};
+use crate::http::{Heading, Request, Status};
+use crate::scene::Scene;
+use crate::segment::Endpoint;
+use crate::seq::Seq;
+use crate::time::Time;
+
+/// What goes through a proxy, or does not: an exchange; or the whole connection where it had none.
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    /// The hop, by its place.
+    pub(super) hop: usize,
+    /// The number of the exchange; `None` for a connection without.
+    pub(super) number: Option<u64>,
+    /// As seen at each end, by the clock there; `None` where that end did not see it.
+    pub(super) seen: Sides<Option<Seen>>,
+    /// Payload bytes of the request and of the answer.
+    pub(super) bytes: (u64, u64),
+    pub(super) request: Option<Request>,
+    pub(super) status: Option<Status>,
+    /// The client that a PROXY protocol header names.
+    pub(super) proxied: Option<Endpoint>,
+}
+
+/// A turn as one flow shows it. Times are by the clock of its vantage.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) began: Time,
+    pub(super) asked: Time,
+    pub(super) answered: Option<Time>,
+    pub(super) done: Option<Time>,
+    /// The first FIN or RST after it began.
+    pub(super) ended: Option<Time>,
+    /// It got no answer before the connection ended.
+    pub(super) failed: bool,
+    /// The flow, by its place in the scene.
+    pub(super) flow: usize,
+    /// The frame that it begins with; 0 where none shows it.
+    pub(super) frame: u64,
+}
+
+/// All turns of all hops.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    /// Hop by hop, and by time.
+    pub(super) all: Vec<Turn>,
+    /// Those of each hop: one at least.
+    pub(super) of: Vec<Range<usize>>,
+}
+
+/// A turn of a flow, and where in the client's bytes it begins.
+struct Told {
+    turn: Turn,
+    seen: Seen,
+    position: Option<Seq>,
+}
+
+impl Seen {
+    /// The answer, or else the end of the connection that it was owed on.
+    pub(super) fn finish(&self) -> Option<Time> {
+        self.answered.or(self.ended)
+    }
+}
+
+impl Turns {
+    pub(super) fn new(scene: &Scene<'_>, hops: &Hops) -> Self {
+        let mut turns = Self::default();
+        for (number, hop) in hops.hops.iter().enumerate() {
+            let first = turns.all.len();
+            turns.all.extend(of_hop(scene, number, hop));
+            turns.of.push(first..turns.all.len());
+        }
+        turns
+    }
+}
+
+fn of_hop(scene: &Scene<'_>, number: usize, hop: &Hop) -> Vec<Turn> {
+    let (Some(&near_client), Some(&near_server)) = (hop.sights.first(), hop.sights.last()) else {
+        return Vec::new();
+    };
+    let client = of_sight(scene, number, near_client);
+    let mut turns = if near_client == near_server {
+        client.into_iter().map(both).collect()
+    } else {
+        merge(client, of_sight(scene, number, near_server))
+    };
+    for (number, turn) in turns.iter_mut().enumerate() {
+        turn.number = Some(number as u64);
+    }
+    if turns.is_empty() {
+        let mut turn = empty(number);
+        turn.seen = Sides {
+            client: Some(life(scene, near_client, Side::Client)),
+            server: Some(life(scene, near_server, Side::Server)),
+        };
+        turns.push(turn);
+    }
+    turns
+}
+
+const fn empty(hop: usize) -> Turn {
+    Turn {
+        hop,
+        number: None,
+        seen: Sides {
+            client: None,
+            server: None,
+        },
+        bytes: (0, 0),
+        request: None,
+        status: None,
+        proxied: None,
+    }
+}
+
+fn both(told: Told) -> Turn {
+    let seen = Some(told.seen);
+    Turn {
+        seen: Sides {
+            client: seen,
+            server: seen,
+        },
+        ..told.turn
+    }
+}
+
+/// A connection without exchanges: from its SYN where it goes out, from when it was accepted where it
+/// comes in.
+fn life(scene: &Scene<'_>, sight: Sight, end: Side) -> Seen {
+    let flow = scene.flows[sight.flow].flow;
+    let trail = scene.flows[sight.flow].trail;
+    let told = |syn_ack: bool| {
+        let mut events = trail.events.iter();
+        events.find(|event| match event.what {
+            What::SynAck => syn_ack,
+            What::Syn { .. } => !syn_ack,
+            _ => false,
+        })
+    };
+    let opening = match end {
+        Side::Client => told(false),
+        Side::Server => told(true).or(told(false)),
+    };
+    let began = opening.map_or(flow.first_at(), |event| event.at);
+    let failed = matches!(flow.end(), End::Refused | End::Unanswered);
+    // Nothing on the wire tells when whoever asked gave up, but it was not before its last SYN.
+    let ended = ended(flow).or(failed.then(|| flow.last_at()));
+    Seen {
+        began,
+        asked: began,
+        answered: None,
+        done: None,
+        ended,
+        failed,
+        flow: sight.flow,
+        frame: opening.map_or(0, |event| event.frame),
+    }
+}
+
+fn ended(flow: &Flow) -> Option<Time> {
+    flow.ending().map(|ending| ending.closing().at)
+}
+
+/// Turns as both ends saw them. The client's bytes number them.
+fn merge(client: Vec<Told>, server: Vec<Told>) -> Vec<Turn> {
+    let same_count = client.len() == server.len();
+    let mut merged = Vec::with_capacity(client.len().max(server.len()));
+    let (mut client, mut server) = (client.into_iter().peekable(), server.into_iter().peekable());
+    loop {
+        let apart = match (client.peek(), server.peek()) {
+            (None, None) => return merged,
+            (Some(_), None) => -1,
+            (None, Some(_)) => 1,
+            (Some(one), Some(other)) => match (one.position, other.position) {
+                (Some(one), Some(other)) => one.distance_from(other),
+                // Counted without being shown: only their number tells.
+                _ if same_count => 0,
+                _ => one.seen.began.cmp(&other.seen.began) as i32,
+            },
+        };
+        let from_client = (apart <= 0).then(|| client.next()).flatten();
+        let from_server = (apart >= 0).then(|| server.next()).flatten();
+        merged.extend(united(from_client, from_server));
+    }
+}
+
+fn united(client: Option<Told>, server: Option<Told>) -> Option<Turn> {
+    let seen = Sides {
+        client: client.as_ref().map(|told| told.seen),
+        server: server.as_ref().map(|told| told.seen),
+    };
+    let one = client.map(|told| told.turn);
+    let other = server.map(|told| told.turn);
+    let mut turn = match (one, other) {
+        (Some(mut one), Some(other)) => {
+            one.bytes.0 = one.bytes.0.max(other.bytes.0);
+            one.bytes.1 = one.bytes.1.max(other.bytes.1);
+            one.request = one.request.or(other.request);
+            one.status = one.status.or(other.status);
+            one.proxied = one.proxied.or(other.proxied);
+            one
+        }
+        (one, other) => one.or(other)?,
+    };
+    turn.seen = seen;
+    Some(turn)
+}
+
+/// The exchanges that one flow shows.
+fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
+    let seen = &scene.flows[sight.flow];
+    let mut exchanges: Vec<Told> = Vec::new();
+    for event in &seen.trail.events {
+        let What::Data { bytes, until } = event.what else {
+            continue;
+        };
+        let by = if sight.swapped {
+            event.by.other()
+        } else {
+            event.by
+        };
+        let said = Said::of(seen.trail, event);
+        match (by, exchanges.last_mut()) {
+            (Side::Client, Some(last)) if last.goes_on(&said) => last.ask(bytes, until, said),
+            (Side::Client, _) => {
+                exchanges.push(Told::asked(hop, sight, event, (bytes, until), said));
+            }
+            (Side::Server, Some(last)) => last.answer(event.at, bytes, until, said),
+            // An answer that nobody asked for, or whose request was sent before the capture.
+            (Side::Server, None) => {
+                let nothing = (0, event.at);
+                let mut told = Told::asked(hop, sight, event, nothing, Said::default());
+                told.position = event.head.map(|head| head.ack);
+                told.answer(event.at, bytes, until, said);
+                exchanges.push(told);
+            }
+        }
+    }
+    finish(seen.flow, &mut exchanges);
+    exchanges
+}
+
+/// What each exchange came to, where the connection ended first.
+fn finish(flow: &Flow, exchanges: &mut [Told]) {
+    let Some(last) = exchanges.last_mut() else {
+        return;
+    };
+    let over = flow.closed_at();
+    let seen = &mut last.seen;
+    if let Some(over) = over
+        && seen.answered.is_some_and(|answered| over < answered)
+    {
+        // What comes after both sides closed, or one reset, nobody takes in.
+        (seen.answered, seen.done) = (None, None);
+        last.turn.status = None;
+        last.turn.bytes.1 = 0;
+    }
+    seen.ended = ended(flow).map(|ended| ended.max(seen.began));
+    seen.failed = seen.answered.is_none() && seen.ended.is_some();
+}
+
+/// What the first bytes of a turn say.
+#[derive(Default)]
+struct Said {
+    request: Option<Request>,
+    status: Option<Status>,
+    proxied: Option<Endpoint>,
+}
+
+impl Said {
+    fn of(trail: &Trail, event: &Event) -> Self {
+        let mut said = Self::default();
+        let first = trail
+            .headings
+            .partition_point(|turn| turn.frame < event.frame);
+        let of_turn = trail.headings[first..].iter();
+        for turn in of_turn.take_while(|turn| turn.frame == event.frame) {
+            match &turn.heading {
+                Heading::Request(request) => said.request = Some((**request).clone()),
+                Heading::Status(status) => said.status = Some(status.clone()),
+                Heading::Proxied { source, .. } => {
+                    said.proxied = Some(Endpoint::new(source.ip(), source.port()));
+                }
+                _ => {}
+            }
+        }
+        said
+    }
+}
+
+impl Told {
+    fn asked(
+        hop: usize,
+        sight: Sight,
+        event: &Event,
+        (bytes, until): (u64, Time),
+        said: Said,
+    ) -> Self {
+        let mut turn = empty(hop);
+        turn.bytes.0 = bytes;
+        turn.request = said.request;
+        turn.proxied = said.proxied;
+        Self {
+            turn,
+            position: event.head.map(|head| head.seq),
+            seen: Seen {
+                began: event.at,
+                asked: until,
+                answered: None,
+                done: None,
+                ended: None,
+                failed: false,
+                flow: sight.flow,
+                frame: event.frame,
+            },
+        }
+    }
+
+    /// What the client sends now belongs to this exchange: it had only been told to go on (RFC 9110
+    /// section 15.2), and begins no request.
+    fn goes_on(&self, said: &Said) -> bool {
+        let interim = |status: &Status| (100..200).contains(&status.code) && status.code != 101;
+        self.turn.status.as_ref().is_some_and(interim) && said.request.is_none()
+    }
+
+    fn ask(&mut self, bytes: u64, until: Time, said: Said) {
+        self.turn.bytes.0 += bytes;
+        self.turn.request = self.turn.request.take().or(said.request);
+        self.turn.status = None;
+        self.seen.asked = until;
+        (self.seen.answered, self.seen.done) = (None, None);
+    }
+
+    fn answer(&mut self, at: Time, bytes: u64, until: Time, said: Said) {
+        self.turn.bytes.1 += bytes;
+        self.turn.status = self.turn.status.take().or(said.status);
+        self.seen.answered.get_or_insert(at);
+        self.seen.done = Some(until);
+    }
+}

@@ -1,0 +1,265 @@
+//! What a verdict is about: the hops of a chain from the client to the server, or one hop that is in
+//! no chain; and who stands between them.
+
+use std::time::Duration;
+
+use super::digest::{Cite, Digest, Mark, Turn};
+use super::habits::Habits;
+use super::origin::Origin;
+use super::timeouts::Timeouts;
+use super::words;
+use crate::chain::{Exchange, Join};
+use crate::flow::Side;
+use crate::hop::{Hop, Hops};
+use crate::log::{AccessLog, Entry};
+use crate::scene::Scene;
+use crate::segment::Passage;
+use crate::time::Time;
+
+/// What all cases share.
+pub(super) struct World<'a> {
+    pub(super) scene: &'a Scene<'a>,
+    pub(super) hops: &'a Hops,
+    pub(super) digests: &'a [Digest],
+    pub(super) logs: &'a [AccessLog],
+    pub(super) timeouts: &'a Timeouts,
+    pub(super) habits: &'a Habits,
+    /// Vantages that see connections go on from a proxy.
+    pub(super) upstreams: &'a [bool],
+}
+
+/// What a verdict is about.
+pub(super) struct Case<'a> {
+    pub(super) world: &'a World<'a>,
+    /// The chain, by its place; `None` for a hop in no chain.
+    pub(super) chain: Option<usize>,
+    /// Hops, downstream first.
+    pub(super) legs: Vec<Leg<'a>>,
+    /// How each is joined to the one before.
+    pub(super) joins: &'a [Join],
+    /// Closes that nobody had announced, the first first.
+    pub(super) origins: Vec<Origin>,
+    /// What access logs say of it.
+    pub(super) entries: Vec<(&'a AccessLog, &'a Entry)>,
+}
+
+/// What a case has of a hop.
+pub(super) struct Leg<'a> {
+    pub(super) digest: &'a Digest,
+    pub(super) hop: &'a Hop,
+    pub(super) exchange: Option<&'a Exchange>,
+    /// Hops that were tried before.
+    pub(super) tried: Vec<&'a Digest>,
+    /// Its hop served no other exchange afterwards: how the hop ended concerns the case.
+    pub(super) is_last: bool,
+}
+
+/// Whoever stands at one end of a leg: 0 is the client of the first leg, 1 its server, which is the
+/// client of the second, and so on.
+pub(super) type Node = usize;
+
+impl<'a> Leg<'a> {
+    pub(super) fn new(
+        world: &'a World<'a>,
+        hop: usize,
+        exchange: Option<&'a Exchange>,
+        tried: &[usize],
+    ) -> Self {
+        let digest = &world.digests[hop];
+        let tried = tried.iter().filter_map(|hop| world.digests.get(*hop));
+        let last_asked = digest.turns.iter().rfind(|turn| turn.by == Side::Client);
+        // Times of an exchange and of turns may come from different vantages.
+        let later = |exchange: &Exchange| {
+            last_asked.is_some_and(|turn| turn.at > exchange.done.unwrap_or(exchange.asked))
+        };
+        Self {
+            digest,
+            hop: &world.hops.hops[hop],
+            exchange,
+            tried: tried.collect(),
+            is_last: !exchange.is_some_and(later),
+        }
+    }
+
+    /// What ended the hop, where that concerns the case.
+    pub(super) fn first(&self) -> Option<&'a Mark> {
+        self.digest.first.as_ref().filter(|_| self.is_last)
+    }
+
+    /// The server owed an answer when the hop ended, or at the end of what was seen.
+    pub(super) fn owed(&self) -> bool {
+        if let Some(exchange) = self.exchange {
+            return exchange.answered.is_none();
+        }
+        let until = self.digest.first.map_or(self.digest.last, |mark| mark.at);
+        let last = self.digest.last_turn(until);
+        last.is_some_and(|turn| turn.by == Side::Client)
+    }
+
+    /// It was asked something, and answered.
+    pub(super) fn answered(&self) -> bool {
+        self.asked().is_some() && !self.owed()
+    }
+
+    /// When the last byte of the request was sent.
+    pub(super) fn asked(&self) -> Option<Time> {
+        if let Some(exchange) = self.exchange {
+            return Some(exchange.asked);
+        }
+        self.request().map(|turn| turn.until)
+    }
+
+    /// The last turn of the client before it ended.
+    fn request(&self) -> Option<&'a Turn> {
+        let until = self.digest.first.map_or(self.digest.last, |mark| mark.at);
+        let turns = self.digest.turns.iter().rev();
+        turns
+            .filter(|turn| turn.at <= until)
+            .find(|turn| turn.by == Side::Client)
+    }
+
+    /// When the first byte of the answer was sent.
+    pub(super) fn answered_at(&self) -> Option<Time> {
+        if let Some(exchange) = self.exchange {
+            return exchange.answered;
+        }
+        let asked = self.request()?.at;
+        let mut turns = self.digest.turns.iter();
+        let answer = turns.find(|turn| turn.by == Side::Server && turn.at >= asked)?;
+        Some(answer.at)
+    }
+
+    /// The HTTP status answered, where it was readable.
+    pub(super) fn status(&self) -> Option<u16> {
+        if let Some(status) = self.exchange.and_then(|exchange| exchange.status.as_ref()) {
+            return Some(status.code);
+        }
+        if self.exchange.is_some() {
+            return None;
+        }
+        Some(self.digest.statuses.last()?.1.code)
+    }
+
+    /// How long nothing had moved the hop on when that happened.
+    pub(super) fn silence(&self, at: Time) -> Duration {
+        at.since(self.digest.quiet_since(at))
+    }
+}
+
+impl<'a> Case<'a> {
+    /// The node at a side of a leg.
+    pub(super) const fn node(leg: usize, side: Side) -> Node {
+        match side {
+            Side::Client => leg,
+            Side::Server => leg + 1,
+        }
+    }
+
+    pub(super) const fn last_node(&self) -> Node {
+        self.legs.len()
+    }
+
+    /// The vantage at the node at that side of a leg: where that side's segments are sent.
+    pub(super) fn at(&self, leg: usize, side: Side) -> Option<usize> {
+        if let Some(vantage) = self.legs[leg].hop.at[side] {
+            return Some(vantage);
+        }
+        let node = Self::node(leg, side);
+        let join = node.checked_sub(1).and_then(|join| self.joins.get(join));
+        if let Some(vantage) = join.and_then(|join| join.vantages.first()) {
+            return Some(*vantage);
+        }
+        let (other, end) = match side {
+            Side::Client => (leg.checked_sub(1)?, Side::Server),
+            Side::Server => (leg + 1, Side::Client),
+        };
+        self.legs.get(other)?.hop.at[end]
+    }
+
+    /// The vantage at whoever sent or made this, as far as the capture itself says: it went out there and
+    /// had not come in.
+    pub(super) fn went_out_at(&self, mark: &Mark) -> Option<usize> {
+        let out = mark.head?.passage == Some(Passage::Out);
+        out.then(|| self.world.scene.flows[mark.cite.flow].vantage)
+    }
+
+    /// The node at that side of a leg, in words: `lb`, or `the server 10.0.0.2:80`.
+    pub(super) fn who(&self, leg: usize, side: Side) -> String {
+        if let Some(vantage) = self.at(leg, side) {
+            return self.world.scene.name(vantage).to_owned();
+        }
+        let hop = self.legs[leg].hop;
+        match side {
+            Side::Client if leg > 0 => format!("the proxy {}", hop.client.address()),
+            Side::Client => format!("the client {}", hop.client.address()),
+            Side::Server if leg + 1 < self.legs.len() => format!("the proxy {}", hop.server),
+            Side::Server => format!("the server {}", hop.server),
+        }
+    }
+
+    /// The same with no words before an address.
+    pub(super) fn name(&self, leg: usize, side: Side) -> String {
+        let who = self.who(leg, side);
+        who.strip_prefix("the ").map_or(who.clone(), str::to_owned)
+    }
+
+    /// A frame, as people find it: `lb #14`.
+    pub(super) fn cite(&self, cite: Cite) -> String {
+        let seen = &self.world.scene.flows[cite.flow];
+        format!("{} #{}", self.world.scene.name(seen.vantage), cite.frame)
+    }
+
+    /// `lb #14: FIN from lb at 15:07:02.114`.
+    pub(super) fn cite_mark(&self, leg: usize, mark: &Mark) -> String {
+        format!(
+            "{}: {} from {} at {}",
+            self.cite(mark.cite),
+            words::kind(mark.rst),
+            self.name(leg, mark.by),
+            words::clock(mark.at)
+        )
+    }
+
+    /// The first entry of a log whose flags or details are such.
+    pub(super) fn logged(&self, is: impl Fn(&Entry) -> bool) -> Option<(&'a AccessLog, &'a Entry)> {
+        self.entries.iter().copied().find(|(_, entry)| is(entry))
+    }
+
+    /// How exact it is to say that something at one vantage came before something at another.
+    pub(super) fn slack(&self, one: Cite, other: Cite) -> Duration {
+        let vantage = |cite: Cite| self.world.scene.flows[cite.flow].vantage;
+        let (one, other) = (vantage(one), vantage(other));
+        if one == other {
+            return Duration::ZERO;
+        }
+        let error = |vantage: usize| {
+            let offsets = &self.world.hops.clocks.offsets;
+            let offset = offsets.get(vantage).copied().flatten();
+            offset.map_or(0, |offset| offset.error)
+        };
+        Duration::from_nanos(error(one).saturating_add(error(other)))
+    }
+
+    /// Whether the proxy that a leg leads to has a vantage that sees its upstream side.
+    pub(super) fn sees_upstream_of(&self, leg: usize) -> bool {
+        self.is_proxy(leg, Side::Server)
+    }
+
+    /// Whether somebody at a vantage there takes connections and makes others.
+    pub(super) fn is_proxy(&self, leg: usize, side: Side) -> bool {
+        let vantage = self.at(leg, side);
+        vantage.is_some_and(|vantage| {
+            self.world
+                .upstreams
+                .get(vantage)
+                .copied()
+                .unwrap_or_default()
+        })
+    }
+}
+
+/// Whether an entry has one of these response flags (Envoy writes them with commas between).
+pub(super) fn has_flag(entry: &Entry, flags: &[&str]) -> bool {
+    let written = entry.flags.as_deref().unwrap_or_default();
+    written.split(',').any(|flag| flags.contains(&flag))
+}

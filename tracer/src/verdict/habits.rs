@@ -1,0 +1,156 @@
+//! What repeats: the silences after which, and the ages at which, connections to one server end.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+
+use super::digest::Digest;
+use crate::flow::Side;
+use crate::hop::Hops;
+use crate::segment::Endpoint;
+use crate::time::Time;
+
+/// Silences within this of each other are the same length, besides [`ABOUT`] of them.
+const SAME: Duration = Duration::from_millis(60);
+
+/// ... or within this part of it.
+const ABOUT: f64 = 0.02;
+
+/// Ends that are nearer to each other than this are one event.
+const APART: Duration = Duration::from_millis(200);
+
+/// Connections that a verdict about ages needs.
+const ENOUGH: usize = 3;
+
+/// A maximum age has a jitter of 10 % either way (FACTS 3.15).
+const JITTER: f64 = 0.12;
+
+/// Ends of connections that somebody ends for their age are spread over at least this part of it.
+const SPREAD: f64 = 0.05;
+
+/// Silences longer than this may be what a timer waits for.
+const IDLE: Duration = Duration::from_millis(900);
+
+/// Ages below this, in seconds, are those of single requests.
+const YOUNG: f64 = 1.0;
+
+/// What repeats, by server and by the side that ended the connection.
+#[derive(Debug, Default)]
+pub(super) struct Habits {
+    ends: HashMap<(Endpoint, Side), Ends, RandomState>,
+}
+
+#[derive(Debug, Default)]
+struct Ends {
+    /// Silences before the end, and when that was; sorted.
+    silences: Vec<(Duration, Time)>,
+    /// What lived how long, and how long it had been silent then; sorted by age.
+    lives: Vec<Life>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    age: Duration,
+    silence: Duration,
+    turns: usize,
+    ended: Time,
+}
+
+/// An age at which connections end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Age {
+    /// In the middle of those seen.
+    pub(super) middle: Duration,
+    /// The shortest and the longest.
+    pub(super) range: (Duration, Duration),
+    /// Of how many connections.
+    pub(super) of: usize,
+    /// The shortest and the longest silence before the end.
+    pub(super) silences: (Duration, Duration),
+}
+
+impl Habits {
+    pub(super) fn of(hops: &Hops, digests: &[Digest]) -> Self {
+        let mut habits = Self::default();
+        for digest in digests {
+            let Some(first) = digest.first else {
+                continue;
+            };
+            let server = hops.hops[digest.place].server;
+            let ends = habits.ends.entry((server, first.by)).or_default();
+            let silence = first.at.since(digest.quiet_since(first.at));
+            ends.silences.push((silence, first.at));
+            ends.lives.push(Life {
+                age: first.at.since(digest.begun),
+                silence,
+                turns: digest.turns.len(),
+                ended: first.at,
+            });
+        }
+        for ends in habits.ends.values_mut() {
+            ends.silences.sort_unstable();
+            ends.lives.sort_unstable_by_key(|life| life.age);
+        }
+        habits
+    }
+
+    /// How often connections to that server ended by that side after a silence of this length.
+    pub(super) fn after_silence(&self, server: Endpoint, by: Side, silence: Duration) -> usize {
+        let Some(ends) = self.ends.get(&(server, by)) else {
+            return 0;
+        };
+        let within = SAME.max(silence.mul_f64(ABOUT));
+        let from = ends
+            .silences
+            .partition_point(|known| known.0 + within < silence);
+        let to = ends
+            .silences
+            .partition_point(|known| known.0 <= silence + within);
+        let mut at: Vec<Time> = ends.silences[from..to]
+            .iter()
+            .map(|known| known.1)
+            .collect();
+        at.sort_unstable();
+        // One event ends many connections at once, and says nothing about each one's silence.
+        at.dedup_by(|later, earlier| later.since(*earlier) <= APART);
+        at.len()
+    }
+
+    /// The age at which that side ends connections to that server, where there is one: most of them
+    /// lived as long, whatever went on, and more than one exchange each.
+    pub(super) fn age(&self, server: Endpoint, by: Side) -> Option<Age> {
+        let lives = &self.ends.get(&(server, by))?.lives;
+        // Those of one request each live as long as that took.
+        let lives: Vec<&Life> = lives.iter().filter(|life| life.turns > 2).collect();
+        let middle = lives.get(lives.len() / 2)?.age;
+        if lives.len() < ENOUGH || middle.as_secs_f64() < YOUNG {
+            return None;
+        }
+        let near = |life: &&&Life| {
+            let off = life.age.as_secs_f64() / middle.as_secs_f64();
+            (1.0 - JITTER..=1.0 + JITTER).contains(&off)
+        };
+        let alike: Vec<&&Life> = lives.iter().filter(near).collect();
+        // Others may have been closed for reasons of their own.
+        if alike.len() < ENOUGH || alike.len() * 4 < lives.len() * 3 {
+            return None;
+        }
+        let ends = alike.iter().map(|life| life.ended);
+        let spread = ends.clone().max()?.since(ends.min()?);
+        let silences = alike.iter().map(|life| life.silence);
+        let (least, most) = (silences.clone().min()?, silences.max()?);
+        // All at once is a restart; after one length of silence is an idle timeout.
+        let at_once = spread < middle.mul_f64(SPREAD);
+        let idle = least >= IDLE && most - least <= SAME.max(least.mul_f64(ABOUT));
+        if at_once || idle {
+            return None;
+        }
+        Some(Age {
+            middle,
+            range: (alike.first()?.age, alike.last()?.age),
+            of: alike.len(),
+            silences: (least, most),
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! Who closed without having been told to: the culprit, not the messenger.
+//!
+//! A proxy passes a close on, hop by hop, within milliseconds (FACTS 3.7). So of each hop only the
+//! first FIN or RST counts, and of these the ones that no neighbour had announced.
+
+use std::time::Duration;
+
+use super::case::{Case, Node};
+use super::digest::Mark;
+use crate::flow::Side;
+
+/// A close is passed on at once, or after what Envoy waits for the other side to close (1 s,
+/// `delayed_close_timeout`) and a little more. What comes later is somebody's own doing.
+const PASSED_ON_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// A node that closes both its sides does so within this.
+pub(super) const TOGETHER: Duration = Duration::from_millis(100);
+
+/// A close that nobody had told its sender of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    /// The leg that it was first seen on.
+    pub(super) leg: usize,
+    /// Its sender.
+    pub(super) node: Node,
+    /// The FIN or RST.
+    pub(super) mark: Mark,
+    /// The same node closed its other leg at the same time.
+    pub(super) both: Option<(usize, Mark)>,
+}
+
+/// All such closes of a case, the first first.
+pub(super) fn origins(case: &Case<'_>) -> Vec<Origin> {
+    let mut origins: Vec<Origin> = Vec::new();
+    for (leg, mark) in ends(case) {
+        if told(case, leg, &mark) {
+            continue;
+        }
+        origins.push(Origin {
+            leg,
+            node: Case::node(leg, mark.by),
+            mark,
+            both: None,
+        });
+    }
+    origins.sort_by_key(|origin| (origin.mark.at, origin.leg));
+    merge(origins)
+}
+
+/// What ended each leg.
+fn ends<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (usize, Mark)> + 'a {
+    let legs = case.legs.iter().enumerate();
+    legs.filter_map(|(leg, of)| Some((leg, *of.first()?)))
+}
+
+/// The leg on the other side of whoever sent this.
+fn beyond(case: &Case<'_>, leg: usize, by: Side) -> Option<usize> {
+    match by {
+        Side::Client => leg.checked_sub(1),
+        Side::Server => Some(leg + 1).filter(|leg| *leg < case.legs.len()),
+    }
+}
+
+/// Whether the sender of a close had been told of one by its other neighbour.
+fn told(case: &Case<'_>, leg: usize, mark: &Mark) -> bool {
+    let Some(beyond) = beyond(case, leg, mark.by) else {
+        return false;
+    };
+    let other = &case.legs[beyond];
+    // That neighbour's own end, or one that was made in its name.
+    let made = other.digest.made.iter().map(|made| &made.mark);
+    let ends = other.first().into_iter().chain(made);
+    ends.filter(|end| end.by == mark.by).any(|end| {
+        let slack = case.slack(end.cite, mark.cite);
+        end.at <= later(mark, slack) && mark.at.since(end.at) <= PASSED_ON_WITHIN
+    })
+}
+
+fn later(mark: &Mark, slack: Duration) -> crate::time::Time {
+    let slack = i64::try_from(slack.as_nanos()).unwrap_or(i64::MAX);
+    crate::time::Time::from_nanos(mark.at.as_nanos().saturating_add(slack))
+}
+
+/// Two closes of one node are one.
+fn merge(origins: Vec<Origin>) -> Vec<Origin> {
+    let mut merged: Vec<Origin> = Vec::new();
+    for origin in origins {
+        let same = |known: &&mut Origin| {
+            known.node == origin.node
+                && known.leg != origin.leg
+                && origin.mark.at.since(known.mark.at) <= TOGETHER
+        };
+        match merged.iter_mut().find(same) {
+            Some(known) => known.both = Some((origin.leg, origin.mark)),
+            None => merged.push(origin),
+        }
+    }
+    merged
+}

@@ -1,0 +1,83 @@
+//! The client closed while an answer was owed.
+//!
+//! Holds where the first FIN or RST that nobody had announced is the first client's, and its answer
+//! was owed. Likely only with a vantage at that client: seen from elsewhere, whoever is in front may
+//! pass on a close or have a timer of its own.
+//!
+//! Looks alike: a load balancer's idle timeout seen from behind it; a half-close, after which the
+//! client takes the answer.
+
+use crate::flow::Side;
+use crate::kernel::FactKind;
+use crate::verdict::Confidence;
+use crate::verdict::case::Case;
+use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::words;
+
+pub(super) fn judge(case: &Case<'_>) -> Found {
+    let Some(origin) = case.origins.first() else {
+        return Err("nobody closed".into());
+    };
+    if origin.node != 0 {
+        return Err("the first to close was not the first client".into());
+    }
+    let leg = &case.legs[0];
+    if !leg.owed() || leg.asked().is_none() {
+        return Err("no answer was owed to it".into());
+    }
+    let mark = origin.mark;
+    let client = case.name(0, Side::Client);
+    let waited = leg
+        .asked()
+        .map_or_else(Default::default, |asked| mark.at.since(asked));
+    let process = leg
+        .digest
+        .kernel(Side::Client, |kind| matches!(kind, FactKind::Closed(_)));
+    let proxy = case.is_proxy(0, Side::Client);
+    let own = case.at(0, Side::Client).is_some() && !proxy;
+    let confidence = match (own, process) {
+        (true, Some(_)) => Confidence::Certain,
+        (true, None) => Confidence::Likely,
+        (false, _) => Confidence::Possible,
+    };
+    let mut finding = Finding::new(0, Culprit::End(0, Side::Client), confidence);
+    finding.at = Some(mark.at);
+    finding.flow = Some(mark.cite.flow);
+    finding.because = format!("{client} closed first, while an answer was owed to it");
+    finding.summary = format!(
+        "{} gave up after {} without an answer",
+        case.who(0, Side::Client),
+        words::length(waited)
+    );
+    finding.story = format!(
+        "{client} closed at {}, {} after its request, while the answer was owed; nobody had closed before.",
+        words::clock(mark.at),
+        words::length(waited)
+    );
+    finding.evidence.push(case.cite_mark(0, &mark));
+    if let Some(told) = process
+        && let FactKind::Closed(process) = &told.kind
+    {
+        finding.evidence.push(format!(
+            "the kernel says that {} (pid {}) closed it",
+            process.comm, process.pid
+        ));
+    }
+    if own {
+        finding.against.push(format!(
+            "not a proxy's timeout: no FIN or RST came to {client} before its own"
+        ));
+    } else {
+        finding.against.push(format!(
+            "if {client} is a proxy, it may have passed on a close of the client behind it or its own timeout: no vantage shows its other side"
+        ));
+        finding.advice.push(format!(
+            "capture at {client} as well, to tell whether it gave up itself"
+        ));
+    }
+    finding.advice.push(format!(
+        "find out why the answer took longer than {}, or let {client} wait longer (curl --max-time, the client's request timeout)",
+        words::length(waited)
+    ));
+    Ok(finding)
+}

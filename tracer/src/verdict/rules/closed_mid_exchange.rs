@@ -1,0 +1,161 @@
+//! The server ended while it owed an answer: its process died, closed or reset.
+//!
+//! Holds where the first FIN or RST that nobody had announced is a server's, and its answer was owed.
+//! A kernel that was watched says which process did it.
+//!
+//! Looks alike: an idle timeout of a proxy, which closes both its sides; a stale connection, whose
+//! server had not read the request; a client that gave up, which closed first.
+
+use crate::flow::Side;
+use crate::kernel::FactKind;
+use crate::verdict::Confidence;
+use crate::verdict::case::Case;
+use crate::verdict::digest::{Digest, Mark, Turn};
+use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::origin::Origin;
+use crate::verdict::{timeouts, words};
+
+pub(super) fn judge(case: &Case<'_>) -> Found {
+    if let Some(finding) = tried(case) {
+        return Ok(finding);
+    }
+    let Some(origin) = case.origins.first() else {
+        return Err("nobody closed".into());
+    };
+    if origin.mark.by != Side::Server {
+        return Err("the first to close was the client of its hop".into());
+    }
+    if origin.both.is_some() {
+        return Err("who closed did so on both its sides: a proxy's own doing".into());
+    }
+    let leg = &case.legs[origin.leg];
+    if !leg.owed() || leg.asked().is_none() {
+        return Err("no answer was owed".into());
+    }
+    Ok(found(case, origin))
+}
+
+/// A connection that was tried before, and on which the server closed instead of answering.
+fn tried(case: &Case<'_>) -> Option<Finding> {
+    for (number, leg) in case.legs.iter().enumerate() {
+        for digest in leg.tried.iter().copied() {
+            let Some(mark) = digest.first.filter(|first| first.by == Side::Server) else {
+                continue;
+            };
+            let last = digest.last_turn(mark.at);
+            let Some(asked) = last.filter(|turn| turn.by == Side::Client) else {
+                continue;
+            };
+            return Some(retried(case, number, digest, &mark, asked));
+        }
+    }
+    None
+}
+
+fn retried(case: &Case<'_>, number: usize, digest: &Digest, mark: &Mark, asked: &Turn) -> Finding {
+    let hop = &case.world.hops.hops[digest.place];
+    let (who, culprit) = match hop.at.server {
+        Some(vantage) => (
+            case.world.scene.name(vantage).to_owned(),
+            Culprit::At(vantage),
+        ),
+        None => {
+            let who = format!("the server {}", hop.server);
+            (who.clone(), Culprit::Else(who))
+        }
+    };
+    let client = case.name(number, Side::Client);
+    let kind = words::kind(mark.rst);
+    let waited = words::length(mark.at.since(asked.until));
+    let mut finding = Finding::new(number, culprit, Confidence::Likely);
+    finding.hop = Some(digest.place);
+    finding.at = Some(mark.at);
+    finding.flow = Some(mark.cite.flow);
+    finding.because =
+        format!("the first connection ended by a {kind} of the server, which owed an answer");
+    finding.summary = format!(
+        "{who} ended the first attempt: {kind} while it owed an answer for {waited}; {client} tried again"
+    );
+    finding.story = format!(
+        "{client} asked {} at {}, which ended the connection {waited} later without an answer; {client} then sent the request again on another connection{}.",
+        hop.server,
+        words::clock(asked.at),
+        if case.legs[number].answered() {
+            ", and got an answer"
+        } else {
+            ""
+        }
+    );
+    finding.evidence.push(format!(
+        "{}: {kind} from {who} at {}",
+        case.cite(mark.cite),
+        words::clock(mark.at)
+    ));
+    finding.advice.push(format!(
+        "look for why the process at {who} ended or closed at {}",
+        words::clock(mark.at)
+    ));
+    finding
+}
+
+fn found(case: &Case<'_>, origin: &Origin) -> Finding {
+    let number = origin.leg;
+    let leg = &case.legs[number];
+    let mark = origin.mark;
+    let server = case.name(number, Side::Server);
+    let kind = words::kind(mark.rst);
+    let silence = leg.silence(mark.at);
+    let process = leg
+        .digest
+        .kernel(Side::Server, |kind| matches!(kind, FactKind::Closed(_)));
+    // Where nobody stands at the server it may as well be a proxy with a timer.
+    let told = case.at(number, Side::Server).is_some();
+    let whole = timeouts::whole_seconds(silence).filter(|_| !told);
+    let confidence = match (process, whole) {
+        (Some(_), _) => Confidence::Certain,
+        (None, Some(_)) => Confidence::Possible,
+        (None, None) => Confidence::Likely,
+    };
+    let mut finding = Finding::new(number, Culprit::End(number, Side::Server), confidence);
+    finding.at = Some(mark.at);
+    finding.flow = Some(mark.cite.flow);
+    finding.because = format!("the first {kind} is a server's that owed an answer");
+    finding.summary = format!(
+        "{} ended it: {kind} while it owed an answer for {}",
+        case.who(number, Side::Server),
+        words::length(silence)
+    );
+    finding.story = format!(
+        "{server} {} at {}, {} after it had been asked, before anybody else closed.",
+        if mark.rst {
+            "reset the connection"
+        } else {
+            "closed"
+        },
+        words::clock(mark.at),
+        words::length(silence)
+    );
+    finding.evidence.push(case.cite_mark(number, &mark));
+    if let Some(told) = process
+        && let FactKind::Closed(process) = &told.kind
+    {
+        finding.evidence.push(format!(
+            "the kernel says that {} (pid {}) closed it",
+            process.comm, process.pid
+        ));
+    }
+    if let Some(whole) = whole {
+        finding.against.push(format!(
+            "it may be an idle timeout of a proxy: {server} closed after almost exactly {whole} s of silence, and no vantage shows whether something is behind it"
+        ));
+    } else {
+        finding.against.push(format!(
+            "not the client giving up: no FIN or RST came to {server} before"
+        ));
+    }
+    finding.advice.push(format!(
+        "look for why the process at {server} ended or closed at {}: its log, the kernel's (out of memory), restarts of the pod",
+        words::clock(mark.at)
+    ));
+    finding
+}

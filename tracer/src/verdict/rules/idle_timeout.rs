@@ -1,0 +1,279 @@
+//! Somebody closed after silence of a fixed length.
+//!
+//! Holds where the first close that nobody had announced came after a second of silence or more, and
+//! - a proxy closed both its sides at once, after a length that is known, whole or repeats;
+//! - or one side closed, after a known length or one that repeats;
+//! - or a server closed a connection that waited for a next request, after whole seconds;
+//! - or the proxy's log says so (HAProxy `cD`, `sD`; Envoy's details).
+//!
+//! Silence counts payload: keepalive probes are answered by the kernel and reset no proxy's timer
+//! (FACTS 3.6). An idle connection that nobody waited for is let go: that is no alarm.
+//!
+//! Looks alike: a client that gives up after whole seconds, which a vantage at it shows; a server
+//! whose process dies, behind which nothing else is closed.
+
+use std::time::Duration;
+
+use crate::flow::Side;
+use crate::log::{AccessLog, Entry};
+use crate::verdict::Confidence;
+use crate::verdict::case::Case;
+use crate::verdict::digest::Digest;
+use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::origin::Origin;
+use crate::verdict::timeouts::{Kind, Timeout, whole_seconds};
+use crate::verdict::words;
+
+/// Shorter silences are those of conversations.
+const SILENT: Duration = Duration::from_millis(900);
+
+/// Connections that ended after the same silence, this one included.
+const OFTEN: usize = 3;
+
+/// What speaks for a timer.
+struct Timer<'a> {
+    silence: Duration,
+    known: Vec<&'a Timeout>,
+    repeated: usize,
+    whole: Option<u64>,
+    log: Option<(&'a AccessLog, &'a Entry)>,
+    owed: bool,
+}
+
+pub(super) fn judge(case: &Case<'_>) -> Found {
+    let Some(origin) = case.origins.first() else {
+        return Err("nobody closed".into());
+    };
+    let timer = timer(case, origin);
+    if timer.silence < SILENT {
+        let silence = words::length(timer.silence);
+        return Err(format!("the first to close did so {silence} after the last byte").into());
+    }
+    let confidence = confidence(case, origin, &timer)?;
+    Ok(found(case, origin, &timer, confidence))
+}
+
+fn timer<'a>(case: &Case<'a>, origin: &Origin) -> Timer<'a> {
+    let leg = &case.legs[origin.leg];
+    let mut silence = leg.silence(origin.mark.at);
+    if let Some((other, mark)) = origin.both {
+        silence = silence.min(case.legs[other].silence(mark.at));
+    }
+    let owed = case
+        .legs
+        .iter()
+        .any(|leg| leg.asked().is_some() && leg.owed());
+    let kinds: &[Kind] = if owed || origin.both.is_some() {
+        &[Kind::Proxy]
+    } else {
+        &[Kind::Proxy, Kind::Server]
+    };
+    let habits = case.world.habits;
+    Timer {
+        silence,
+        known: case.world.timeouts.matching(silence, kinds),
+        repeated: habits.after_silence(leg.hop.server, origin.mark.by, silence),
+        whole: whole_seconds(silence),
+        log: case.logged(says_timeout),
+        owed,
+    }
+}
+
+/// A log that says that a timer ran out: HAProxy's termination states with a timeout of the client
+/// (`c`) or server (`s`) while data was expected (`D`), Envoy's details.
+fn says_timeout(entry: &Entry) -> bool {
+    let flags = entry.flags.as_deref().unwrap_or_default();
+    let details = entry.details.as_deref().unwrap_or_default();
+    flags.starts_with("cD") || flags.starts_with("sD") || details.contains("idle_timeout")
+}
+
+fn confidence(
+    case: &Case<'_>,
+    origin: &Origin,
+    timer: &Timer<'_>,
+) -> Result<Confidence, &'static str> {
+    let side = origin.mark.by;
+    // Many clients wait equally long: of what is in front, only a known length tells.
+    let repeats = timer.repeated >= OFTEN && !(timer.owed && side == Side::Client);
+    let fixed = !timer.known.is_empty() || repeats;
+    if timer.log.is_some() {
+        return Ok(Confidence::Certain);
+    }
+    if origin.both.is_some() {
+        return Ok(if fixed || timer.whole.is_some() {
+            Confidence::Likely
+        } else {
+            Confidence::Possible
+        });
+    }
+    let own = case.at(origin.leg, side).is_some() && !case.is_proxy(origin.leg, side);
+    let end = origin.node == 0 || origin.node == case.last_node();
+    if timer.owed && own && end {
+        return Err(if origin.node == 0 {
+            "the client itself closed, not a proxy in front of it"
+        } else {
+            "the server itself closed, and nothing behind it"
+        });
+    }
+    match (timer.owed, side) {
+        _ if fixed => Ok(Confidence::Likely),
+        (false, Side::Server) if timer.whole.is_some() => Ok(Confidence::Likely),
+        (true, Side::Server) if timer.whole.is_some() => Ok(Confidence::Possible),
+        (true, _) => Err("one side closed, after a silence that no known timeout has"),
+        (false, _) => {
+            Err("the silence before the close matches no known timeout and repeats nowhere")
+        }
+    }
+}
+
+fn found(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, confidence: Confidence) -> Finding {
+    let (number, mark) = (origin.leg, origin.mark);
+    let who = case.name(number, mark.by);
+    let culprit = Culprit::End(number, mark.by);
+    let mut finding = Finding::new(number, culprit, confidence);
+    let length = words::timer(timer.silence);
+    finding.alarm = timer.owed;
+    finding.at = Some(mark.at);
+    finding.flow = Some(mark.cite.flow);
+    finding.because = format!("{who} closed after {length} of silence");
+    finding.summary = format!(
+        "{} ended it: idle timeout of {length}",
+        case.who(number, mark.by)
+    );
+    finding.story = story(case, origin, timer);
+    finding.evidence.push(case.cite_mark(number, &mark));
+    if let Some((other, mark)) = origin.both {
+        finding.evidence.push(case.cite_mark(other, &mark));
+    }
+    finding.evidence.extend(length_of(timer));
+    if let Some((log, entry)) = timer.log {
+        finding.evidence.push(format!(
+            "{} line {}: {} {}",
+            log.name,
+            entry.line,
+            entry.flags.as_deref().unwrap_or("-"),
+            entry.details.as_deref().unwrap_or_default()
+        ));
+    }
+    against(case, origin, timer, &mut finding);
+    advise(case, origin, timer, &mut finding);
+    finding
+}
+
+fn story(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>) -> String {
+    let (number, mark) = (origin.leg, origin.mark);
+    let who = case.name(number, mark.by);
+    let kind = words::kind(mark.rst);
+    let peer = case.name(number, mark.by.other());
+    let to = match origin.both {
+        Some((other, second)) => format!(
+            "{peer} and to {} within {} of each other",
+            case.name(other, second.by.other()),
+            words::length(second.at.apart(mark.at))
+        ),
+        None => peer,
+    };
+    let pending = if timer.owed {
+        ", while an answer was owed"
+    } else {
+        ", when nothing was owed"
+    };
+    format!(
+        "{who} sent {kind} to {to}, {} after the last byte{}{pending}.",
+        words::length(timer.silence),
+        if origin.both.is_some() {
+            " on either side"
+        } else {
+            ""
+        }
+    )
+}
+
+/// What the length of the silence says.
+fn length_of(timer: &Timer<'_>) -> Option<String> {
+    if let [known, more @ ..] = &timer.known[..] {
+        let others = if more.is_empty() {
+            String::new()
+        } else {
+            format!(" (and {} more of this length)", more.len())
+        };
+        return Some(format!(
+            "{} s is a known timeout: {}{others}; {}",
+            known.seconds, known.name, known.source
+        ));
+    }
+    if timer.repeated >= OFTEN {
+        return Some(format!(
+            "{} connections to this server ended after the same silence",
+            timer.repeated
+        ));
+    }
+    let whole = timer.whole?;
+    Some(format!(
+        "the silence was {:.3} s, {whole} s to within what timers are late",
+        timer.silence.as_secs_f64()
+    ))
+}
+
+fn against(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Finding) {
+    let who = case.name(origin.leg, origin.mark.by);
+    if origin.node != 0 && timer.owed {
+        let client = case.name(0, Side::Client);
+        finding.against.push(format!(
+            "not {client} giving up: no FIN or RST came from it before"
+        ));
+    }
+    if origin.both.is_none() && timer.owed {
+        finding.against.push(format!(
+            "no vantage shows the other side of {who}: it may have been told to close"
+        ));
+    }
+}
+
+fn advise(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Finding) {
+    let who = case.name(origin.leg, origin.mark.by);
+    let length = words::timer(timer.silence);
+    if timer.owed {
+        finding.advice.push(format!(
+            "raise the idle timeout of {who} above the slowest answer (it is {length})"
+        ));
+        finding.config.push(format!(
+            "HAProxy: timeout client {0}s, timeout server {0}s; Envoy: stream_idle_timeout: {0}s; nginx: proxy_read_timeout {0}s",
+            (timer.silence.as_secs_f64() * 4.0).ceil()
+        ));
+    } else {
+        finding.advice.push(format!(
+            "nothing has to be done where whoever pools connections to {who} lets go of them earlier than after {length}"
+        ));
+    }
+    if let Some(known) = timer.known.first() {
+        finding
+            .advice
+            .push(format!("{}: {}", known.name, known.change));
+    }
+    for (number, leg) in case.legs.iter().enumerate() {
+        if let Some((side, period)) = slower_probes(leg.digest, timer.silence) {
+            finding.advice.push(format!(
+                "the probe period of {}, {}, is longer than this timeout of {length}",
+                case.name(number, side),
+                words::length(period)
+            ));
+        }
+    }
+    if origin.both.is_some() && timer.owed {
+        finding.advice.push(format!(
+            "keepalive probes do not help here: {who} ends TCP itself, and its timer counts bytes only"
+        ));
+    }
+}
+
+/// Who probes on this hop more seldom than that, and how often.
+fn slower_probes(digest: &Digest, than: Duration) -> Option<(Side, Duration)> {
+    [Side::Client, Side::Server].into_iter().find_map(|side| {
+        let [one, other, ..] = &digest.probes[side][..] else {
+            return None;
+        };
+        let period = other.at.since(one.at);
+        (period > than).then_some((side, period))
+    })
+}

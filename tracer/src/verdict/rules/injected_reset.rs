@@ -1,0 +1,105 @@
+//! A FIN or RST that the side it claims to come from never sent.
+//!
+//! Holds where it was seen at one end and never passed the vantage of its sender (which the joined
+//! hop knows), or where a RST has a TTL unlike all else that this side sent (FACTS 3.13): a firewall,
+//! a NAT whose entry timed out, a middlebox.
+//!
+//! Looks alike: a RST of the peer's own kernel, which has the TTL of the rest.
+
+use crate::flow::Side;
+use crate::verdict::Confidence;
+use crate::verdict::case::Case;
+use crate::verdict::digest::Mark;
+use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::words;
+
+pub(super) fn judge(case: &Case<'_>) -> Found {
+    for (number, leg) in case.legs.iter().enumerate() {
+        if let Some(forged) = leg.digest.made.first().filter(|_| leg.is_last) {
+            let mark = &forged.mark;
+            let confidence = if forged.proved {
+                Confidence::Certain
+            } else {
+                Confidence::Likely
+            };
+            let mut finding = found(case, number, mark, confidence);
+            finding.evidence.push(format!(
+                "it was never sent: a vantage nearer to {} did not see it",
+                case.name(number, mark.by)
+            ));
+            finding
+                .evidence
+                .extend(forged.usual.map(|usual| ttl(mark, usual)));
+            return Ok(finding);
+        }
+    }
+    for (number, leg) in case.legs.iter().enumerate() {
+        let odd = leg.digest.odd.filter(|odd| {
+            let first = leg.first();
+            first.is_some_and(|first| first.cite == odd.mark.cite)
+        });
+        if let Some(odd) = odd {
+            let mut finding = found(case, number, &odd.mark, Confidence::Likely);
+            finding.evidence.push(ttl(&odd.mark, odd.usual));
+            finding.against.push(format!(
+                "no vantage is at {}: that it never sent it is told from the TTL alone",
+                case.name(number, odd.mark.by)
+            ));
+            return Ok(finding);
+        }
+    }
+    Err("every FIN and RST is as its sender's other segments are, as far as was seen".into())
+}
+
+fn found(case: &Case<'_>, leg: usize, mark: &Mark, confidence: Confidence) -> Finding {
+    let (client, server) = (case.name(leg, Side::Client), case.name(leg, Side::Server));
+    let kind = words::kind(mark.rst);
+    let named = case.name(leg, mark.by);
+    let made_at = maker(case, leg, mark);
+    let (way, culprit) = match made_at {
+        Some(vantage) => (
+            case.world.scene.name(vantage).to_owned(),
+            Culprit::At(vantage),
+        ),
+        None => {
+            let way = format!("something between {client} and {server}");
+            (way.clone(), Culprit::Else(way))
+        }
+    };
+    let mut finding = Finding::new(leg, culprit, confidence);
+    finding.at = Some(mark.at);
+    finding.flow = Some(mark.cite.flow);
+    finding.because = format!("a {kind} in the name of {named} that it did not send");
+    finding.summary = format!("{way} ended it: a {kind} made in the name of {named}");
+    finding.story = format!(
+        "{} received a {kind} that claims to come from {named}, and did not; {named} knows nothing of it.",
+        case.name(leg, mark.by.other())
+    );
+    finding.evidence.push(case.cite_mark(leg, mark));
+    finding.advice.push(format!(
+        "look for a firewall, NAT or load balancer on the way between {client} and {server}: what it logs at {}, and after how long it forgets silent connections",
+        words::clock(mark.at)
+    ));
+    finding.config.push(
+        "conntrack -L -p tcp  # on the machines between: is the connection known, for how long?"
+            .to_owned(),
+    );
+    finding
+}
+
+/// The vantage on the way that it left without having come in.
+fn maker(case: &Case<'_>, leg: usize, mark: &Mark) -> Option<usize> {
+    let at = case.legs[leg].hop.at;
+    let vantage = case.went_out_at(mark)?;
+    (at.client != Some(vantage) && at.server != Some(vantage)).then_some(vantage)
+}
+
+fn ttl(mark: &Mark, usual: u8) -> String {
+    let head = mark.head.map_or(0, |head| head.ttl);
+    let id = mark
+        .head
+        .and_then(|head| head.ip_id)
+        .filter(|id| *id == 0)
+        .map_or("", |_| ", and an IP id of 0");
+    format!("its TTL is {head}, where all else from there has {usual}{id}")
+}

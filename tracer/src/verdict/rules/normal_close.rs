@@ -1,0 +1,87 @@
+//! What was asked was answered, then one side closed and the others followed: nothing is wrong.
+//!
+//! Looks alike: an error answer of a gateway, after which everybody closes in good order.
+
+use std::borrow::Cow;
+
+use crate::flow::{End, Side};
+use crate::verdict::Confidence;
+use crate::verdict::case::{Case, Leg};
+use crate::verdict::digest::Mark;
+use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::words;
+
+pub(super) fn judge(case: &Case<'_>) -> Found {
+    let (number, first) = closed(case)?;
+    let owing = case
+        .legs
+        .iter()
+        .position(|leg| leg.asked().is_some() && leg.owed());
+    if let Some(owing) = owing {
+        let server = case.name(owing, Side::Server);
+        return Err(format!("{server} owed an answer").into());
+    }
+    let leg = &case.legs[0];
+    if let Some(status) = leg.status().filter(|status| *status >= 500) {
+        return Err(format!("the answer was {status}").into());
+    }
+    if case.legs.iter().any(|leg| !leg.tried.is_empty()) {
+        return Err("other connections were tried before".into());
+    }
+    if first.rst && case.legs[0].asked().is_none() && case.legs[0].digest.syns == 0 {
+        return Err("a RST is all that was seen: what went before is not known".into());
+    }
+    Ok(found(case, number, first))
+}
+
+/// What ended it: the first close, or what ended the first hop later, after other exchanges.
+fn closed<'a>(case: &'a Case<'_>) -> Result<(usize, &'a Mark), Cow<'static, str>> {
+    if matches!(case.legs[0].digest.end, End::Refused | End::Unanswered) {
+        return Err("there was no connection".into());
+    }
+    if let Some(origin) = case.origins.first() {
+        return Ok((origin.leg, &origin.mark));
+    }
+    let leg = &case.legs[0];
+    let later = leg.digest.first.as_ref().filter(|_| leg.answered());
+    Ok((0, later.ok_or("nobody closed")?))
+}
+
+fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
+    let leg: &Leg<'_> = &case.legs[number];
+    let who = case.who(number, first.by);
+    let closer = case.name(number, first.by);
+    let culprit = Culprit::End(number, first.by);
+    let exchanged = case.legs[0].asked().is_some();
+    let confidence = if first.rst && !exchanged {
+        Confidence::Possible
+    } else {
+        Confidence::Likely
+    };
+    let mut finding = Finding::new(number, culprit, confidence);
+    finding.alarm = false;
+    finding.at = Some(first.at);
+    finding.flow = Some(first.cite.flow);
+    finding.because = format!("nothing was owed when {closer} closed");
+    let how = if first.rst { "reset" } else { "closed" };
+    finding.summary = if exchanged {
+        format!("nothing wrong: answered, then {who} {how} the connection")
+    } else {
+        format!("nothing wrong: {who} {how} a connection on which nothing was asked")
+    };
+    finding.story = format!(
+        "{closer} {how} at {}, {} after the last byte{}.",
+        words::clock(first.at),
+        words::length(leg.silence(first.at)),
+        if exchanged {
+            ", when every request had been answered"
+        } else {
+            ""
+        }
+    );
+    finding.evidence.push(case.cite_mark(number, first));
+    if first.rst {
+        finding.against.push(format!("{closer} closed with a RST, which some programs do to save TIME-WAIT: bytes on their way would be lost"));
+    }
+    finding
+}

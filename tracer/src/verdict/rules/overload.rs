@@ -1,0 +1,119 @@
+//! A gateway answered 503 without a segment to any upstream: a circuit breaker, no healthy host, no
+//! route. Which of them only its log tells.
+//!
+//! Looks alike: a 503 that stands for an upstream that failed; there are segments to it.
+
+use crate::flow::Side;
+use crate::log::Entry;
+use crate::verdict::Confidence;
+use crate::verdict::case::{Case, Leg, has_flag};
+use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::words;
+
+/// Response flags of Envoy for what never went upstream, and what they say.
+const FLAGS: [(&str, &str); 4] = [
+    ("UO", "a circuit breaker is open (upstream overflow)"),
+    ("UH", "no upstream host is healthy"),
+    ("NR", "there is no route for the request"),
+    ("NC", "the upstream cluster does not exist"),
+];
+
+pub(super) fn judge(case: &Case<'_>) -> Found {
+    let number = case.legs.len() - 1;
+    let leg = &case.legs[number];
+    if !leg.answered() {
+        return Err("the last hop was not answered".into());
+    }
+    if !leg.tried.is_empty() {
+        return Err("upstreams were tried".into());
+    }
+    let log = case.logged(|entry| entry.upstream_local.is_none() && said(entry).is_some());
+    let status = leg.status();
+    let sees = case.sees_upstream_of(number);
+    let confidence = match (log, status) {
+        (Some(_), None | Some(503)) => Confidence::Certain,
+        (None, Some(503)) if sees => Confidence::Likely,
+        (None, Some(503)) => Confidence::Possible,
+        (_, Some(status)) => return Err(format!("the answer was {status}, not 503").into()),
+        (None, None) => return Err("the answer could not be read, and no log tells".into()),
+    };
+    Ok(found(
+        case,
+        number,
+        leg,
+        log.and_then(|(_, entry)| said(entry)),
+        confidence,
+        sees,
+    ))
+}
+
+/// What its flags say.
+fn said(entry: &Entry) -> Option<&'static (&'static str, &'static str)> {
+    FLAGS.iter().find(|(flag, _)| has_flag(entry, &[flag]))
+}
+
+fn found(
+    case: &Case<'_>,
+    number: usize,
+    leg: &Leg<'_>,
+    said: Option<&(&str, &str)>,
+    confidence: Confidence,
+    sees: bool,
+) -> Finding {
+    let gateway = case.name(number, Side::Server);
+    let culprit = if sees || said.is_some() {
+        Culprit::End(number, Side::Server)
+    } else {
+        Culprit::Else(format!("{gateway}, or something behind it"))
+    };
+    let mut finding = Finding::new(number, culprit, confidence);
+    let after = leg.answered_at().zip(leg.asked());
+    let after = after.map(|(answered, asked)| answered.since(asked));
+    finding.at = leg.answered_at();
+    finding.flow = leg.hop.sights.first().map(|sight| sight.flow);
+    finding.because = "an error answer without an upstream".to_owned();
+    let why = said.map_or(
+        "an open circuit breaker, or no healthy upstream",
+        |(_, why)| why,
+    );
+    finding.summary = format!(
+        "{} answered {} itself: {why}",
+        case.who(number, Side::Server),
+        leg.status()
+            .map_or_else(|| "with an error".to_owned(), |status| status.to_string())
+    );
+    finding.story = format!(
+        "{gateway} answered{} and sent nothing to any upstream for this request: {why}.",
+        after.map_or_else(String::new, |after| format!(
+            " after {}",
+            words::length(after)
+        ))
+    );
+    if let Some((flag, why)) = said {
+        let lines = case.logged(|entry| has_flag(entry, &[flag]));
+        finding.evidence.extend(
+            lines.map(|(log, entry)| format!("{} line {}: {flag}, {why}", log.name, entry.line)),
+        );
+    } else {
+        finding.against.push(format!("without the access log of {gateway} it cannot be told whether a circuit breaker was open (UO), no host was healthy (UH) or it is something else"));
+    }
+    if sees {
+        finding.evidence.push(format!(
+            "the vantage at {gateway} saw no segment to an upstream for it"
+        ));
+    } else {
+        finding.against.push(format!(
+            "no vantage shows what {gateway} sends upstream: it may have failed there"
+        ));
+    }
+    match said {
+        Some(("UO", _)) => {
+            finding.advice.push("raise the circuit breaker's limits, or slow the clients down".to_owned());
+            finding.config.push("DestinationRule: trafficPolicy.connectionPool.http.http2MaxRequests, http1MaxPendingRequests; tcp.maxConnections".to_owned());
+        }
+        Some(("UH", _)) => finding.advice.push("look at the health of the upstream's endpoints: outlier detection may have ejected all of them".to_owned()),
+        Some(("NR" | "NC", _)) => finding.advice.push("this is configuration, not load: add the route or the cluster".to_owned()),
+        _ => finding.advice.push(format!("give the access log of {gateway}: its response flags tell which it is (--access-log)")),
+    }
+    finding
+}

@@ -1,0 +1,135 @@
+//! A gateway answered (504) or let go while its upstream still owed the answer.
+//!
+//! Holds where a hop was answered and the next one was not, without the upstream having closed before;
+//! or where a 504 or a log's UT says so. Certain where the answer says it.
+//!
+//! Looks alike: an upstream that closed in the middle of the exchange, after which the gateway answers
+//! 503; a client that gave up, where nobody answers.
+
+use crate::flow::{End, Side};
+use crate::verdict::Confidence;
+use crate::verdict::case::{Case, Leg, has_flag};
+use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::words;
+
+/// Gateway Timeout (RFC 9110 section 15.6.5).
+const GATEWAY_TIMEOUT: u16 = 504;
+
+pub(super) fn judge(case: &Case<'_>) -> Found {
+    let log = case.logged(|entry| has_flag(entry, &["UT", "SI"]));
+    for (number, pair) in case.legs.windows(2).enumerate() {
+        let [leg, next] = pair else {
+            continue;
+        };
+        let (Some(answered), true) = (leg.answered_at().filter(|_| leg.answered()), next.owed())
+        else {
+            continue;
+        };
+        if matches!(next.digest.end, End::Refused | End::Unanswered) {
+            return Err("there was no connection to the upstream".into());
+        }
+        let by_server = next.first().filter(|first| first.by == Side::Server);
+        if by_server.is_some_and(|first| first.at <= answered) {
+            return Err("the upstream had closed before the gateway answered".into());
+        }
+        let status = leg.status();
+        let confidence = match status {
+            Some(GATEWAY_TIMEOUT) => Confidence::Certain,
+            _ if log.is_some() => Confidence::Certain,
+            Some(status) if status < 500 => {
+                return Err(format!("the gateway answered {status} by itself").into());
+            }
+            _ => Confidence::Likely,
+        };
+        let mut finding = found(
+            case,
+            number,
+            leg,
+            Culprit::End(number, Side::Server),
+            confidence,
+        );
+        finding.evidence.push(format!(
+            "no answer from {} until then",
+            case.name(number + 1, Side::Server)
+        ));
+        let let_go = next.first().filter(|first| first.by == Side::Client);
+        finding
+            .evidence
+            .extend(let_go.map(|mark| case.cite_mark(number + 1, mark)));
+        return Ok(finding);
+    }
+    let number = case.legs.len() - 1;
+    let leg = &case.legs[number];
+    if leg.status() == Some(GATEWAY_TIMEOUT) || (log.is_some() && leg.answered()) {
+        let gateway = case.name(number, Side::Server);
+        let known = log.is_some() || case.sees_upstream_of(number);
+        let (culprit, confidence) = if known {
+            (Culprit::End(number, Side::Server), Confidence::Certain)
+        } else {
+            (
+                Culprit::Else(format!("{gateway}, or a gateway behind it")),
+                Confidence::Likely,
+            )
+        };
+        let mut finding = found(case, number, leg, culprit, confidence);
+        if !known {
+            finding.against.push(format!(
+                "nothing was captured behind {gateway}: whose upstream was too slow cannot be told"
+            ));
+        }
+        return Ok(finding);
+    }
+    Err("no gateway answered while its upstream owed an answer".into())
+}
+
+fn found(
+    case: &Case<'_>,
+    number: usize,
+    leg: &Leg<'_>,
+    culprit: Culprit,
+    confidence: Confidence,
+) -> Finding {
+    let who = case.who(number, Side::Server);
+    let gateway = case.name(number, Side::Server);
+    let mut finding = Finding::new(number, culprit, confidence);
+    let (asked, answered) = (leg.asked(), leg.answered_at());
+    let waited = asked
+        .zip(answered)
+        .map(|(asked, answered)| answered.since(asked));
+    let waited = waited.unwrap_or_default();
+    finding.at = answered;
+    finding.flow = leg.hop.sights.last().map(|sight| sight.flow);
+    let status = leg.status();
+    finding.because = "a gateway answered while its upstream still owed the answer".to_owned();
+    finding.summary = format!(
+        "{who} ended it: request timeout of {}{}",
+        words::timer(waited),
+        status.map_or_else(String::new, |status| format!(", answered {status}"))
+    );
+    finding.story = format!(
+        "{gateway} answered {} after it had been asked, at {}, without having got an answer from its upstream.",
+        words::length(waited),
+        answered.map_or_else(String::new, words::clock)
+    );
+    if let Some((log, entry)) = case.logged(|entry| has_flag(entry, &["UT", "SI"])) {
+        finding.evidence.push(format!(
+            "{} line {}: {}",
+            log.name,
+            entry.line,
+            entry.flags.as_deref().unwrap_or_default()
+        ));
+    }
+    if let Some(status) = status {
+        finding
+            .evidence
+            .push(format!("the answer's status is {status}"));
+    }
+    finding.advice.push(format!(
+        "make the upstream faster, or let {gateway} wait longer than {}: route timeout (Envoy: 15 s by default; Istio: none), per-try timeout",
+        words::timer(waited)
+    ));
+    finding
+        .config
+        .push("VirtualService: http.timeout: 60s; http.retries.perTryTimeout: 20s".to_owned());
+    finding
+}

@@ -1,0 +1,141 @@
+//! Data was not acknowledged until the sender gave up.
+//!
+//! Holds where a side sent the same data again and again, nothing came back until the end, and it
+//! then went silent or reset. Linux forgets such a connection without a segment
+//! (`tcp_write_err`, net/ipv4/tcp_timer.c), so that the wire shows no end: only the kernel
+//! (ETIMEDOUT) or longer silence than the doubled spacing does.
+//!
+//! Looks alike: a loss that was recovered, and a FIN that is sent again because the peer is gone: what
+//! counts is data.
+
+use crate::flow::Side;
+use crate::kernel::FactKind;
+use crate::time::Time;
+use crate::verdict::Confidence;
+use crate::verdict::case::Case;
+use crate::verdict::digest::Unheard;
+use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::words;
+
+/// ETIMEDOUT.
+const TIMED_OUT: i32 = 110;
+
+/// So many unanswered retransmissions are no passing loss: with doubling they span more than 6 s at
+/// the least timeout of 200 ms, or the sender's limit.
+const MANY: u32 = 5;
+
+/// Fewer may still be one, with other evidence.
+const SOME: u32 = 3;
+
+pub(super) fn judge(case: &Case<'_>) -> Found {
+    let mut recovered = 0;
+    for (number, leg) in case.legs.iter().enumerate() {
+        for side in [Side::Client, Side::Server] {
+            let Some(unheard) = leg.digest.unheard[side] else {
+                continue;
+            };
+            let by_peer = leg.first().filter(|first| first.by != side);
+            if by_peer.is_some_and(|first| first.at <= unheard.until) {
+                recovered += 1;
+                continue;
+            }
+            if let Some(finding) = found(case, number, side, unheard) {
+                return Ok(finding);
+            }
+            recovered += 1;
+        }
+    }
+    if recovered > 0 {
+        return Err("what was sent again is too little to tell, or its receiver had closed".into());
+    }
+    Err("nothing was sent again and again without an acknowledgment".into())
+}
+
+fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Finding> {
+    let (sender, peer) = (case.name(leg, side), case.name(leg, side.other()));
+    let digest = case.legs[leg].digest;
+    let kernel = digest.kernel(side, |kind| matches!(kind, FactKind::Error(TIMED_OUT)));
+    let gave_up = digest
+        .first
+        .is_some_and(|first| first.by == side && first.at >= unheard.until);
+    let lost = lost(case, leg, side);
+    let silent = seen_until(case, unheard).since(unheard.until) > unheard.gap * 2;
+    let confidence = if kernel.is_some() {
+        Confidence::Certain
+    } else if unheard.times >= MANY
+        || (unheard.times >= SOME && (gave_up || silent || lost > u64::from(unheard.times)))
+    {
+        Confidence::Likely
+    } else if unheard.times >= SOME {
+        Confidence::Possible
+    } else {
+        return None;
+    };
+    let mut finding = Finding::new(leg, Culprit::End(leg, side), confidence);
+    let lasted = unheard.until.since(unheard.since);
+    finding.at = Some(unheard.until);
+    finding.flow = Some(unheard.cite.flow);
+    let times = words::count(unheard.times as usize, "retransmission");
+    finding.because = format!("{times} of {sender} and no acknowledgment");
+    finding.summary = format!(
+        "{} gave up: {peer} acknowledged nothing for {}",
+        case.who(leg, side),
+        words::length(lasted)
+    );
+    finding.story = format!(
+        "{sender} sent data to {peer} at {} and again {} until {}; nothing came back{}.",
+        words::clock(unheard.since),
+        words::count(unheard.times as usize, "time"),
+        words::clock(unheard.until),
+        if gave_up {
+            ", and it closed"
+        } else {
+            ", and its stack forgot the connection without a FIN or RST"
+        }
+    );
+    finding.evidence.push(format!(
+        "{}: the first retransmission, the last {} later",
+        case.cite(unheard.cite),
+        words::length(unheard.until.since(unheard.since))
+    ));
+    if lost > 0 {
+        finding.evidence.push(format!(
+            "{lost} segments from {sender} were lost between the vantages on the way to {peer}"
+        ));
+    }
+    match kernel {
+        Some(told) => finding.evidence.push(format!(
+            "the kernel of {sender} says ETIMEDOUT at {}",
+            words::clock(told.at)
+        )),
+        None if !gave_up => finding.against.push(
+            "the end itself is not on the wire: TCP_USER_TIMEOUT or tcp_retries2 decide when the stack gives up; watch live to see it".to_owned(),
+        ),
+        None => {}
+    }
+    finding.advice.push(format!(
+        "find out what dropped segments between {sender} and {peer} from {} on",
+        words::clock(unheard.since)
+    ));
+    finding.advice.push(format!("how long {sender} tries is TCP_USER_TIMEOUT of the socket, else net.ipv4.tcp_retries2 (about 15 minutes by default)"));
+    finding
+        .config
+        .push("sysctl net.ipv4.tcp_retries2=8  # about 100 s instead of 15 minutes".to_owned());
+    Some(finding)
+}
+
+/// Segments of a side that were lost between the vantages of its hop.
+fn lost(case: &Case<'_>, leg: usize, side: Side) -> u64 {
+    let ways = case.legs[leg].hop.ways.iter();
+    ways.filter_map(|way| way.lost[side]).sum()
+}
+
+/// The last that was seen at the vantage that shows it.
+fn seen_until(case: &Case<'_>, unheard: Unheard) -> Time {
+    let scene = case.world.scene;
+    let vantage = scene.flows[unheard.cite.flow].vantage;
+    let last = scene.vantages[vantage].vantage.last;
+    last.map_or(unheard.until, |last| {
+        case.world.hops.clocks.common(vantage, last)
+    })
+}

@@ -1,0 +1,111 @@
+//! A pooled connection was used again as its peer closed it: request and FIN cross, RST follows
+//! (FACTS 3.8; Envoy: 503 UC).
+//!
+//! Holds where a server that had answered before closed without having taken in the last request: its
+//! FIN acknowledges less than the request, whatever the order at any vantage.
+//!
+//! Looks alike: a server that dies with the request in its hands; its FIN acknowledges it.
+
+use crate::flow::Side;
+use crate::verdict::Confidence;
+use crate::verdict::case::{Case, has_flag};
+use crate::verdict::digest::{Digest, Mark, Turn};
+use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::words;
+
+pub(super) fn judge(case: &Case<'_>) -> Found {
+    let mut closed = false;
+    for (number, leg) in case.legs.iter().enumerate() {
+        let own = leg.is_last.then_some(leg.digest);
+        for digest in leg.tried.iter().copied().chain(own) {
+            closed |= digest.first.is_some_and(|first| first.by == Side::Server);
+            if let Some((request, fin)) = crossed(digest) {
+                return Ok(found(case, number, digest, request, fin));
+            }
+        }
+    }
+    if closed {
+        return Err("the server had acknowledged all that it was asked before it closed, or the connection was new".into());
+    }
+    Err("no server closed a connection that had been used before".into())
+}
+
+/// A request that the server had not taken in when it closed.
+fn crossed(digest: &Digest) -> Option<(&Turn, &Mark)> {
+    let fin = digest.first.as_ref()?;
+    if fin.by != Side::Server || fin.rst {
+        return None;
+    }
+    let (request, before) = digest.turns.split_last()?;
+    let used_before = before.iter().any(|turn| turn.by == Side::Server);
+    let acknowledged = fin.head?.ack;
+    let asked_from = request.head?.seq;
+    let unread = !acknowledged.is_after(asked_from);
+    (request.by == Side::Client && used_before && unread).then_some((request, fin))
+}
+
+fn found(case: &Case<'_>, leg: usize, digest: &Digest, request: &Turn, fin: &Mark) -> Finding {
+    let (client, server) = (case.name(leg, Side::Client), case.name(leg, Side::Server));
+    let reset = digest
+        .marks
+        .iter()
+        .find(|mark| mark.rst && mark.by == Side::Server);
+    let log = case.logged(|entry| has_flag(entry, &["UC"]));
+    let confidence = if reset.is_some() || log.is_some() {
+        Confidence::Certain
+    } else {
+        Confidence::Likely
+    };
+    let mut finding = Finding::new(leg, Culprit::End(leg, Side::Server), confidence);
+    finding.hop = Some(digest.place);
+    finding.at = Some(fin.at);
+    finding.flow = Some(fin.cite.flow);
+    let before = digest.turns.len() - 1;
+    let idle = digest.turns[before - 1].until;
+    let silent = fin.at.since(idle);
+    finding.because =
+        "the server's FIN does not acknowledge the request that crossed it".to_owned();
+    finding.summary = format!(
+        "{} ended it: it closed a pooled connection as {client} used it again",
+        case.who(leg, Side::Server)
+    );
+    finding.story = format!(
+        "{server} closed the connection after {} without traffic, while the next request of {client} was on its way: the FIN and the request crossed, {server} never read the request{}.",
+        words::length(silent),
+        if reset.is_some() {
+            " and answered it with a RST"
+        } else {
+            ""
+        }
+    );
+    finding.evidence.push(case.cite_mark(leg, fin));
+    finding.evidence.push(format!(
+        "{}: the request at {}, which that FIN does not acknowledge",
+        case.cite(request.cite),
+        words::clock(request.at)
+    ));
+    finding
+        .evidence
+        .extend(reset.map(|reset| case.cite_mark(leg, reset)));
+    if let Some((log, entry)) = log {
+        finding
+            .evidence
+            .push(format!("{} line {}: UC", log.name, entry.line));
+    }
+    finding.against.push(format!(
+        "not {server} dying in the middle of an answer: it had not read the request"
+    ));
+    finding.advice.push(format!(
+        "let {client} close idle connections before {server} does: its idle timeout has to be below the {} after which {server} closed",
+        words::timer(silent)
+    ));
+    finding.advice.push(format!(
+        "or let {client} retry what {server} cannot have read (Envoy: retry_on reset-before-request; Istio: retries.retryOn: reset-before-request,connect-failure)"
+    ));
+    finding.config.push(format!(
+        "DestinationRule: trafficPolicy.connectionPool.http.idleTimeout: {:.0}s  # below {}",
+        (silent.as_secs_f64() * 0.8).max(1.0),
+        words::timer(silent)
+    ));
+    finding
+}

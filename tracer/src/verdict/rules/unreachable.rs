@@ -1,0 +1,109 @@
+//! Nothing answered the SYNs until the connector gave up, which leaves nothing on the wire (FACTS
+//! 3.9). Says whether a retry elsewhere succeeded, and what it cost.
+//!
+//! Looks alike: a refused connection, which is answered at once, and a SYN at the very end of a
+//! capture.
+
+use std::time::Duration;
+
+use crate::flow::{End, Side};
+use crate::time::Time;
+use crate::verdict::Confidence;
+use crate::verdict::case::Case;
+use crate::verdict::digest::Digest;
+use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::words;
+
+/// The first retransmission of a SYN comes after a second (RFC 6298 section 2).
+const FIRST_RETRY: Duration = Duration::from_millis(1_000);
+
+pub(super) fn judge(case: &Case<'_>) -> Found {
+    for (number, leg) in case.legs.iter().enumerate() {
+        for (place, digest) in leg.tried.iter().enumerate() {
+            if digest.end == End::Unanswered {
+                let next = leg.tried.get(place + 1).unwrap_or(&leg.digest);
+                return Ok(found(case, number, digest, Some(next)));
+            }
+        }
+        if leg.digest.end == End::Unanswered {
+            return Ok(found(case, number, leg.digest, None));
+        }
+    }
+    Err("every SYN was answered".into())
+}
+
+fn found(case: &Case<'_>, leg: usize, digest: &Digest, next: Option<&Digest>) -> Finding {
+    let hop = &case.world.hops.hops[digest.place];
+    let client = case.name(leg, Side::Client);
+    let downstream = leg.checked_sub(1).map(|before| &case.legs[before]);
+    let answered = downstream.and_then(super::super::case::Leg::answered_at);
+    let moved_on = next.map(|next| next.begun).or(answered);
+    let until = moved_on.unwrap_or_else(|| seen_until(case, digest));
+    let waited = until.since(digest.begun);
+    let confidence = if digest.syns >= 2 {
+        Confidence::Certain
+    } else if moved_on.is_some() || waited >= FIRST_RETRY {
+        Confidence::Likely
+    } else {
+        Confidence::Possible
+    };
+    let mut finding = Finding::new(leg, Culprit::End(leg, Side::Client), confidence);
+    finding.hop = Some(digest.place);
+    finding.at = Some(moved_on.unwrap_or(digest.last));
+    finding.flow = hop.sights.first().map(|sight| sight.flow);
+    let syns = words::count(digest.syns as usize, "SYN");
+    finding.because = format!("{syns} to {} without an answer", hop.server);
+    let succeeded =
+        next.is_some_and(|next| next.end != End::Unanswered && next.end != End::Refused);
+    let cost = words::length(waited);
+    finding.summary = if succeeded {
+        format!(
+            "{} does not answer: {client} lost {cost} before a retry elsewhere succeeded",
+            hop.server
+        )
+    } else if moved_on.is_some() {
+        format!(
+            "{} does not answer: {client} gave up after {cost}",
+            hop.server
+        )
+    } else {
+        format!("{} does not answer: {syns} from {client}", hop.server)
+    };
+    finding.story = format!(
+        "{client} sent {syns} to {} from {} on; nothing came back{}.",
+        hop.server,
+        words::clock(digest.begun),
+        next.map_or_else(String::new, |next| format!(
+            ", and after {cost} it tried {}",
+            case.world.hops.hops[next.place].server
+        ))
+    );
+    finding.evidence.push(format!(
+        "{syns} between {} and {}, no SYN-ACK and no RST",
+        words::clock(digest.begun),
+        words::clock(digest.last)
+    ));
+    if hop.sights.len() > 1 {
+        finding
+            .evidence
+            .push("the SYNs were seen at more than one vantage: they got that far".to_owned());
+    }
+    finding.advice.push(format!(
+        "take {} out of what {client} balances over while it is dead (active health checks, outlier detection), and keep the connect timeout short",
+        hop.server.address()
+    ));
+    finding.config.push("DestinationRule: trafficPolicy.connectionPool.tcp.connectTimeout: 1s; trafficPolicy.outlierDetection.consecutiveLocalOriginFailures: 3 (splitExternalLocalOriginErrors: true)".to_owned());
+    finding
+}
+
+/// The last that was seen at the vantages that show it.
+fn seen_until(case: &Case<'_>, digest: &Digest) -> Time {
+    let scene = case.world.scene;
+    let sights = case.world.hops.hops[digest.place].sights.iter();
+    let lasts = sights.filter_map(|sight| {
+        let vantage = scene.flows[sight.flow].vantage;
+        let last = scene.vantages[vantage].vantage.last?;
+        Some(case.world.hops.clocks.common(vantage, last))
+    });
+    lasts.max().unwrap_or(digest.last)
+}
