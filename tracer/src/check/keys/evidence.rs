@@ -108,8 +108,8 @@ fn events(view: &View<'_>, flow: &FlowReport, word: fn(&What) -> Option<String>)
 /// What was sent again.
 pub(super) fn retransmissions(view: &View<'_>, flow: &FlowReport) -> Vec<String> {
     events(view, flow, |what| match what {
-        What::Retransmission { bytes: 0 } => Some("FIN sent again".to_owned()),
-        What::Retransmission { bytes } => Some(format!("{bytes} bytes sent again")),
+        What::Retransmission { bytes: 0, .. } => Some("FIN sent again".to_owned()),
+        What::Retransmission { bytes, .. } => Some(format!("{bytes} bytes sent again")),
         What::Syn { attempt } if *attempt > 1 => Some(format!("SYN number {attempt}")),
         _ => None,
     })
