@@ -51,11 +51,14 @@ fn packet(frame: &Frame) -> Packet {
     if frame.flags.any(Flags::ACK) {
         tcp = tcp.ack(frame.ack.0);
     }
-    let tcp = tcp.options(&options(frame)).expect("there is room for these options");
+    let tcp = tcp
+        .options(&options(frame))
+        .expect("there is room for these options");
     let mut payload = frame.payload.clone();
     payload.resize(frame.len as usize, 0);
     let mut data = Vec::new();
-    tcp.write(&mut data, &payload).expect("a vector can be written to");
+    tcp.write(&mut data, &payload)
+        .expect("a vector can be written to");
     Packet {
         at: (START + frame.at).cast_unsigned(),
         wire_len: u32::try_from(data.len()).unwrap_or(u32::MAX),
@@ -74,9 +77,15 @@ fn options(frame: &Frame) -> Vec<TcpOptionElement> {
     let mut elements = Vec::new();
     elements.extend(options.mss.map(TcpOptionElement::MaximumSegmentSize));
     elements.extend(options.window_scale.map(TcpOptionElement::WindowScale));
-    elements.extend(options.timestamps.map(|(value, echo)| TcpOptionElement::Timestamp(value, echo)));
-    elements.extend(options.sack.map(|(from, to)| {
-        TcpOptionElement::SelectiveAcknowledgement((from.0, to.0), [None; 3])
-    }));
+    elements.extend(
+        options
+            .timestamps
+            .map(|(value, echo)| TcpOptionElement::Timestamp(value, echo)),
+    );
+    elements.extend(
+        options.sack.map(|(from, to)| {
+            TcpOptionElement::SelectiveAcknowledgement((from.0, to.0), [None; 3])
+        }),
+    );
     elements
 }

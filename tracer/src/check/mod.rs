@@ -21,4 +21,10 @@ pub use self::fault::{Fault, Place};
 pub use self::judge::{Failure, Outcome, judge};
 pub(crate) use self::measure::told;
 pub use self::outline::{Files, outline};
-pub use self::subject::Kind;
+pub use self::subject::{KINDS, Kind};
+
+/// Names of everything that can be expected of a kind of thing.
+#[must_use]
+pub fn known_keys(kind: Kind) -> Vec<&'static str> {
+    keys::of(kind).into_iter().map(|(name, ..)| name).collect()
+}

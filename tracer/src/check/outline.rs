@@ -61,7 +61,10 @@ fn named(out: &mut String, table: &str, meaning: &str, files: &[(String, String)
     }
     put!(out, "\n[{table}] # {meaning}");
     for (name, file) in files {
-        put!(out, "{} = {}", quoted(name), quoted(file));
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let bare = !name.is_empty() && name.chars().all(plain);
+        let name = if bare { name.clone() } else { quoted(name) };
+        put!(out, "{name} = {}", quoted(file));
     }
 }
 
@@ -105,9 +108,14 @@ fn verdicts(out: &mut String, report: &Report) {
         );
         let least = verdicts.iter().map(|verdict| verdict.confidence).min();
         let least = least.map(|least| word(&least)).unwrap_or_default();
+        let least = if least == "certain" {
+            least
+        } else {
+            format!(">= {least}")
+        };
         line(
             out,
-            &format!("confidence = \">= {least}\""),
+            &format!("confidence = {}", quoted(&least)),
             "possible, likely or certain",
         );
     }

@@ -25,7 +25,7 @@ pub enum Kind {
 }
 
 /// All of them.
-pub(super) const KINDS: [Kind; 6] = [
+pub const KINDS: [Kind; 6] = [
     Kind::Flows,
     Kind::Hops,
     Kind::Chains,

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use self::portrait::Portrait;
 pub use self::portrait::UnknownReport;
+use self::portrait::{Played, Portrait};
 use self::traits::Trait;
 
 /// Something that is otherwise.
@@ -69,41 +69,46 @@ type Role<'a> = (String, Option<&'a Traits>, Option<&'a Traits>);
 /// What is known of a role.
 type Traits = BTreeMap<&'static str, Trait>;
 
-/// Roles of both, in order: those of the same name, then those whose address changed and that are the
-/// only ones in their place.
+/// By what roles are matched, the surest first. Where several are alike, they are matched in order,
+/// and only where there are as many of them on both sides.
+const LIKENESSES: [fn(&Played) -> &str; 4] = [
+    |played| &played.name,
+    |played| &played.place,
+    |played| &played.server,
+    |played| &played.port,
+];
+
+/// Roles of both, in order, those first that were there before.
 fn matched<'a>(before: &'a Portrait, after: &'a Portrait) -> Vec<Role<'a>> {
-    let only_in = |one: &'a Portrait, other: &'a Portrait| -> Vec<&'a portrait::Played> {
-        let roles = one.roles.iter();
-        roles
-            .filter(|played| !other.roles.iter().any(|also| also.name == played.name))
-            .collect()
-    };
-    let (gone, new) = (only_in(before, after), only_in(after, before));
-    let alone = |of: &[&portrait::Played], place: &str| {
-        of.iter().filter(|played| played.place == place).count() == 1
-    };
-    let moved =
-        |played: &portrait::Played, there: &[&'a portrait::Played], here: &[&portrait::Played]| {
-            let place = played.place.as_str();
-            let found = there.iter().find(|other| other.place == place).copied();
-            found.filter(|_| alone(there, place) && alone(here, place))
-        };
-    let mut roles: Vec<Role<'a>> = Vec::new();
-    for played in &before.roles {
-        let same = after.roles.iter().find(|other| other.name == played.name);
-        let other = same.or_else(|| moved(played, &new, &gone));
-        roles.push((
-            played.name.clone(),
-            Some(&played.traits),
-            other.map(|other| &other.traits),
-        ));
-    }
-    for played in &new {
-        if moved(played, &gone, &new).is_none() {
-            roles.push((played.name.clone(), None, Some(&played.traits)));
+    let mut partners: Vec<Option<usize>> = vec![None; before.roles.len()];
+    let mut taken = vec![false; after.roles.len()];
+    for likeness in LIKENESSES {
+        for place in 0..before.roles.len() {
+            if partners[place].is_some() {
+                continue;
+            }
+            let key = likeness(&before.roles[place]);
+            let here: Vec<usize> = (0..before.roles.len())
+                .filter(|role| partners[*role].is_none() && likeness(&before.roles[*role]) == key)
+                .collect();
+            let there: Vec<usize> = (0..after.roles.len())
+                .filter(|role| !taken[*role] && likeness(&after.roles[*role]) == key)
+                .collect();
+            if here.len() == there.len() {
+                for (one, other) in here.into_iter().zip(there) {
+                    partners[one] = Some(other);
+                    taken[other] = true;
+                }
+            }
         }
     }
-    roles
+    let kept = before.roles.iter().zip(partners).map(|(played, partner)| {
+        let other = partner.map(|partner| &after.roles[partner].traits);
+        (played.name.clone(), Some(&played.traits), other)
+    });
+    let new = after.roles.iter().zip(taken).filter(|(_, taken)| !taken);
+    kept.chain(new.map(|(played, _)| (played.name.clone(), None, Some(&played.traits))))
+        .collect()
 }
 
 fn differing(

@@ -1,6 +1,7 @@
 //! A report without what is different every time: roles, and what is known of each.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Value;
 
@@ -21,8 +22,12 @@ pub(super) struct Portrait {
 pub(super) struct Played {
     /// What it is called.
     pub(super) name: String,
-    /// The same without addresses.
+    /// The same without addresses: somebody may have moved.
     pub(super) place: String,
+    /// The same without vantages: they may have other names.
+    pub(super) server: String,
+    /// Without either.
+    pub(super) port: String,
     pub(super) traits: Traits,
 }
 
@@ -70,14 +75,34 @@ impl Portrait {
         portrait
     }
 
-    fn role(&mut self, name: String, place: String) -> &mut Traits {
-        let known = self.roles.iter().position(|role| role.name == name);
+    /// `connections to` an endpoint ` at gw`.
+    fn at(&mut self, what: &str, endpoint: &str, at: &str) -> &mut Traits {
+        let port = port(endpoint);
+        self.role(Played {
+            name: format!("{what} {endpoint}{at}"),
+            place: format!("{what} {port}{at}"),
+            server: format!("{what} {endpoint}"),
+            port: format!("{what} {port}"),
+            traits: Traits::new(),
+        })
+    }
+
+    /// Something that is known by its name alone.
+    fn named(&mut self, name: &str) -> &mut Traits {
+        let name = || name.to_owned();
+        self.role(Played {
+            name: name(),
+            place: name(),
+            server: name(),
+            port: name(),
+            traits: Traits::new(),
+        })
+    }
+
+    fn role(&mut self, new: Played) -> &mut Traits {
+        let known = self.roles.iter().position(|role| role.name == new.name);
         let at = known.unwrap_or_else(|| {
-            self.roles.push(Played {
-                name,
-                place,
-                traits: Traits::new(),
-            });
+            self.roles.push(new);
             self.roles.len() - 1
         });
         &mut self.roles[at].traits
@@ -103,9 +128,7 @@ impl Portrait {
             } else {
                 String::new()
             };
-            let server = text(hop, "server");
-            let name = format!("connections to {server}{at}");
-            let traits = self.role(name, format!("connections to {}{at}", port(server)));
+            let traits = self.at("connections to", text(hop, "server"), &at);
             connection(traits, first, last);
             for made in list(hop, "made") {
                 let what = if made["rst"] == true { "RST" } else { "FIN" };
@@ -126,7 +149,7 @@ impl Portrait {
                 || "requests that cannot be read".to_owned(),
                 |request| format!("requests {}", request.split('?').next().unwrap_or(request)),
             );
-            let traits = self.role(name.clone(), name);
+            let traits = self.named(&name);
             traits.entry(NUMBER).or_default().count();
             let status = chain["status"].as_u64();
             let status = status.map_or("none".to_owned(), |status| status.to_string());
@@ -153,10 +176,7 @@ impl Portrait {
         for verdict in
             unbound.filter(|verdict| verdict["hop"].is_null() && verdict["chain"].is_null())
         {
-            cause(
-                self.role("verdicts".to_owned(), "verdicts".to_owned()),
-                verdict,
-            );
+            cause(self.named("verdicts"), verdict);
         }
     }
 
@@ -168,23 +188,11 @@ impl Portrait {
                 _ => String::new(),
             };
             let local = text(socket, "local");
-            let (name, place) = match socket["peer"].as_str() {
-                None => (
-                    format!("listener {local}{at}"),
-                    format!("listener {}{at}", port(local)),
-                ),
-                Some(peer) => match role_of_socket(report, local, peer) {
-                    "server" => (
-                        format!("sockets of server {local}{at}"),
-                        format!("sockets of server {}{at}", port(local)),
-                    ),
-                    _ => (
-                        format!("sockets to {peer}{at}"),
-                        format!("sockets to {}{at}", port(peer)),
-                    ),
-                },
+            let traits = match socket["peer"].as_str() {
+                None => self.at("listener", local, &at),
+                Some(peer) if is_client(report, local, peer) => self.at("sockets to", peer, &at),
+                Some(_) => self.at("sockets of server", local, &at),
             };
-            let traits = self.role(name, place);
             traits.entry(NUMBER).or_default().count();
             for (field, option) in OPTIONS {
                 let value = match &socket["options"][field] {
@@ -211,19 +219,13 @@ const OPTIONS: [(&str, &str); 9] = [
     ("tcp_congestion", "TCP_CONGESTION"),
 ];
 
-/// Whether a socket is a client's or a server's: as the flow says that it is an end of, else by
-/// listeners, else by the lower port.
-fn role_of_socket(report: &Value, local: &str, peer: &str) -> &'static str {
-    let flows = list(report, "flows").iter();
-    let is = |flow: &Value, client, server| {
-        text(flow, "client") == client && text(flow, "server") == server
-    };
-    for flow in flows {
-        if is(flow, local, peer) {
-            return "client";
-        }
-        if is(flow, peer, local) {
-            return "server";
+/// Whether a socket is a client's: as the flow says that it is an end of, else by listeners, else by
+/// the lower port.
+fn is_client(report: &Value, local: &str, peer: &str) -> bool {
+    for flow in list(report, "flows") {
+        let ends = [text(flow, "client"), text(flow, "server")];
+        if ends == [local, peer] || ends == [peer, local] {
+            return ends[0] == local;
         }
     }
     let number = |endpoint: &str| port(endpoint).parse().unwrap_or(u16::MAX);
@@ -232,11 +234,7 @@ fn role_of_socket(report: &Value, local: &str, peer: &str) -> &'static str {
             .iter()
             .any(|socket| socket["peer"].is_null() && port(text(socket, "local")) == port(endpoint))
     };
-    if listens(local) || (!listens(peer) && number(local) < number(peer)) {
-        "server"
-    } else {
-        "client"
-    }
+    !listens(local) && (listens(peer) || number(peer) < number(local))
 }
 
 /// Why, who and how sure.
@@ -244,10 +242,13 @@ fn cause(traits: &mut Traits, verdict: &Value) {
     let by = verdict["ended_by_vantage"]
         .as_str()
         .or(verdict["ended_by"].as_str());
-    // Whoever is named by an address has another one next time.
-    let by = by
-        .filter(|by| !by.contains(':'))
-        .map_or_else(String::new, |by| format!(" by {by}"));
+    // Addresses of clients are others next time.
+    let by = by.map_or_else(String::new, |by| {
+        let is_address =
+            |word: &&str| word.parse::<IpAddr>().is_ok() || word.parse::<SocketAddr>().is_ok();
+        let words: Vec<&str> = by.split(' ').filter(|word| !is_address(word)).collect();
+        format!(" by {}", words.join(" "))
+    });
     let told = format!(
         "{}{by}, {}",
         text(verdict, "cause"),

@@ -7,7 +7,7 @@ use super::super::test::{Value, Wants};
 use super::{CAUSES, CONFIDENCES, count, evidence, flag, said, seconds, text, word};
 use crate::report::{ChainReport, FlowReport, Report, VerdictReport};
 
-const STRENGTHS: &[&str] = &[
+pub(super) const STRENGTHS: &[&str] = &[
     "access_log",
     "proxy_protocol",
     "request_id",
@@ -146,8 +146,3 @@ static KEYS: LazyLock<Vec<Key<ChainReport>>> = LazyLock::new(|| {
     key("ended_by", Wants::VantageOrNobody, super::verdict::culprit);
     keys
 });
-
-#[cfg(test)]
-pub(super) fn strengths() -> &'static [&'static str] {
-    STRENGTHS
-}

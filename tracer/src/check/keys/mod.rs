@@ -98,12 +98,12 @@ fn said<'a>(
     }
 }
 
-/// Its own name in a list of keys.
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::chain::Strength;
     use crate::flow::{End, RunEnd};
     use crate::socket::State;
     use crate::verdict::{Cause, Confidence};
@@ -145,6 +145,7 @@ mod tests {
         same::<End>(flow::ENDS);
         same::<RunEnd>(flow::RUN_ENDS);
         same::<State>(socket::STATES);
+        same::<Strength>(chain::STRENGTHS);
     }
 
     #[test]

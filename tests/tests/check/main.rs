@@ -1,0 +1,15 @@
+//! `hopscope check` and `hopscope diff`.
+
+mod bad_input;
+mod cases;
+mod diff;
+mod flows;
+mod judged;
+mod junit;
+mod live;
+mod output;
+mod pcaps;
+mod sockets;
+mod speed;
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
