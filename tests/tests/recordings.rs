@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs, process, thread};
 
 use hopscope_tests::craft::Scratch;
+use hopscope_tests::judge::story::{self, Asked};
+use hopscope_tests::judge::variation::{self, Variation};
 use hopscope_tests::lab::Recording;
 use hopscope_tests::lab::netns::{Family, Net};
 use hopscope_tests::watching::Watching;
@@ -84,7 +86,16 @@ fn backends() -> Vec<&'static str> {
 /// What was read from captures and what was watched, beside the truth and one another.
 fn judge(run: &Recording) -> anyhow::Result<Vec<String>> {
     let mut found = judge::disagreements(&run.dir)?;
+    found.extend(variation::disagreements(&run.dir, Variation::Plain)?);
+    found.extend(variation::disagreements(&run.dir, Variation::WithLogs)?);
+    let everywhere: Vec<String> = run.everywhere.vantages.keys().cloned().collect();
     for watched in &run.watched {
+        let asked = Asked::Everything;
+        let told = story::disagreements(&watched.report, &run.everywhere, &everywhere, asked);
+        found.extend(
+            told.iter()
+                .map(|line| format!("{}: {line}", watched.backend)),
+        );
         found.extend(judge::live::disagreements(watched, &run.everywhere));
     }
     if let [one, other] = &run.watched[..] {

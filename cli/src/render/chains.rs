@@ -18,7 +18,7 @@ use super::{Wanted, harmless};
 const SHOWN: usize = 10;
 
 /// A heading and what stands under it.
-struct Heading<T> {
+pub(super) struct Heading<T> {
     name: &'static str,
     kind: Kind,
     cell: fn(&T, Time) -> String,
@@ -54,8 +54,20 @@ const CHAINS: [Heading<ChainReport>; 7] = [
     heading("joined by", Kind::SpareWords, |chain, _| strengths(chain)),
 ];
 
-const fn heading<T>(name: &'static str, kind: Kind, cell: fn(&T, Time) -> String) -> Heading<T> {
+pub(super) const fn heading<T>(
+    name: &'static str,
+    kind: Kind,
+    cell: fn(&T, Time) -> String,
+) -> Heading<T> {
     Heading { name, kind, cell }
+}
+
+/// What a table shows, the first rows first.
+pub(super) struct Rows<'a, T> {
+    pub(super) title: &'static str,
+    pub(super) all: &'a [&'a T],
+    /// A line below it.
+    pub(super) more: Option<String>,
 }
 
 /// Chains of several hops, and hops where there is more than one vantage; those first of which
@@ -69,41 +81,48 @@ pub(super) fn chains(report: &Report, wanted: &Wanted<'_>, start: Time, width: u
     let mut joined: Vec<&ChainReport> = report.chains.iter().filter(long).collect();
     joined.sort_by_key(|chain| !chains.contains(&chain.id));
     let alone = report.chains.len() - joined.len();
-    let mut more = Vec::new();
-    if alone > 0 && !joined.is_empty() {
-        more.push(format!("and {} of one hop", count(alone as u64, "chain")));
-    }
-    text += &table("CHAINS", &CHAINS, &joined, &more, wanted, start, width);
+    let more = format!("and {} of one hop", count(alone as u64, "chain"));
+    let rows = Rows {
+        title: "CHAINS",
+        all: &joined,
+        more: (alone > 0).then_some(more),
+    };
+    text += &table(&rows, &CHAINS, wanted, start, width);
     if report.vantages.len() > 1 {
         let telling = |hop: &HopReport| {
             !hops.contains(&hop.id) && hop.made.is_empty() && lost(hop).is_empty()
         };
         let mut all: Vec<&HopReport> = report.hops.iter().collect();
         all.sort_by_key(|hop| telling(hop));
-        text += &table("HOPS", &HOPS, &all, &[], wanted, start, width);
+        let rows = Rows {
+            title: "HOPS",
+            all: &all,
+            more: None,
+        };
+        text += &table(&rows, &HOPS, wanted, start, width);
     }
     text
 }
 
-fn table<T>(
-    title: &str,
+pub(super) fn table<T>(
+    rows: &Rows<'_, T>,
     headings: &[Heading<T>],
-    all: &[&T],
-    more: &[String],
     wanted: &Wanted<'_>,
     start: Time,
     width: usize,
 ) -> String {
-    if all.is_empty() {
+    if rows.all.is_empty() {
         return String::new();
     }
     let shown = if wanted.all {
-        all.len()
+        rows.all.len()
     } else {
-        all.len().min(SHOWN)
+        rows.all.len().min(SHOWN)
     };
     let column = |heading: &Heading<T>| {
-        let cells = all[..shown].iter().map(|row| (heading.cell)(row, start));
+        let cells = rows.all[..shown]
+            .iter()
+            .map(|row| (heading.cell)(row, start));
         Column {
             cells: std::iter::once(heading.name.to_owned())
                 .chain(cells)
@@ -114,14 +133,15 @@ fn table<T>(
     let said = |column: &Column| column.cells[1..].iter().any(|cell| !cell.is_empty());
     let drawn = grid::draw(headings.iter().map(column).filter(said).collect(), width);
     let mut text = format!(
-        "{HEADING}{title}{HEADING:#}  {shown} of {}\n{}\n",
-        all.len(),
+        "{HEADING}{}{HEADING:#}  {shown} of {}\n{}\n",
+        rows.title,
+        rows.all.len(),
         drawn.text
     );
     if !drawn.left_out.is_empty() {
         let _ = writeln!(text, "no room for: {}", drawn.left_out.join(", "));
     }
-    for line in more {
+    if let Some(line) = &rows.more {
         let _ = writeln!(text, "{line}");
     }
     text + "\n"

@@ -4,8 +4,8 @@ use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 use tracer::report::{
-    ChainReport, FlowReport, HopReport, LadderReport, LeftOutReport, Report, SocketReport,
-    UnjoinedReport, VantageReport, VerdictReport,
+    ChainReport, FlowReport, HopReport, LadderReport, LeftOutReport, LinkReport, Report,
+    SocketReport, UnjoinedReport, VantageReport, VerdictReport,
 };
 
 /// One indented document.
@@ -31,6 +31,7 @@ enum Line<'a> {
     Hop(&'a HopReport),
     Chain(&'a ChainReport),
     Ladder(&'a LadderReport),
+    Link(&'a LinkReport),
     Socket(&'a SocketReport),
     Unjoined(&'a UnjoinedReport),
 }
@@ -49,6 +50,7 @@ pub(crate) fn ndjson(report: &Report) -> anyhow::Result<()> {
     .chain(report.hops.iter().map(Line::Hop))
     .chain(report.chains.iter().map(Line::Chain))
     .chain(report.ladders.iter().map(Line::Ladder))
+    .chain(report.links.iter().map(Line::Link))
     .chain(report.sockets.iter().map(Line::Socket))
     .chain(report.unjoined.iter().map(Line::Unjoined));
     for line in lines {

@@ -10,6 +10,7 @@ mod grid;
 mod json;
 pub(crate) mod junit;
 mod ladder;
+mod links;
 pub(crate) mod live;
 mod paragraph;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 
+use super::grid::STICKY;
 use super::harmless;
 
 const LABEL: Style = AnsiColor::Cyan.on_default();
@@ -14,6 +15,8 @@ const LONGEST: usize = 110;
 const NARROW: usize = 60;
 /// Columns of a label, with what stands before and after it.
 const LABELS: usize = 13;
+/// What follows a number.
+const UNITS: [&str; 8] = ["ms", "s", "min", "h", "B", "kB", "MB", "GB"];
 /// Between two things told under one label.
 const BETWEEN: &str = " \u{b7} ";
 
@@ -29,10 +32,25 @@ pub(super) fn wrapped(text: &str, width: usize, first: &str, others: &str) -> Ve
         .subsequent_indent(others)
         // `gw-down` and `max-time` are names.
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    textwrap::wrap(text, options)
+    textwrap::wrap(&sticky(text), options)
         .into_iter()
-        .map(|line| line.trim_end().to_owned())
+        .map(|line| line.trim_end().replace(STICKY, " "))
         .collect()
+}
+
+/// Numbers are not parted from their units.
+fn sticky(text: &str) -> String {
+    let mut words = text.split(' ');
+    let mut kept = words.next().unwrap_or_default().to_owned();
+    let mut number = kept.ends_with(|c: char| c.is_ascii_digit());
+    for word in words {
+        let unit = word.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
+        let sticks = number && UNITS.contains(&unit);
+        kept.push(if sticks { STICKY } else { ' ' });
+        kept.push_str(word);
+        number = word.ends_with(|c: char| c.is_ascii_digit());
+    }
+    kept
 }
 
 /// Paragraphs with a label each.

@@ -9,7 +9,7 @@ use tracer::time::Time;
 use super::clocks::Clocks;
 use super::units::count;
 use super::{
-    Wanted, chains, columns, flows, ladder, paragraph, telling, totals, vantages, verdicts,
+    Wanted, chains, columns, flows, ladder, links, paragraph, telling, totals, vantages, verdicts,
 };
 
 const SHOWN: usize = 20;
@@ -62,7 +62,8 @@ pub(crate) fn table(report: &Report, wanted: &Wanted<'_>) -> anyhow::Result<()> 
     }
     writeln!(out)?;
     let tables = chains::chains(report, wanted, clocks.start, width);
-    write!(out, "{tables}")?;
+    let links = links::links(report, wanted, &clocks, width);
+    write!(out, "{tables}{links}")?;
     writeln!(
         out,
         "{HEADING}VANTAGES{HEADING:#}  {}",

@@ -37,6 +37,9 @@ enum Role {
         /// answer is owed.
         #[arg(long)]
         max_age: Option<u64>,
+        /// Does not wait with that for the answer that it owes.
+        #[arg(long)]
+        cut: bool,
         #[command(flatten)]
         tuning: Tuning,
     },
@@ -102,6 +105,7 @@ fn main() -> Result<()> {
             listen,
             idle,
             max_age,
+            cut,
             tuning,
         } => serve(
             listen,
@@ -109,6 +113,7 @@ fn main() -> Result<()> {
             Limits {
                 idle: idle.map(Duration::from_millis),
                 age: max_age.map(Duration::from_millis),
+                cut,
             },
         ),
         Role::Pool {
@@ -347,6 +352,7 @@ fn user(
 struct Limits {
     idle: Option<Duration>,
     age: Option<Duration>,
+    cut: bool,
 }
 
 impl Limits {
@@ -412,7 +418,13 @@ impl Connection {
             self.stream.set_read_timeout(None)?;
             let time = Duration::from_millis(number);
             match action {
-                "sleep" => thread::sleep(time),
+                "sleep" => match self.patience(None) {
+                    Some(left) if self.limits.cut && left < time => {
+                        thread::sleep(left);
+                        return Ok("closes: old, owing an answer");
+                    }
+                    _ => thread::sleep(time),
+                },
                 "die" => {
                     thread::sleep(time);
                     log(&self.stream, "kills itself, owing an answer");

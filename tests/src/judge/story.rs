@@ -183,7 +183,10 @@ impl<'a> Story<'a> {
         // Where nobody looked, nobody can be named.
         let expected = expected.filter(|node| nodes.contains(node));
         let sure = verdict["confidence"] == "certain" || verdict["confidence"] == "likely";
-        let right = self.is_cause(verdict) && node == expected && (sure || unknown);
+        // Who made it stands somewhere between those who were asked: it may be one of them.
+        let nobody = node.is_none() && self.truth.cause == "injected_reset";
+        let named = node == expected || nobody;
+        let right = self.is_cause(verdict) && named && (sure || unknown);
         (!right).then(|| {
             format!(
                 "{}; truth: {} by {expected:?}, alarm {:?}",

@@ -84,10 +84,10 @@ fn read(recording: &Path, truth: &Truth, variation: Variation, names: &[String])
     let told: binary::Told = binary::hopscope(&arguments).output()?.into();
     ensure!(
         told.code == Some(0),
-        "hopscope {}: exit {:?}: {}",
-        arguments.join(" "),
+        "exit {:?}: {}{}",
         told.code,
-        told.err
+        told.err.lines().next().unwrap_or_default(),
+        format_args!(" (hopscope {})", arguments.join(" "))
     );
     Ok(serde_json::from_str(&told.out)?)
 }

@@ -71,6 +71,10 @@ pub struct Envoy {
     pub breaker: Option<u32>,
     /// Route timeout; Istio switches it off.
     pub route_timeout: &'static str,
+    /// How long nothing may move on a stream (`stream_idle_timeout`).
+    pub stream_idle: Option<&'static str>,
+    /// How long a downstream connection may be without a request (`idle_timeout`).
+    pub idle: Option<&'static str>,
     /// After how long a downstream connection is to end, whatever is on it
     /// (`max_connection_duration`): with GOAWAY, or `connection: close`.
     pub max_age: Option<&'static str>,
@@ -96,6 +100,8 @@ impl Envoy {
             retry: None,
             breaker: None,
             route_timeout: "0s",
+            stream_idle: None,
+            idle: None,
             max_age: None,
             http2: false,
             proxy_protocol: false,
@@ -176,9 +182,17 @@ impl Envoy {
             "name": "envoy.filters.http.router",
             "typed_config": typed("filters.http.router.v3.Router"),
         }]);
+        if let Some(idle) = self.stream_idle {
+            http["stream_idle_timeout"] = json!(idle);
+        }
+        if let Some(idle) = self.idle {
+            http["common_http_protocol_options"] = json!({"idle_timeout": idle});
+        }
         if let Some(age) = self.max_age {
             http["common_http_protocol_options"] = json!({"max_connection_duration": age});
-            // How long new streams are still taken after the first GOAWAY.
+        }
+        if self.idle.or(self.max_age).is_some() {
+            // How long requests are still taken after that, as they may be on their way.
             http["drain_timeout"] = json!("1s");
         }
         let mut route = json!({"cluster": "out", "timeout": self.route_timeout});

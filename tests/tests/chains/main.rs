@@ -1,7 +1,9 @@
 //! Chains: hops joined through proxies, by access logs, by what requests say, by time and size.
 
+mod busy;
 mod stage;
 
+use self::busy::Load;
 use self::stage::{Recorded, recording, recordings};
 
 /// What the proxies' own logs say is what time and size say.
@@ -178,6 +180,76 @@ fn no_hop_is_left_out() {
                 chain.hops.contains(&hop.id) || tried.any(|tried| *tried == hop.id)
             });
             assert!(told, "{}: {hop:?}", recorded.name);
+        }
+    }
+}
+
+/// What became of the exchanges of a load.
+#[derive(Debug, Default)]
+struct Tally {
+    right: usize,
+    /// Said to be ambiguous.
+    ambiguous: usize,
+    wrong: usize,
+    /// Not joined.
+    alone: usize,
+}
+
+fn judged(load: Load) -> Tally {
+    let busy = load.run();
+    let recorded = Recorded::made("gw", busy.trace);
+    let report = recorded.report();
+    let port = |hop: u64| -> u16 {
+        let hop = &report.hops[usize::try_from(hop).expect("a place")];
+        let port = hop.client.rsplit(':').next().expect("a port");
+        port.parse().expect("a port")
+    };
+    let mut tally = Tally::default();
+    for chain in &report.chains {
+        let exchange = chain.exchanges[0].expect("an exchange");
+        let Some(truth) = busy.truth.get(&(port(chain.hops[0]), exchange)) else {
+            tally.alone += 1;
+            continue;
+        };
+        let joined = chain
+            .hops
+            .get(1)
+            .map(|hop| (port(*hop), chain.exchanges[1]));
+        let others = chain.others.iter().flatten().count();
+        match joined {
+            None => tally.alone += 1,
+            Some(_) if others > 0 => tally.ambiguous += 1,
+            Some((port, number)) if (port, number) == (truth.0, Some(truth.1)) => tally.right += 1,
+            Some(_) => tally.wrong += 1,
+        }
+    }
+    tally
+}
+
+/// The busier a proxy, the fewer exchanges can be told apart; those that cannot are said to be
+/// ambiguous.
+#[test]
+fn a_busy_proxy_is_not_guessed_at() {
+    let loads = [
+        (200_000, 20, 200, 1_950),
+        (200_000, 20, 2_000, 1_600),
+        (20_000, 20, 2_000, 1_000),
+        (1_000, 50, 200, 1_600),
+        (100, 200, 200, 0),
+        (100, 200, 2_000, 0),
+    ];
+    for (pause, clients, holds, told) in loads {
+        for seed in [7, 8] {
+            let load = Load {
+                seed,
+                clients,
+                requests: 2_000,
+                pause,
+                holds,
+            };
+            let tally = judged(load);
+            assert!(tally.right >= told, "{pause} {clients} {holds}: {tally:?}");
+            assert!(tally.wrong <= 2, "{pause} {clients} {holds}: {tally:?}");
         }
     }
 }

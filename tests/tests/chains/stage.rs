@@ -66,6 +66,16 @@ impl Recorded {
         }
     }
 
+    /// One capture that was made up.
+    pub(crate) fn made(name: &str, trace: Trace) -> Self {
+        Self {
+            name: name.to_owned(),
+            captures: vec![(name.to_owned(), trace)],
+            logs: Vec::new(),
+            nodes: BTreeMap::from([(name.to_owned(), name.to_owned())]),
+        }
+    }
+
     /// The same without logs.
     pub(crate) fn without_logs(mut self) -> Self {
         self.logs.clear();

@@ -167,7 +167,7 @@ fn expected(
                             == BTreeSet::from([&flow.client, &flow.server])
                 })
             });
-            let mut flows: Vec<String> = flows.map(|flow| stage::sight(flow)).collect();
+            let mut flows: Vec<String> = flows.map(stage::sight).collect();
             flows.sort();
             flows
         })

@@ -55,10 +55,8 @@ fn clocks_that_agree_are_found_to_agree() {
             .iter()
             .filter(|vantage| linked.contains(&vantage.name));
         for vantage in joined {
-            let (Some(offset), Some(error)) = (vantage.clock_offset_s, vantage.clock_error_s)
-            else {
-                panic!("{}: nothing joins {}", recorded.name, vantage.name);
-            };
+            let known = vantage.clock_offset_s.zip(vantage.clock_error_s);
+            let (offset, error) = known.expect("a vantage that is joined to the first");
             let told = format!(
                 "{}: {} is {offset} s off, by {error} s",
                 recorded.name, vantage.name
@@ -82,7 +80,7 @@ fn vantages_stand_where_the_stacks_are() {
                 .hops
                 .iter()
                 .find(|hop| hop.client == first.client && hop.server == last.server);
-            let hop = hop.unwrap_or_else(|| panic!("{}: {first:?}", recorded.name));
+            let hop = hop.expect("a hop with the ends of the connection");
             let seen: Vec<&String> = entries.iter().flat_map(|entry| &entry.vantages).collect();
             for (process, at) in [
                 (&first.process.client, &hop.at.client),
@@ -98,7 +96,7 @@ fn vantages_stand_where_the_stacks_are() {
                 match at {
                     Some(at) => assert!(there(&&at), "{told}"),
                     None if node.is_some() => {
-                        assert!(!seen.iter().any(|vantage| there(&vantage)), "{told}")
+                        assert!(!seen.iter().any(|vantage| there(&vantage)), "{told}");
                     }
                     None => {}
                 }

@@ -21,6 +21,8 @@ pub(super) struct Candidate {
     /// The time that the proxy would have held the request and the answer, in nanoseconds, and more
     /// for what does not fit.
     pub(super) weight: u64,
+    /// That time alone.
+    pub(super) held: u64,
 }
 
 /// A proxy passes a request or an answer on within this time, or it queues or works on it.
@@ -118,6 +120,7 @@ pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Can
         up,
         by,
         content,
+        held: time,
         weight: time.saturating_add(GRAIN).saturating_mul(factor),
     })
 }

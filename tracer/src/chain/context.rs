@@ -41,6 +41,9 @@ pub(super) struct Joined {
     pub(super) content: Content,
     /// How unlikely it is by time and size, where these decided; of no unit.
     pub(super) weight: u64,
+    /// How long the proxy would have held the request and the answer, in nanoseconds, where that
+    /// decided.
+    pub(super) held: u64,
     /// Hops that it could be as well.
     pub(super) others: Vec<usize>,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use super::candidate::{Candidate, weigh};
+use super::candidate::{Candidate, nanos, weigh};
 use super::context::{Context, Found, Joined};
 use super::place::Nearness;
 use crate::flow::Side;
@@ -15,7 +15,11 @@ use crate::time::Time;
 
 /// Turns that are looked at for each, on either side of it in time. What a proxy passes on at once is
 /// among the next ones even where it serves thousands at a time.
-const LOOKED_AT: usize = 32;
+const LOOKED_AT: usize = 48;
+
+/// Where more turns than were looked at began within so many nanoseconds, one of them fits well by
+/// chance.
+const CROWD: u64 = 5_000_000;
 
 /// A request id that more turns bear names none of them.
 const BEARERS: usize = 32;
@@ -23,8 +27,12 @@ const BEARERS: usize = 32;
 /// What fits worse by more than this factor is no alternative.
 pub(super) const AS_LIKELY: u64 = 3;
 
-/// The same where it is not known that both were seen in one place: the clocks may be two.
-const AS_LIKELY_APART: u64 = 20;
+/// What both of two joins would fit worse by, crosswise, to be no alternative.
+const SWAP: u64 = 2;
+
+/// The same where it is not known that both were seen in one place, so that the clocks may be two; and
+/// where there were more candidates than were looked at.
+const AS_LIKELY_UNSURE: u64 = 20;
 
 /// Upstream turns by the stack that sends them, by when they began and when they were answered.
 #[derive(Default)]
@@ -40,20 +48,28 @@ pub(super) struct Candidates {
     pub(super) all: Vec<Candidate>,
     pub(super) of_down: HashMap<usize, Vec<usize>, RandomState>,
     of_up: HashMap<usize, Vec<usize>, RandomState>,
+    weights: HashMap<(usize, usize), u64, RandomState>,
+    /// Turns of which not all candidates were looked at, and how many nanoseconds after it the first
+    /// of the others began.
+    crowded: HashMap<usize, u64, RandomState>,
 }
 
 /// Joins what is not joined yet.
 pub(super) fn join(context: &Context<'_>, found: &mut Found) -> Candidates {
     let index = Index::new(context, found);
     let mut all = Vec::new();
+    let mut crowded = HashMap::default();
     for down in 0..context.turns.all.len() {
         if found.next[down].is_none() {
-            let near = index.near(context, down);
+            let (near, more) = index.near(context, down);
+            if let Some(after) = more {
+                crowded.insert(down, after);
+            }
             all.extend(near.into_iter().filter_map(|up| weigh(context, down, up)));
         }
     }
     all.sort_by_key(|candidate| (candidate.weight, candidate.down, candidate.up));
-    let candidates = Candidates::new(all);
+    let candidates = Candidates::new(all, crowded);
     for candidate in &candidates.all {
         found.join(candidate.down, joined(candidate));
     }
@@ -73,6 +89,7 @@ pub(super) fn joined(candidate: &Candidate) -> Joined {
         by: candidate.by,
         content: candidate.content,
         weight: candidate.weight,
+        held: candidate.held,
         others: Vec::new(),
     }
 }
@@ -111,8 +128,10 @@ impl Index {
         index
     }
 
-    /// Turns that it may have gone on as.
-    fn near(&self, context: &Context<'_>, down: usize) -> Vec<usize> {
+    /// Turns that it may have gone on as, and how many nanoseconds after it the first of those began that
+    /// are too many.
+    fn near(&self, context: &Context<'_>, down: usize) -> (Vec<usize>, Option<u64>) {
+        let mut more = None;
         let turn = &context.turns.all[down];
         let mut near = Vec::new();
         let id = turn
@@ -132,23 +151,33 @@ impl Index {
             let here = context.places.stack(vantage);
             for stack in context.places.stacks() {
                 if context.places.between(here, stack) != Nearness::Apart {
-                    self.in_time(stack, seen.began, seen.finish(), &mut near);
+                    let after = self.in_time(stack, seen.began, seen.finish(), &mut near);
+                    more = more.into_iter().chain(after).min();
                 }
             }
         }
         near.sort_unstable();
         near.dedup();
-        near
+        (near, more)
     }
 
-    /// The first that began after it did, and the last that were answered before it was.
-    fn in_time(&self, stack: usize, began: Time, finish: Option<Time>, near: &mut Vec<usize>) {
+    /// The first that began after it did, and the last that were answered before it was;
+    /// when the next one began.
+    fn in_time(
+        &self,
+        stack: usize,
+        began: Time,
+        finish: Option<Time>,
+        near: &mut Vec<usize>,
+    ) -> Option<u64> {
         let jitter = Duration::from_millis(1);
         let late = |at: Time| finish.is_some_and(|finish| at.since(finish) > jitter);
+        let mut more = None;
         if let Some(list) = self.began.get(&stack) {
             let first = list.partition_point(|(at, _)| began.since(*at) > jitter);
-            let next = list[first..].iter().take_while(|(at, _)| !late(*at));
-            near.extend(next.take(LOOKED_AT).map(|(_, up)| *up));
+            let mut next = list[first..].iter().take_while(|(at, _)| !late(*at));
+            near.extend(next.by_ref().take(LOOKED_AT).map(|(_, up)| *up));
+            more = next.next().map(|(at, _)| nanos(at.since(began)));
         }
         if let Some(list) = self.answered.get(&stack) {
             let past = list.partition_point(|(at, _)| !late(*at));
@@ -156,11 +185,16 @@ impl Index {
             let before = before.take_while(|(at, _)| began.since(*at) <= jitter);
             near.extend(before.take(LOOKED_AT).map(|(_, up)| *up));
         }
+        more
     }
 }
 
 impl Candidates {
-    fn new(all: Vec<Candidate>) -> Self {
+    fn new(all: Vec<Candidate>, crowded: HashMap<usize, u64, RandomState>) -> Self {
+        let weights = all.iter();
+        let weights = weights
+            .map(|candidate| ((candidate.down, candidate.up), candidate.weight))
+            .collect();
         let mut of_down: HashMap<usize, Vec<usize>, RandomState> = HashMap::default();
         let mut of_up: HashMap<usize, Vec<usize>, RandomState> = HashMap::default();
         for (number, candidate) in all.iter().enumerate() {
@@ -171,6 +205,8 @@ impl Candidates {
             all,
             of_down,
             of_up,
+            weights,
+            crowded,
         }
     }
 
@@ -187,31 +223,32 @@ impl Candidates {
         let Some(joined) = &found.next[down] else {
             return Vec::new();
         };
-        // What names both connections, or one request, needs no likelihood.
+        // What names both connections needs no likelihood.
         if joined.weight == 0 {
             return Vec::new();
         }
-        let nearness = |down: usize, up: usize| {
-            let turns = &context.turns.all;
-            context.places.nearness(turns[down].hop, turns[up].hop)
-        };
-        let factor = match nearness(down, joined.to) {
-            Nearness::Same => AS_LIKELY,
-            _ => AS_LIKELY_APART,
-        };
-        let limit = joined.weight.saturating_mul(factor);
         let turns = &context.turns.all;
+        let hop = |turn: usize| turns[turn].hop;
+        let unseen = self.crowded.get(&down);
+        let near = joined.held.saturating_mul(AS_LIKELY).max(CROWD);
+        let factor = if unseen.is_some_and(|after| *after <= near)
+            || context.places.nearness(hop(down), hop(joined.to)) != Nearness::Same
+        {
+            AS_LIKELY_UNSURE
+        } else {
+            AS_LIKELY
+        };
         let onward = Self::of(&self.of_down, down).filter_map(|number| {
             let other = &self.all[number];
-            let explained = found.before[other.up].and_then(|before| found.next[before].as_ref());
-            (other.up != joined.to && other.weight <= limit && !better(explained, other.weight))
-                .then_some(turns[other.up].hop)
+            let instead = found.before[other.up].map(|before| (before, joined.to));
+            (other.up != joined.to && self.as_likely(found, other, joined.weight, instead, factor))
+                .then_some(hop(other.up))
         });
         let origin = Self::of(&self.of_up, joined.to).filter_map(|number| {
             let other = &self.all[number];
-            let explained = found.next[other.down].as_ref();
-            (other.down != down && other.weight <= limit && !better(explained, other.weight))
-                .then_some(turns[other.down].hop)
+            let instead = found.next[other.down].as_ref().map(|next| (down, next.to));
+            (other.down != down && self.as_likely(found, other, joined.weight, instead, factor))
+                .then_some(hop(other.down))
         });
         let own = row(context, found, down);
         let mut others: Vec<usize> = onward.chain(origin).collect();
@@ -219,6 +256,32 @@ impl Candidates {
         others.sort_unstable();
         others.dedup();
         others
+    }
+
+    /// Whether a candidate is as likely as what was joined with that weight. What was joined with its
+    /// other end would have to be joined otherwise: `instead`, if that is possible.
+    fn as_likely(
+        &self,
+        found: &Found,
+        other: &Candidate,
+        weight: u64,
+        instead: Option<(usize, usize)>,
+        factor: u64,
+    ) -> bool {
+        let taken = found.before[other.up]
+            .and_then(|before| found.next[before].as_ref())
+            .filter(|joined| joined.to == other.up);
+        let taken = taken.or(found.next[other.down].as_ref().filter(|_| taken.is_none()));
+        let swapped = instead.and_then(|pair| self.weights.get(&pair));
+        match (taken, swapped) {
+            (Some(taken), Some(swapped)) => {
+                let now = weight.saturating_add(taken.weight);
+                let then = other.weight.saturating_add(*swapped);
+                then <= now.saturating_mul(SWAP.max(factor / 3))
+            }
+            (Some(taken), None) if taken.weight.saturating_mul(factor) < other.weight => false,
+            _ => other.weight <= weight.saturating_mul(factor),
+        }
     }
 }
 
@@ -235,11 +298,6 @@ fn row(context: &Context<'_>, found: &Found, turn: usize) -> Vec<usize> {
         row.push(hop(first));
     }
     row
-}
-
-/// Whether a turn is explained far better than by a candidate of that weight.
-fn better(explained: Option<&Joined>, weight: u64) -> bool {
-    explained.is_some_and(|joined| joined.weight.saturating_mul(AS_LIKELY) < weight)
 }
 
 /// What goes from one service to another does not also go the other way round: where it seems so,

@@ -186,6 +186,7 @@ const fn told(to: usize, by: Strength) -> Joined {
         by,
         content: Content::Unreadable,
         weight: 0,
+        held: 0,
         others: Vec::new(),
     }
 }

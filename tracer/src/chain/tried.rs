@@ -196,6 +196,7 @@ fn attach(context: &Context<'_>, found: &mut Found, down: usize, up: usize) {
         by: Strength::TimeAndSize,
         content: Content::Unreadable,
         weight: 1,
+        held: 0,
         others: Vec::new(),
     };
     found.join(down, joined);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::trail::settled;
 use crate::flow::{FlowId, Side};
 use crate::segment::{Head, Segment};
+use crate::seq::Seq;
 use crate::time::Time;
 
 /// Something worth telling about a flow.
@@ -87,12 +88,38 @@ pub trait Observer {
     /// way round.
     fn sides_swapped(&mut self, _: FlowId) {}
 
-    /// New payload within the first [`OPENING`] bytes of a turn, `before` of which came earlier: with
-    /// zero a turn begins. The segment's payload may be cut, and may have begun before what is new.
-    fn payload(&mut self, _: FlowId, _: Side, _: &Segment<'_>, _before: u64) {}
+    /// New payload within the first [`OPENING`] bytes of a turn. What was captured of the segment's
+    /// payload may end earlier.
+    fn payload(&mut self, _: FlowId, _: Side, _: &Segment<'_>, _: New) {}
 
     /// A flow is let go: nothing more comes of it, and nobody will ask for it.
     fn let_go(&mut self, _: FlowId) {}
+}
+
+/// What is new in a segment's payload: it may have begun with what was sent before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct New {
+    /// Payload bytes of the turn that came earlier: with zero a turn begins.
+    pub before: u64,
+    /// Payload bytes of the segment before what is new.
+    pub from: u32,
+    /// Payload bytes that are new.
+    pub len: u32,
+}
+
+impl New {
+    /// Of a segment that brings `len` new bytes, where `expected` should have come next; `None` where
+    /// they are not its last, because it fills a hole.
+    pub(super) fn of(
+        segment: &Segment<'_>,
+        before: u64,
+        len: u32,
+        expected: Option<Seq>,
+    ) -> Option<Self> {
+        let sent = expected.map_or(0, |expected| expected.distance_from(segment.seq));
+        let from = u32::try_from(sent).unwrap_or(0);
+        (from.saturating_add(len) == segment.len).then_some(Self { before, from, len })
+    }
 }
 
 /// So many bytes of each turn are shown to observers, as far as they were captured.
@@ -112,9 +139,9 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     }
 
     #[inline]
-    fn payload(&mut self, flow: FlowId, by: Side, segment: &Segment<'_>, before: u64) {
-        self.0.payload(flow, by, segment, before);
-        self.1.payload(flow, by, segment, before);
+    fn payload(&mut self, flow: FlowId, by: Side, segment: &Segment<'_>, new: New) {
+        self.0.payload(flow, by, segment, new);
+        self.1.payload(flow, by, segment, new);
     }
 
     fn let_go(&mut self, flow: FlowId) {

@@ -13,6 +13,7 @@ mod facts;
 mod keepalive;
 mod opening;
 mod probing;
+mod reading;
 mod retire;
 mod roles;
 mod side;
@@ -28,15 +29,16 @@ use self::direction::Direction;
 use self::duplicate::Recent;
 use self::ending::Endings;
 pub use self::ending::{Closing, End, Ending};
-pub use self::event::{Event, OPENING, Observer, Timeline, What};
+pub use self::event::{Event, New, OPENING, Observer, Timeline, What};
 use self::exchange::Exchanges;
 use self::keepalive::BareAck;
 pub use self::keepalive::{Probe, RunEnd, Wait};
 pub(crate) use self::keepalive::{idle, interval};
 use self::opening::Opening;
+pub use self::reading::{TurnHeading, TurnPrint};
 pub use self::side::{Side, Sides};
 pub use self::table::{FlowId, FlowTable};
-pub use self::trail::{Trail, Trails, TurnHeading};
+pub use self::trail::{Trail, Trails};
 use crate::segment::{Endpoint, Segment};
 use crate::seq::Seq;
 use crate::tally::Tally;
@@ -274,6 +276,7 @@ impl Flow {
         if self.sides[by].provisional || (bare && !self.sides[by].known) {
             self.unproven(segment, by);
         }
+        let expected = self.sides[by].known.then_some(self.sides[by].next);
         let progress = self.sides[by].advance(segment);
         if progress.retransmission {
             let again = What::Retransmission {
@@ -284,7 +287,7 @@ impl Flow {
         }
         if !bare {
             self.sides[by].sent_at = Some(segment.at);
-            self.data(segment, by, progress.new_bytes, teller);
+            self.data(segment, by, progress.new_bytes, expected, teller);
         } else if of_what_was_seen {
             self.answer(segment, by, teller);
         }
@@ -360,14 +363,17 @@ impl Flow {
         segment: &Segment<'_>,
         by: Side,
         new_bytes: u32,
+        expected: Option<Seq>,
         teller: &mut Teller<'_, O>,
     ) {
         self.active(segment.at);
         if new_bytes > 0 {
             let before = self.exchanges.opening(by);
             teller.pass(self.exchanges.data(segment, by, new_bytes));
-            if let Some(before) = before {
-                teller.observer.payload(teller.flow, by, segment, before);
+            if let Some(before) = before
+                && let Some(new) = New::of(segment, before, new_bytes, expected)
+            {
+                teller.observer.payload(teller.flow, by, segment, new);
             }
             self.interrupt_probing(segment.at, by, RunEnd::Data, teller);
         }

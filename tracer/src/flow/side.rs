@@ -58,7 +58,7 @@ impl<T> Sides<T> {
         }
     }
 
-    pub(super) const fn swap(&mut self) {
+    pub(crate) const fn swap(&mut self) {
         std::mem::swap(&mut self.client, &mut self.server);
     }
 }

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use foldhash::fast::RandomState;
 
-use super::event::{Event, Observer, What};
-use super::{FlowId, Side};
-use crate::http::{Heading, Reader};
+use super::event::{Event, New, Observer, What};
+use super::reading::{Reading, TurnHeading, TurnPrint};
+use super::{FlowId, Side, Sides};
 use crate::segment::Segment;
 
 /// Events kept of the beginning of a flow, and as many of its end. What comes between is only
@@ -19,21 +19,17 @@ const KEPT: usize = 1 << 15;
 pub struct Trail {
     /// What happened, by time; of a flow with very many events the first and the last.
     pub events: Vec<Event>,
-    /// How turns begin, as far as that can be read, in the order of their first frames.
+    /// What can be read of turns, in the order in which it was sent; of a flow with very many turns
+    /// the first.
     pub headings: Vec<TurnHeading>,
-    /// Events that were not kept, and headings with them.
+    /// How turns begin, in their order; of a flow with very many turns the first. Turns of which no
+    /// byte was captured are not among them.
+    pub prints: Vec<TurnPrint>,
+    /// The highest HTTP/2 stream on which each side sent headers. The client's have odd numbers:
+    /// of `n`, `(n + 1) / 2` requests were begun on the connection.
+    pub streams: Sides<Option<u32>>,
+    /// Events that were not kept.
     pub omitted: u64,
-}
-
-/// How a turn begins.
-#[derive(Clone, PartialEq, Debug)]
-pub struct TurnHeading {
-    /// The frame that the turn begins with, which is that of its [`What::Data`] event.
-    pub frame: u64,
-    /// Whose turn it is.
-    pub by: Side,
-    /// What its first bytes say.
-    pub heading: Heading,
 }
 
 /// Keeps the trails of all flows of a table.
@@ -47,9 +43,8 @@ pub struct Trails {
 struct Growing {
     first: Vec<Event>,
     last: VecDeque<Event>,
-    headings: Vec<TurnHeading>,
     omitted: u64,
-    reader: Option<Box<(u64, Side, Reader)>>,
+    reading: Option<Box<Reading>>,
 }
 
 impl Trails {
@@ -73,11 +68,13 @@ impl Observer for Trails {
         }
     }
 
-    fn payload(&mut self, flow: FlowId, by: Side, segment: &Segment<'_>, before: u64) {
+    fn payload(&mut self, flow: FlowId, by: Side, segment: &Segment<'_>, new: New) {
         self.flows
             .entry(flow)
             .or_default()
-            .read(by, segment, before);
+            .reading
+            .get_or_insert_default()
+            .read(by, segment, new);
     }
 
     fn let_go(&mut self, flow: FlowId) {
@@ -98,55 +95,27 @@ impl Growing {
         self.last.push_back(event);
     }
 
-    fn read(&mut self, by: Side, segment: &Segment<'_>, before: u64) {
-        if before == 0 {
-            self.reader = Some(Box::new((segment.frame, by, Reader::default())));
-        }
-        let Some(reading) = &mut self.reader else {
-            return;
-        };
-        let (frame, side, reader) = &mut **reading;
-        if *side != by {
-            return;
-        }
-        // What follows bytes that were not captured would be read as their continuation.
-        let cut = segment.payload.len() < segment.len as usize;
-        let found = reader.read(segment.payload, cut);
-        if let Some(heading) = found {
-            let heading = TurnHeading {
-                frame: *frame,
-                by,
-                heading,
-            };
-            if self.headings.len() < KEPT {
-                self.headings.push(heading);
-            }
-        }
-        if reader.is_done() {
-            self.reader = None;
-        }
-    }
-
     fn swap_sides(&mut self) {
         for event in self.first.iter_mut().chain(&mut self.last) {
             event.by = event.by.other();
         }
-        for turn in &mut self.headings {
-            turn.by = turn.by.other();
-        }
-        if let Some(reading) = &mut self.reader {
-            reading.1 = reading.1.other();
+        if let Some(reading) = &mut self.reading {
+            reading.swap_sides();
         }
     }
 
     fn finish(self) -> Trail {
         let mut events = self.first;
         events.extend(self.last);
-        Trail {
+        let mut trail = Trail {
             events: settled(events),
-            headings: self.headings,
             omitted: self.omitted,
+            ..Trail::default()
+        };
+        if let Some(reading) = self.reading {
+            reading.finish(&mut trail);
         }
+        trail
     }
 }
 

@@ -21,10 +21,26 @@ use crate::time::Time;
 const LONGEST_WAY: i64 = 1_000_000_000;
 
 /// What must be added to the times of each vantage to get those of the first.
+///
+/// Vantages that no hop joins to the first, however many others are in between, are islands: within
+/// one, clocks are known to each other, and nothing is known between two.
 #[derive(Clone, Debug, Default)]
 pub struct Clocks {
     /// By the place of the vantage in the scene; `None` where nothing joins it to the first.
     pub offsets: Vec<Option<Offset>>,
+    /// By the place of the vantage in the scene, all of them.
+    tied: Vec<Tied>,
+}
+
+/// How a vantage's clock is known.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tied {
+    /// The first vantage of its island.
+    island: usize,
+    /// The first vantage of its source: those of one source share a clock.
+    source: usize,
+    /// What must be added to get the times of its island's first vantage.
+    offset: Offset,
 }
 
 /// How far a clock is off.
@@ -38,13 +54,78 @@ pub struct Offset {
 
 impl Clocks {
     /// A time of a vantage, by the clock of the first. Where it is not known how far they are apart,
-    /// they are taken to agree.
+    /// the first of each island is taken to agree with it.
     #[must_use]
     pub fn common(&self, vantage: usize, at: Time) -> Time {
-        let offset = self.offsets.get(vantage).copied().flatten();
-        let add = offset.map_or(0, |offset| offset.add);
+        let add = self.tied.get(vantage).map_or(0, |tied| tied.offset.add);
         Time::from_nanos(at.as_nanos().saturating_add(add))
     }
+
+    /// How far times of two vantages by the common clock may be wrong against each other, in
+    /// nanoseconds; `None` where nothing is known of their clocks.
+    #[must_use]
+    pub fn error(&self, one: usize, other: usize) -> Option<u64> {
+        let (one, other) = (self.tied.get(one)?, self.tied.get(other)?);
+        (one.island == other.island).then(|| {
+            if one.source == other.source {
+                0
+            } else {
+                one.offset.error.saturating_add(other.offset.error)
+            }
+        })
+    }
+
+    /// Something that passed both vantages, or made one follow from the other, tells how far their
+    /// clocks are apart: `ahead` is what the second one's is ahead of the first one's at least and at
+    /// most, in nanoseconds, by their own stamps. Joins the islands of the two; nothing changes where
+    /// they are of one island, which knows better.
+    ///
+    /// What a proxy does is as good as what a link does: it asks after it was asked, which bounds
+    /// `ahead` from above (by how much later the second vantage stamps the request), and answers after
+    /// it was answered, which bounds it from below.
+    pub fn link(&mut self, [one, other]: [usize; 2], ahead: [i64; 2]) {
+        let (Some(&one), Some(&other)) = (self.tied.get(one), self.tied.get(other)) else {
+            return;
+        };
+        let Some((ahead, error)) = middle(ahead).filter(|_| one.island != other.island) else {
+            return;
+        };
+        // The island that begins later moves.
+        let apart = one
+            .offset
+            .add
+            .saturating_sub(ahead)
+            .saturating_sub(other.offset.add);
+        let (target, moved, by) = if one.island < other.island {
+            (one.island, other.island, apart)
+        } else {
+            (other.island, one.island, apart.saturating_neg())
+        };
+        let error = error
+            .saturating_add(one.offset.error)
+            .saturating_add(other.offset.error);
+        for tied in self.tied.iter_mut().filter(|tied| tied.island == moved) {
+            tied.island = target;
+            tied.offset.add = tied.offset.add.saturating_add(by);
+            tied.offset.error = tied.offset.error.saturating_add(error);
+        }
+        self.tell();
+    }
+
+    /// Tells what is known of the first vantage's island.
+    fn tell(&mut self) {
+        let offset = |tied: &Tied| (tied.island == 0).then_some(tied.offset);
+        self.offsets = self.tied.iter().map(offset).collect();
+    }
+}
+
+/// The middle between two bounds, and how far it may be wrong.
+fn middle([from, to]: [i64; 2]) -> Option<(i64, u64)> {
+    let half = (i128::from(to) - i128::from(from))
+        .unsigned_abs()
+        .div_ceil(2);
+    let middle = i128::midpoint(from.into(), to.into());
+    Some((i64::try_from(middle).ok()?, u64::try_from(half).ok()?))
 }
 
 /// Bounds of how far the clocks of two sources are apart, by the first vantage of each.
@@ -82,14 +163,7 @@ impl Room {
             (None, Some(to)) => (to.saturating_sub(way), to),
             (None, None) => return None,
         };
-        let middle = i128::midpoint(from.into(), to.into());
-        let half = (i128::from(to) - i128::from(from))
-            .unsigned_abs()
-            .div_ceil(2);
-        Some((
-            i64::try_from(middle).ok()?,
-            u64::try_from(half).unwrap_or(u64::MAX),
-        ))
+        middle([from, to])
     }
 }
 
@@ -119,22 +193,43 @@ impl Bounds {
         }
     }
 
-    /// The clocks, each by the surest way from the first vantage.
+    /// The clocks, each by the surest way from the first vantage of its island.
     pub(super) fn solve(&self, scene: &Scene<'_>) -> Clocks {
-        let mut offsets: Vec<Option<Offset>> = vec![None; scene.vantages.len()];
-        let mut settled = vec![false; scene.vantages.len()];
-        if let Some(first) = offsets.first_mut() {
-            *first = Some(Offset::default());
+        let count = scene.vantages.len();
+        let mut found: Vec<Option<(usize, Offset)>> = vec![None; count];
+        for root in 0..count {
+            if found[root].is_none() && first_of(scene, root) == root {
+                self.island(root, &mut found);
+            }
         }
-        // The surest that is not settled yet, until there is none: few vantages, so no heap.
-        while let Some((place, offset)) = offsets
+        let of = |vantage: usize| {
+            let source = first_of(scene, vantage);
+            let (island, offset) = found[source].unwrap_or_default();
+            Tied {
+                island,
+                source,
+                offset,
+            }
+        };
+        let mut clocks = Clocks {
+            offsets: Vec::new(),
+            tied: (0..count).map(of).collect(),
+        };
+        clocks.tell();
+        clocks
+    }
+
+    /// All that bounds join to a vantage (Dijkstra's algorithm, by errors; there are few vantages, so
+    /// no heap).
+    fn island(&self, root: usize, found: &mut [Option<(usize, Offset)>]) {
+        let mut reached: BTreeMap<usize, Offset> = BTreeMap::from([(root, Offset::default())]);
+        while let Some((place, offset)) = reached
             .iter()
-            .enumerate()
-            .filter(|(place, _)| !settled[*place])
-            .filter_map(|(place, offset)| Some((place, (*offset)?)))
+            .filter(|(place, _)| found[**place].is_none())
+            .map(|(place, offset)| (*place, *offset))
             .min_by_key(|(place, offset)| (offset.error, *place))
         {
-            settled[place] = true;
+            found[place] = Some((root, offset));
             for (&(one, other), room) in &self.between {
                 let Some((ahead, error)) = room.ahead() else {
                     continue;
@@ -144,20 +239,16 @@ impl Bounds {
                     _ if other == place => (one, ahead.saturating_neg()),
                     _ => continue,
                 };
-                let found = Offset {
+                let further = Offset {
                     add: offset.add.saturating_sub(ahead),
                     error: offset.error.saturating_add(error),
                 };
-                if !settled[next] && offsets[next].is_none_or(|known| found.error < known.error) {
-                    offsets[next] = Some(found);
+                let known = reached.entry(next).or_insert(further);
+                if further.error < known.error {
+                    *known = further;
                 }
             }
         }
-        let all = 0..scene.vantages.len();
-        let offsets = all
-            .map(|vantage| offsets[first_of(scene, vantage)])
-            .collect();
-        Clocks { offsets }
     }
 }
 

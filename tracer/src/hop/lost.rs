@@ -70,7 +70,7 @@ pub(super) fn between(
     if missing(&places(&nearer, clocks, by, |_| true)) == 0 {
         return Some(0);
     }
-    let watched = |at| farther.watched(at, nearer.error());
+    let watched = |at| farther.watched(clocks, &nearer, at);
     Some(missing(&places(&nearer, clocks, by, watched))).filter(|lost| *lost > 0)
 }
 

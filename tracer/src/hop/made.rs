@@ -52,7 +52,7 @@ pub(super) fn between(
         let at = farther.common(clocks, one.closing.at);
         let watching = nearer.is_whole(by)
             && nearer.seen.flow.segments(nearer.side(by)) > 0
-            && nearer.watched(at, farther.error());
+            && nearer.watched(clocks, &farther, at);
         let made = made(scene, far, &one, watching);
         if watching || made.is_unlike() {
             found.push(made);

@@ -16,7 +16,7 @@ mod watch;
 use self::clock::Bounds;
 pub use self::clock::{Clocks, Offset};
 use self::family::Families;
-use self::order::Station;
+use self::order::{Station, Stations};
 use crate::flow::{Side, Sides};
 use crate::scene::Scene;
 use crate::segment::Endpoint;
@@ -131,20 +131,16 @@ pub fn join(scene: &Scene<'_>) -> Hops {
     let mut families = Families::alone(scene);
     isn::join(&mut families);
     middle::join(&mut families);
-    let mut all: Vec<Vec<Station>> = Vec::new();
     let mut bounds = Bounds::default();
-    for family in families.finish() {
-        let kin = family.into_iter();
-        let mut stations: Vec<Station> = kin.map(|kin| Station::of(scene, kin)).collect();
-        order::sort(scene, &mut stations, None);
-        order::bound(scene, &stations, &mut bounds);
-        all.push(stations);
-    }
+    let families = families.finish().into_iter();
+    let mut all: Vec<Stations> = families
+        .map(|family| Stations::new(scene, family, &mut bounds))
+        .collect();
     let clocks = bounds.solve(scene);
     let mut hops: Vec<Hop> = Vec::with_capacity(all.len());
-    for mut stations in all {
-        order::sort(scene, &mut stations, Some(&clocks));
-        hops.push(Hop::of(scene, &stations, &clocks));
+    for stations in &mut all {
+        stations.settle(scene, &clocks);
+        hops.push(Hop::of(scene, &stations.all, &clocks));
     }
     hops.sort_by_key(|hop| hop.first_seen(scene, &clocks));
     Hops { hops, clocks }

@@ -20,13 +20,18 @@ pub(super) struct Station {
 }
 
 impl Station {
+    /// Without its marks, of which there may be many.
     pub(super) fn of(scene: &Scene<'_>, kin: Kin) -> Self {
         let seen = &scene.flows[kin.flow];
         Self {
             kin,
-            marks: marks(seen.trail, kin.swapped),
+            marks: Vec::new(),
             looks: looks(seen.trail, kin.swapped),
         }
+    }
+
+    fn mark(&mut self, scene: &Scene<'_>) {
+        self.marks = marks(scene.flows[self.kin.flow].trail, self.kin.swapped);
     }
 
     pub(super) const fn sight(&self) -> Sight {
@@ -38,28 +43,84 @@ impl Station {
     }
 }
 
-/// Sorts the sights of a hop.
-pub(super) fn sort(scene: &Scene<'_>, stations: &mut Vec<Station>, clocks: Option<&Clocks>) {
-    let mut sorted: Vec<Station> = Vec::with_capacity(stations.len());
-    for station in stations.drain(..) {
-        // Behind the last that it does not come before: the order of what nothing tells apart stays.
-        let place = sorted
-            .iter()
-            .rposition(|known| order(scene, known, &station, clocks) != Ordering::Greater)
-            .map_or(0, |place| place + 1);
-        sorted.insert(place, station);
-    }
-    *stations = sorted;
+/// The sights of a hop.
+pub(super) struct Stations {
+    pub(super) all: Vec<Station>,
+    /// Their order is known without clocks.
+    decided: bool,
 }
 
-/// Whether a station is nearer to the client (`Less`) than another; `Equal` where nothing tells.
-fn order(scene: &Scene<'_>, one: &Station, other: &Station, clocks: Option<&Clocks>) -> Ordering {
+impl Stations {
+    /// In order, as far as that is known without clocks; and what they tell of clocks.
+    pub(super) fn new(scene: &Scene<'_>, family: Vec<Kin>, bounds: &mut Bounds) -> Self {
+        let all = family.into_iter().map(|kin| Station::of(scene, kin));
+        let mut stations = Self {
+            all: all.collect(),
+            decided: true,
+        };
+        if stations.all.len() > 1 {
+            stations.mark(scene);
+            stations.sort(|one, other| evidence(scene, one, other));
+            stations.decided = stations
+                .all
+                .windows(2)
+                .all(|pair| evidence(scene, &pair[0], &pair[1]) != Ordering::Equal);
+            bound(scene, &stations.all, bounds);
+            stations.forget();
+        }
+        stations
+    }
+
+    /// In order, also by clocks, and at last by the names of vantages: not by the order of files.
+    pub(super) fn settle(&mut self, scene: &Scene<'_>, clocks: &Clocks) {
+        if self.decided {
+            return;
+        }
+        self.mark(scene);
+        self.sort(|one, other| {
+            let [here, there] = [one, other].map(|station| &scene.flows[station.kin.flow]);
+            evidence(scene, one, other)
+                .then_with(|| by_clock(here, there, clocks))
+                .then_with(|| scene.name(here.vantage).cmp(scene.name(there.vantage)))
+        });
+        self.forget();
+    }
+
+    /// Few are compared with each other, and not all of them can be: what nothing tells apart keeps its
+    /// order.
+    fn sort(&mut self, order: impl Fn(&Station, &Station) -> Ordering) {
+        let mut sorted: Vec<Station> = Vec::with_capacity(self.all.len());
+        for station in self.all.drain(..) {
+            let place = sorted
+                .iter()
+                .rposition(|known| order(known, &station) != Ordering::Greater)
+                .map_or(0, |place| place + 1);
+            sorted.insert(place, station);
+        }
+        self.all = sorted;
+    }
+
+    fn mark(&mut self, scene: &Scene<'_>) {
+        self.all.iter_mut().for_each(|station| station.mark(scene));
+    }
+
+    fn forget(&mut self) {
+        let all = self.all.iter_mut();
+        all.for_each(|station| station.marks = Vec::new());
+    }
+}
+
+/// Whether a station is nearer to the client (`Less`) than another, by what does not depend on clocks;
+/// `Equal` where nothing tells.
+fn evidence(scene: &Scene<'_>, one: &Station, other: &Station) -> Ordering {
     let (here, there) = (&scene.flows[one.kin.flow], &scene.flows[other.kin.flow]);
     by_ttl(one.looks, other.looks)
         .then_with(|| by_passage(one.looks, other.looks))
         .then_with(|| Lag::between(&one.marks, &other.marks).order())
-        .then_with(|| by_time(scene, here, there, clocks))
-        .then_with(|| scene.name(here.vantage).cmp(scene.name(there.vantage)))
+        .then_with(|| match scene.same_clock(here.vantage, there.vantage) {
+            true if began(here) && began(there) => here.flow.first_at().cmp(&there.flow.first_at()),
+            _ => Ordering::Equal,
+        })
 }
 
 /// What leaves one host and comes in at another with the same TTL was sent from the first to the
@@ -97,31 +158,21 @@ fn by_ttl(one: Sides<Look>, other: Sides<Look>) -> Ordering {
     agreed(client, server)
 }
 
-/// Who saw the first segment first, which is the client's where the connection began there, if the
-/// clocks are good enough to tell.
-fn by_time(
-    scene: &Scene<'_>,
-    one: &Seen<'_>,
-    other: &Seen<'_>,
-    clocks: Option<&Clocks>,
-) -> Ordering {
-    let began = |seen: &Seen<'_>| seen.flow.isn(Side::Client).is_some();
+/// The first segment that was seen is the client's.
+fn began(seen: &Seen<'_>) -> bool {
+    seen.flow.isn(Side::Client).is_some()
+}
+
+/// Who saw the first segment first, if the clocks are good enough to tell.
+fn by_clock(one: &Seen<'_>, other: &Seen<'_>, clocks: &Clocks) -> Ordering {
+    let Some(error) = clocks.error(one.vantage, other.vantage) else {
+        return Ordering::Equal;
+    };
     if !began(one) || !began(other) {
         return Ordering::Equal;
     }
-    if scene.same_clock(one.vantage, other.vantage) {
-        return one.flow.first_at().cmp(&other.flow.first_at());
-    }
-    let Some(clocks) = clocks else {
-        return Ordering::Equal;
-    };
-    let known = |seen: &Seen<'_>| clocks.offsets.get(seen.vantage).copied().flatten();
-    let (Some(offset), Some(others)) = (known(one), known(other)) else {
-        return Ordering::Equal;
-    };
     let at = |seen: &Seen<'_>| clocks.common(seen.vantage, seen.flow.first_at());
     let (at, others_at) = (at(one), at(other));
-    let error = offset.error.saturating_add(others.error);
     if at.apart(others_at) > Duration::from_nanos(error) {
         at.cmp(&others_at)
     } else {

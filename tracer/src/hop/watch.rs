@@ -14,8 +14,6 @@ pub(super) struct Witness<'s> {
     swapped: bool,
     /// From when until when its capture ran at least, by the common clock.
     watched: Option<[i64; 2]>,
-    /// How far the common clock may be wrong for it.
-    error: i64,
     /// Its capture is whole.
     whole: bool,
 }
@@ -26,13 +24,10 @@ impl<'s> Witness<'s> {
         let vantage = scene.vantages[seen.vantage].vantage;
         let common = |at: Time| clocks.common(seen.vantage, at).as_nanos();
         let watched = vantage.first.zip(vantage.last);
-        let error = clocks.offsets.get(seen.vantage).copied().flatten();
-        let error = error.map_or(0, |offset| offset.error);
         Self {
             seen,
             swapped: station.kin.swapped,
             watched: watched.map(|(first, last)| [common(first), common(last)]),
-            error: i64::try_from(error).unwrap_or(i64::MAX),
             whole: vantage.dropped.unwrap_or(0) == 0
                 && !vantage.lower_bounds
                 && seen.trail.omitted == 0,
@@ -50,18 +45,15 @@ impl<'s> Witness<'s> {
         self.whole && self.seen.flow.unseen_bytes(self.side(side)) == 0
     }
 
-    /// Whether its capture ran at a time by the common clock: from its first frame to its last, for
-    /// certain; `slack` is how far that time may be wrong.
-    pub(super) fn watched(&self, at: i64, slack: i64) -> bool {
-        let slack = slack.saturating_add(self.error);
-        self.watched.is_some_and(|[first, last]| {
-            first <= at.saturating_sub(slack) && at.saturating_add(slack) <= last
-        })
-    }
-
-    /// How far its clock may be wrong.
-    pub(super) const fn error(&self) -> i64 {
-        self.error
+    /// Whether its capture ran at a time by the common clock that another vantage tells: from its first
+    /// frame to its last, for certain.
+    pub(super) fn watched(&self, clocks: &Clocks, by: &Self, at: i64) -> bool {
+        let error = clocks.error(self.seen.vantage, by.seen.vantage);
+        let (Some(error), Some([first, last])) = (error, self.watched) else {
+            return false;
+        };
+        let error = i64::try_from(error).unwrap_or(i64::MAX);
+        first <= at.saturating_sub(error) && at.saturating_add(error) <= last
     }
 
     /// A time of its own, by the common clock.

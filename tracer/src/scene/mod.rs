@@ -5,7 +5,7 @@ mod facts;
 use std::ops::Range;
 
 pub(crate) use self::facts::{FlowFacts, Joined, join as facts};
-use crate::flow::{Flow, FlowId, Trail};
+use crate::flow::{Flow, FlowId, Sides, Trail};
 use crate::kernel::{Account, Fact};
 use crate::vantage::{Gathered, Vantage};
 
@@ -13,6 +13,11 @@ use crate::vantage::{Gathered, Vantage};
 static UNKNOWN: Trail = Trail {
     events: Vec::new(),
     headings: Vec::new(),
+    prints: Vec::new(),
+    streams: Sides {
+        client: None,
+        server: None,
+    },
     omitted: 0,
 };
 

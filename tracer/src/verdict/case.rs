@@ -11,6 +11,7 @@ use super::words;
 use crate::chain::{Exchange, Join};
 use crate::flow::Side;
 use crate::hop::{Hop, Hops};
+use crate::http::{Print, Status};
 use crate::log::{AccessLog, Entry};
 use crate::scene::Scene;
 use crate::segment::Passage;
@@ -54,6 +55,27 @@ pub(super) struct Leg<'a> {
     pub(super) is_last: bool,
 }
 
+/// Bodies of Envoy's own error answers that never went upstream or were not waited for
+/// (source/common/router/router.cc and `ResponseCodeDetails`, envoy/http/codes.h).
+pub(super) const OVERFLOW: &str =
+    "upstream connect error or disconnect/reset before headers. reset reason: overflow";
+pub(super) const NO_HEALTHY: &str = "no healthy upstream";
+pub(super) const NOT_IN_TIME: &str = "upstream request timeout";
+const OWN_WORDS: [&str; 3] = [OVERFLOW, NO_HEALTHY, NOT_IN_TIME];
+
+/// Who made an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Author {
+    /// The gateway itself.
+    Gateway,
+    /// Somebody behind the gateway, as its header says (`x-envoy-upstream-service-time`).
+    Upstream,
+    /// The server that was asked, which is no gateway as far as was seen.
+    Server,
+    /// It does not say.
+    Unknown,
+}
+
 /// Whoever stands at one end of a leg: 0 is the client of the first leg, 1 its server, which is the
 /// client of the second, and so on.
 pub(super) type Node = usize;
@@ -89,11 +111,22 @@ impl<'a> Leg<'a> {
     /// The server owed an answer when the hop ended, or at the end of what was seen.
     pub(super) fn owed(&self) -> bool {
         if let Some(exchange) = self.exchange {
-            return exchange.answered.is_none();
+            let answered = exchange.answered;
+            return answered.is_none_or(|answered| self.came_too_late(answered));
         }
         let until = self.digest.first.map_or(self.digest.last, |mark| mark.at);
         let last = self.digest.last_turn(until);
         last.is_some_and(|turn| turn.by == Side::Client)
+    }
+
+    /// Nobody took in an answer of that time: the client had closed before, and reset it.
+    fn came_too_late(&self, answered: Time) -> bool {
+        let closed = self.first().filter(|first| first.by == Side::Client);
+        let marks = &self.digest.marks;
+        closed.is_some_and(|closed| closed.at < answered)
+            && marks
+                .iter()
+                .any(|mark| mark.rst && mark.by == Side::Client && mark.at >= answered)
     }
 
     /// It was asked something, and answered.
@@ -131,13 +164,38 @@ impl<'a> Leg<'a> {
 
     /// The HTTP status answered, where it was readable.
     pub(super) fn status(&self) -> Option<u16> {
-        if let Some(status) = self.exchange.and_then(|exchange| exchange.status.as_ref()) {
-            return Some(status.code);
+        self.head().map(|status| status.code)
+    }
+
+    /// The head of the answer, where it was readable.
+    fn head(&self) -> Option<&'a Status> {
+        match self.exchange {
+            Some(exchange) => exchange.status.as_ref(),
+            None => self.digest.answers.last().map(|answer| &answer.status),
         }
-        if self.exchange.is_some() {
-            return None;
-        }
-        Some(self.digest.statuses.last()?.1.code)
+    }
+
+    /// The request has headers that proxies add to what they pass on (Envoy: `x-request-id` and its own).
+    pub(super) fn asked_by_proxy(&self) -> bool {
+        let request = self.exchange.and_then(|exchange| exchange.request.as_ref());
+        request.is_some_and(|request| {
+            request.timeout_ms.is_some()
+                || request.attempt.is_some()
+                || request.request_id.is_some()
+        })
+    }
+
+    /// What a proxy says in the body of its own error answer.
+    pub(super) fn own_words(&self) -> Option<&'static str> {
+        let asked = self.asked()?;
+        let mut answers = self.digest.answers.iter();
+        let answer = answers.find(|answer| answer.at >= asked)?;
+        let body = answer.body?;
+        OWN_WORDS.into_iter().find(|words| {
+            let mut print = Print::default();
+            print.add(words.as_bytes());
+            print == body
+        })
     }
 
     /// How long nothing had moved the hop on when that happened.
@@ -240,13 +298,49 @@ impl<'a> Case<'a> {
         Duration::from_nanos(error(one).saturating_add(error(other)))
     }
 
-    /// Whether the proxy that a leg leads to has a vantage that sees its upstream side.
+    /// Whether what the server of a leg sends upstream would have been seen: its vantage shows
+    /// connections that it makes, or all interfaces.
     pub(super) fn sees_upstream_of(&self, leg: usize) -> bool {
-        self.is_proxy(leg, Side::Server)
+        let Some(vantage) = self.at(leg, Side::Server) else {
+            return false;
+        };
+        let sights = self.legs[leg].hop.sights.iter();
+        let flows = sights.map(|sight| &self.world.scene.flows[sight.flow]);
+        // Only captures of all interfaces say which way segments passed.
+        let mut heads = flows
+            .filter(|seen| seen.vantage == vantage)
+            .flat_map(|seen| &seen.trail.events)
+            .filter_map(|event| event.head);
+        self.is_proxy(leg, Side::Server) || heads.any(|head| head.passage.is_some())
+    }
+
+    /// Who made the answer of a leg, as far as it says so.
+    pub(super) fn author(&self, leg: usize) -> Author {
+        let Some(status) = self.legs[leg].head() else {
+            return Author::Unknown;
+        };
+        let envoy = status
+            .server
+            .as_deref()
+            .is_some_and(|server| server.contains("envoy"));
+        if status.upstream_ms.is_some() {
+            Author::Upstream
+        } else if envoy || self.is_proxy(leg, Side::Server) {
+            Author::Gateway
+        } else if self.at(leg, Side::Server).is_some() {
+            Author::Server
+        } else {
+            Author::Unknown
+        }
     }
 
     /// Whether somebody at a vantage there takes connections and makes others.
     pub(super) fn is_proxy(&self, leg: usize, side: Side) -> bool {
+        let at = self.legs[leg].hop.at;
+        if at.client == at.server {
+            // On loopback the vantage is the other side's as well, and tells no more.
+            return false;
+        }
         let vantage = self.at(leg, side);
         vantage.is_some_and(|vantage| {
             self.world

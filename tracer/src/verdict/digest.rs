@@ -11,10 +11,10 @@ use foldhash::fast::RandomState;
 
 use crate::flow::{Closing, End, Ending, Event, Flow, RunEnd, Side, Sides, What};
 use crate::hop::{Hop, Hops, Sight};
-use crate::http::{Heading, Status};
+use crate::http::{Heading, Print, Status};
 use crate::kernel::FactKind;
 use crate::scene::Scene;
-use crate::segment::Head;
+use crate::segment::{Head, Passage};
 use crate::time::Time;
 
 /// What one hop comes to.
@@ -50,10 +50,10 @@ pub(super) struct Digest {
     pub(super) odd: Option<Odd>,
     /// What the kernel told of the sockets at its ends.
     pub(super) told: Vec<Told>,
-    /// What answers say, by the frame that they begin with.
-    pub(super) statuses: Vec<(u64, Status)>,
+    /// What answers say.
+    pub(super) answers: Vec<Answer>,
     /// A side said that it will end the connection (HTTP/2 GOAWAY).
-    pub(super) goaway: Option<Side>,
+    pub(super) goaway: Option<Goaway>,
 }
 
 /// Bytes of one side, until the other sent some.
@@ -132,6 +132,25 @@ pub(super) struct Forged {
 pub(super) struct Odd {
     pub(super) mark: Mark,
     pub(super) usual: u8,
+}
+
+/// The head of an answer.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) at: Time,
+    pub(super) status: Status,
+    /// How its body begins.
+    pub(super) body: Option<Print>,
+}
+
+/// An HTTP/2 GOAWAY.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Goaway {
+    pub(super) by: Side,
+    pub(super) at: Time,
+    pub(super) cite: Cite,
+    /// Why (RFC 9113 section 7): 0 for no error.
+    pub(super) error: u32,
 }
 
 /// What the kernel told of a side's socket.
@@ -242,7 +261,7 @@ impl Digest {
             stalls: sides(|side| stall(nearest[side], side)),
             unheard: sides(|side| unheard(nearest[side], side)),
             told: told(&views),
-            statuses: statuses(&views),
+            answers: answers(&views),
             goaway: goaway(&views),
         }
     }
@@ -291,6 +310,11 @@ fn made(views: &[View<'_>], hop: &Hop) -> Vec<Forged> {
             usual: made.ttl.1.filter(|_| made.is_unlike()),
             proved: made.proved,
         }));
+    }
+    for left in left(views, hop) {
+        if !found.iter().any(|known| known.mark.cite == left.mark.cite) {
+            found.push(left);
+        }
     }
     found.sort_by_key(|forged| (forged.mark.at, forged.mark.cite.frame));
     found
@@ -417,10 +441,14 @@ fn unheard(view: &View<'_>, side: Side) -> Option<Unheard> {
     }
     let mut found: Option<Unheard> = None;
     let mut sent: Option<&Event> = None;
+    let mut from = None;
     for event in view.events() {
         if view.side(event.by) != side {
-            // Whatever the peer sends, it is there.
-            if !matches!(event.what, What::Rst) {
+            // The peer is there, but for a RST, and for what it sends without having heard.
+            let heard = event
+                .head
+                .is_none_or(|head| from.is_none_or(|from| head.ack.is_after(from)));
+            if !matches!(event.what, What::Rst) && heard {
                 found = None;
             }
             continue;
@@ -428,6 +456,9 @@ fn unheard(view: &View<'_>, side: Side) -> Option<Unheard> {
         match event.what {
             What::Data { .. } => sent = Some(event),
             What::Retransmission { bytes, .. } if bytes > 0 => {
+                if found.is_none() {
+                    from = event.head.map(|head| head.seq);
+                }
                 let unheard = found.get_or_insert(Unheard {
                     since: view.common(sent.map_or(event.at, |sent| last_byte(sent, event.at))),
                     until: view.common(event.at),
@@ -452,6 +483,41 @@ fn last_byte(turn: &Event, before: Time) -> Time {
         What::Data { until, .. } if until <= before => until,
         _ => turn.at,
     }
+}
+
+/// What left a host on the way and had not come in, although all else of its side does: it was made
+/// there.
+fn left(views: &[View<'_>], hop: &Hop) -> Vec<Forged> {
+    let mut found = Vec::new();
+    for view in views {
+        let vantage = Some(view.scene.flows[view.sight.flow].vantage);
+        if hop.at.client == vantage || hop.at.server == vantage {
+            continue;
+        }
+        let passes = |by: Side| {
+            let of = view
+                .events()
+                .iter()
+                .filter(|event| view.side(event.by) == by);
+            let mut heads = of.filter_map(|event| event.head);
+            heads.any(|head| head.passage == Some(Passage::In))
+        };
+        let out = |mark: &Mark| {
+            mark.head
+                .is_some_and(|head| head.passage == Some(Passage::Out))
+        };
+        let marks = view.marks().into_iter();
+        found.extend(
+            marks
+                .filter(|mark| out(mark) && passes(mark.by))
+                .map(|mark| Forged {
+                    mark,
+                    usual: None,
+                    proved: true,
+                }),
+        );
+    }
+    found
 }
 
 /// What the only sight shows that is unlike all else of its side, as what a box on the way makes is
@@ -491,24 +557,33 @@ fn told(views: &[View<'_>]) -> Vec<Told> {
 }
 
 /// What answers say, at the vantage that could read most of them.
-fn statuses(views: &[View<'_>]) -> Vec<(u64, Status)> {
+fn answers(views: &[View<'_>]) -> Vec<Answer> {
     let read = views.iter().map(|view| {
         let headings = &view.scene.flows[view.sight.flow].trail.headings;
-        let statuses = headings.iter().filter_map(|turn| match &turn.heading {
-            Heading::Status(status) => Some((turn.frame, status.clone())),
+        let answers = headings.iter().filter_map(|turn| match &turn.heading {
+            Heading::Status(status) => Some(Answer {
+                at: view.common(turn.at),
+                status: status.clone(),
+                body: turn.body,
+            }),
             _ => None,
         });
-        statuses.collect::<Vec<_>>()
+        answers.collect::<Vec<_>>()
     });
     read.max_by_key(Vec::len).unwrap_or_default()
 }
 
-fn goaway(views: &[View<'_>]) -> Option<Side> {
+fn goaway(views: &[View<'_>]) -> Option<Goaway> {
     views.iter().find_map(|view| {
         let headings = &view.scene.flows[view.sight.flow].trail.headings;
-        let said = headings
-            .iter()
-            .find(|turn| matches!(turn.heading, Heading::GoAway(_)))?;
-        Some(view.side(said.by))
+        headings.iter().find_map(|turn| match turn.heading {
+            Heading::GoAway(said) => Some(Goaway {
+                by: view.side(turn.by),
+                at: view.common(turn.at),
+                cite: view.cite(turn.seen),
+                error: said.error,
+            }),
+            _ => None,
+        })
     })
 }

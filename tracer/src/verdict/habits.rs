@@ -39,6 +39,8 @@ const YOUNG: f64 = 1.0;
 #[derive(Debug, Default)]
 pub(super) struct Habits {
     ends: HashMap<(Endpoint, Side), Ends, RandomState>,
+    /// Ages at which servers announced the end of connections (HTTP/2 GOAWAY without an error).
+    announced: HashMap<Endpoint, Vec<Duration>, RandomState>,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +76,14 @@ impl Habits {
     pub(super) fn of(hops: &Hops, digests: &[Digest]) -> Self {
         let mut habits = Self::default();
         for digest in digests {
+            if let Some(said) = digest
+                .goaway
+                .filter(|said| said.by == Side::Server && said.error == 0)
+            {
+                let server = hops.hops[digest.place].server;
+                let ages = habits.announced.entry(server).or_default();
+                ages.push(said.at.since(digest.begun));
+            }
             let Some(first) = digest.first else {
                 continue;
             };
@@ -115,6 +125,17 @@ impl Habits {
         // One event ends many connections at once, and says nothing about each one's silence.
         at.dedup_by(|later, earlier| later.since(*earlier) <= APART);
         at.len()
+    }
+
+    /// How many connections that server announced the end of at about this age.
+    pub(super) fn announced(&self, server: Endpoint, age: Duration) -> usize {
+        let ages = self.announced.get(&server).map_or(&[][..], Vec::as_slice);
+        let (age, jitter) = (age.as_secs_f64(), 1.0 + JITTER);
+        let near = |other: &&Duration| {
+            let other = other.as_secs_f64();
+            other <= age * jitter && age <= other * jitter
+        };
+        ages.iter().filter(near).count()
     }
 
     /// The age at which that side ends connections to that server, where there is one: most of them

@@ -147,6 +147,7 @@ fn labels(mark: &Mark<'_>) -> Vec<String> {
         },
         StepName::SynAgain => vec!["SYN again".to_owned(), "SYN".to_owned()],
         StepName::Data => data(step),
+        StepName::Goaway => vec!["GOAWAY".to_owned(), "GOA".to_owned()],
         StepName::KeepaliveProbe => words("KA"),
         StepName::ZeroWindow => vec!["window 0".to_owned(), "W 0".to_owned()],
         StepName::ZeroWindowProbe => words("ZWP"),

@@ -25,7 +25,30 @@ pub(super) const MAX_AGE: Scenario = Scenario {
 };
 
 fn max_age(lab: &mut Lab) -> Result<()> {
-    pool(lab, &["--max-age", "2500"], "200,450,900,1900", "7000")
+    pool(
+        lab,
+        &["--max-age", "2500"],
+        "/ok",
+        "200,450,900,1900",
+        "7000",
+    )
+}
+
+/// The same without mercy.
+pub(super) const MAX_AGE_CUTS: Scenario = Scenario {
+    name: "max-connection-age-cuts-answers",
+    description: "As max-connection-age, and the app closes also when it owes an answer: each takes \
+                  600 ms, and on four connections there is a request every 50 to 400 ms, so nearly \
+                  every connection ends in the middle of an answer. The app ends them, for their \
+                  age.",
+    alarm: Some(true),
+    drive: max_age_cuts,
+    ..MAX_AGE
+};
+
+fn max_age_cuts(lab: &mut Lab) -> Result<()> {
+    let limits = ["--max-age", "2500", "--cut"];
+    pool(lab, &limits, "/sleep/600", "50,120,250,400", "7000")
 }
 
 /// Equal lifetimes, and silence is the reason.
@@ -42,7 +65,13 @@ pub(super) const EQUAL_LIFETIMES: Scenario = Scenario {
 };
 
 fn equal_lifetimes(lab: &mut Lab) -> Result<()> {
-    pool(lab, &["--idle", "2000"], "2800,2800,2800,2800", "5000")
+    pool(
+        lab,
+        &["--idle", "2000"],
+        "/ok",
+        "2800,2800,2800,2800",
+        "5000",
+    )
 }
 
 /// Equal ends, and the client is the reason.
@@ -59,14 +88,14 @@ pub(super) const CLIENTS_STOP: Scenario = Scenario {
 };
 
 fn clients_stop(lab: &mut Lab) -> Result<()> {
-    pool(lab, &[], "200,350,600,900", "3000")
+    pool(lab, &[], "/ok", "200,350,600,900", "3000")
 }
 
-fn pool(lab: &mut Lab, limits: &[&str], every: &str, span: &str) -> Result<()> {
+fn pool(lab: &mut Lab, limits: &[&str], path: &str, every: &str, span: &str) -> Result<()> {
     let app = lab.net.at("pod", chain::APP)?;
     lab.app("pod", app, limits)?;
     let server = app.to_string();
-    let args = ["pool", &server, "/ok", "--every", every, "--for", span];
+    let args = ["pool", &server, path, "--every", every, "--for", span];
     let client = lab.peer("client", &args)?;
     chain::expect(client, 20, 0)
 }

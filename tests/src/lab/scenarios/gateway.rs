@@ -76,6 +76,59 @@ fn request_timeout(lab: &mut Lab) -> Result<()> {
     lab.logged("app", 4)
 }
 
+/// The gateway's own idea of a stream that is idle.
+pub(super) const STREAM_IDLE: Scenario = Scenario {
+    name: "gw-stream-idle-timeout",
+    description: "The app needs 6 s for its answer, and the gateway ends a stream on which nothing \
+                  moves for 3 s (stream_idle_timeout, 5 min by default): it answers 504 (SI) and \
+                  closes its connection to the sidecar. The gateway ended it.",
+    accepted: &["idle_timeout"],
+    drive: stream_idle,
+    ..REQUEST_TIMEOUT
+};
+
+fn stream_idle(lab: &mut Lab) -> Result<()> {
+    chain::whole(lab, 30, |envoy| envoy.stream_idle = Some("3s"))?;
+    let url = chain::url(lab, "lb", chain::LB, "/sleep/6000")?;
+    let curl = lab.curl("client", &["-o", "/dev/null", &url])?;
+    chain::expect(curl, 10, 0)?;
+    lab.logged("gw", 1)?;
+    lab.logged("lb", 1)?;
+    chain::says(lab, "gw", "stream_idle_timeout")?;
+    lab.logged("app", 4)
+}
+
+/// The gateway closes a client's connection that nobody uses.
+pub(super) const IDLE: Scenario = Scenario {
+    name: "gw-idle-timeout",
+    description: "A client keeps its connection after one request; the gateway closes it after 3 s \
+                  of silence: idle_timeout 2 s (1 h by default), and drain_timeout 1 s. No answer \
+                  is owed: nothing is wrong.",
+    cause: "idle_timeout",
+    ended_by: Some("gw"),
+    alarm: Some(false),
+    accepted: &["normal_close"],
+    nodes: &["client", "gw", "pod"],
+    vantages: &[
+        at("client", "client", Interface::Eth0),
+        at("gw", "gw", Interface::Any),
+        at("pod", "pod", Interface::Any),
+    ],
+    drive: idle,
+    ..REQUEST_TIMEOUT
+};
+
+fn idle(lab: &mut Lab) -> Result<()> {
+    chain::pod(lab)?;
+    chain::gateway(lab, |envoy| envoy.idle = Some("2s"))?;
+    let server = lab.net.at("gw", chain::GATEWAY)?.to_string();
+    let once = ["--every", "6000", "--for", "5000"];
+    let client = lab.peer("client", &[&["pool", &server, "/ok"], &once[..]].concat())?;
+    chain::expect(client, 10, 0)?;
+    lab.logged("gw", 1)?;
+    chain::says(lab, "client", "server closed after 1 requests")
+}
+
 /// A circuit breaker.
 pub(super) const OVERLOAD: Scenario = Scenario {
     name: "overload",
@@ -119,7 +172,7 @@ pub(super) const NO_HOST: Scenario = Scenario {
     nodes: &["client", "gw"],
     vantages: &[
         at("client", "client", Interface::Eth0),
-        at("gw", "gw", Interface::Eth0),
+        at("gw", "gw", Interface::Any),
     ],
     drive: no_host,
     ..OVERLOAD

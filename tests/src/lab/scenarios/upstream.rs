@@ -303,10 +303,11 @@ pub(super) const POOL_CLOSED: Scenario = Scenario {
     description: "The app closes what was idle for 1.5 s (as Node does after 5 s), and so ends a \
                   pooled connection of the gateway on which no answer is owed; the next request, 1 s \
                   later, takes a new one and succeeds. Nothing is wrong.",
-    cause: "idle_timeout",
-    ended_by: Some("pod"),
+    // Of the request; the pooled connection ended for its silence.
+    cause: "normal_close",
+    ended_by: Some("client"),
     alarm: Some(false),
-    accepted: &["normal_close"],
+    accepted: &[],
     nodes: &["client", "gw", "pod"],
     family: Family::V4,
     vantages: &[

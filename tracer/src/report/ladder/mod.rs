@@ -84,6 +84,8 @@ pub enum StepName {
     SynAgain,
     /// Sent data.
     Data,
+    /// Announced the end of an HTTP/2 connection, amid other data.
+    Goaway,
     /// Sent a keepalive probe.
     KeepaliveProbe,
     /// Advertised a window of zero.

@@ -6,7 +6,6 @@ use std::mem::{Discriminant, discriminant};
 use super::{Part, StepName, StepReport};
 use crate::flow::{Event, Side, What};
 use crate::hop::{Hop, Hops, Sight};
-use crate::http::Heading;
 use crate::scene::{Scene, Seen};
 use crate::seq::Seq;
 use crate::time::Time;
@@ -171,16 +170,7 @@ fn text(seen: &Seen<'_>, event: &Event) -> Option<String> {
     };
     let headings = seen.trail.headings.iter();
     let of_turn = headings.filter(|turn| turn.frame == event.frame && turn.by == event.by);
-    of_turn
-        .map(|turn| match &turn.heading {
-            Heading::Request(request) => format!("{} {}", request.method, request.target),
-            Heading::Status(status) => status.code.to_string(),
-            Heading::Http2 => "HTTP/2".to_owned(),
-            Heading::GoAway(code) => format!("GOAWAY {code}"),
-            Heading::Proxied { .. } => "PROXY".to_owned(),
-            Heading::Tls => "TLS".to_owned(),
-        })
-        .next_back()
+    of_turn.map(|turn| turn.heading.to_string()).next_back()
 }
 
 /// Whether what asks for an answer got one.

@@ -33,8 +33,11 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     let process = leg
         .digest
         .kernel(Side::Client, |kind| matches!(kind, FactKind::Closed(_)));
-    let proxy = case.is_proxy(0, Side::Client);
-    let own = case.at(0, Side::Client).is_some() && !proxy;
+    let at = leg.hop.at;
+    // On loopback the vantage may be the server's alone, and what Envoy asks it passes on.
+    let passed_on =
+        case.is_proxy(0, Side::Client) || at.client == at.server || leg.asked_by_proxy();
+    let own = at.client.is_some() && !passed_on;
     let confidence = match (own, process) {
         (true, Some(_)) => Confidence::Certain,
         (true, None) => Confidence::Likely,

@@ -18,7 +18,7 @@ use crate::flow::Side;
 use crate::log::{AccessLog, Entry};
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
-use crate::verdict::digest::Digest;
+use crate::verdict::digest::{Digest, Mark};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::origin::Origin;
 use crate::verdict::timeouts::{Kind, Timeout, whole_seconds};
@@ -38,6 +38,8 @@ struct Timer<'a> {
     whole: Option<u64>,
     log: Option<(&'a AccessLog, &'a Entry)>,
     owed: bool,
+    /// The peer had forgotten the connection before.
+    gone: bool,
 }
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
@@ -56,7 +58,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
 fn timer<'a>(case: &Case<'a>, origin: &Origin) -> Timer<'a> {
     let leg = &case.legs[origin.leg];
     let mut silence = leg.silence(origin.mark.at);
+    let mut gone = forgotten(leg.digest, &origin.mark);
     if let Some((other, mark)) = origin.both {
+        gone |= forgotten(case.legs[other].digest, &mark);
         silence = silence.min(case.legs[other].silence(mark.at));
     }
     let owed = case
@@ -76,7 +80,16 @@ fn timer<'a>(case: &Case<'a>, origin: &Origin) -> Timer<'a> {
         whole: whole_seconds(silence),
         log: case.logged(says_timeout),
         owed,
+        gone: gone && owed,
     }
+}
+
+/// Whether the peer answered a FIN with a RST that acknowledges nothing, which says that it had no
+/// such connection any more (RFC 9293 section 3.10.7.1).
+fn forgotten(digest: &Digest, fin: &Mark) -> bool {
+    let peer = digest.first_by(fin.by.other());
+    let bare = |mark: &&Mark| mark.rst && mark.head.is_some_and(|head| head.ack.0 == 0);
+    peer.filter(bare).is_some_and(|rst| rst.at >= fin.at)
 }
 
 /// A log that says that a timer ran out: HAProxy's termination states with a timeout of the client
@@ -98,6 +111,9 @@ fn confidence(
     let fixed = !timer.known.is_empty() || repeats;
     if timer.log.is_some() {
         return Ok(Confidence::Certain);
+    }
+    if timer.gone {
+        return Ok(Confidence::Possible);
     }
     if origin.both.is_some() {
         return Ok(if fixed || timer.whole.is_some() {
@@ -222,6 +238,9 @@ fn against(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Fi
         finding.against.push(format!(
             "not {client} giving up: no FIN or RST came from it before"
         ));
+    }
+    if timer.gone {
+        finding.against.push("a peer answered the FIN with a RST: it had no such connection any more, so something had ended it there before; capture there as well".to_owned());
     }
     if origin.both.is_none() && timer.owed {
         finding.against.push(format!(

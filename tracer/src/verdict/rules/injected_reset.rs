@@ -23,10 +23,14 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
                 Confidence::Likely
             };
             let mut finding = found(case, number, mark, confidence);
-            finding.evidence.push(format!(
-                "it was never sent: a vantage nearer to {} did not see it",
-                case.name(number, mark.by)
-            ));
+            let named = case.name(number, mark.by);
+            finding.evidence.push(match maker(case, number, mark) {
+                Some(vantage) => format!(
+                    "it left {} without having come in from {named}",
+                    case.world.scene.name(vantage)
+                ),
+                None => format!("a vantage nearer to {named} did not see it"),
+            });
             finding
                 .evidence
                 .extend(forged.usual.map(|usual| ttl(mark, usual)));

@@ -16,6 +16,9 @@ use crate::verdict::words;
 pub(super) fn judge(case: &Case<'_>) -> Found {
     let mut why = "no server ended a connection";
     for (number, leg) in case.legs.iter().enumerate() {
+        if let Some(finding) = announced(case, number) {
+            return Ok(finding);
+        }
         let Some(first) = leg.first().filter(|first| first.by == Side::Server) else {
             continue;
         };
@@ -28,15 +31,10 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             continue;
         }
         let age = first.at.since(leg.digest.begun);
-        let goaway = leg.digest.goaway == Some(Side::Server);
         let habit = case.world.habits.age(leg.hop.server, Side::Server);
         let habit = habit.filter(|habit| (habit.range.0..=habit.range.1).contains(&age));
         let Some(habit) = habit else {
             why = "the server did not end enough connections of about this age at different times, or all after silences of one length";
-            if goaway {
-                why =
-                    "the server announced the end (GOAWAY), but its other connections tell no age";
-            }
             continue;
         };
         let server = case.name(number, Side::Server);
@@ -77,11 +75,6 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             words::length(habit.silences.0),
             words::length(habit.silences.1)
         ));
-        if goaway {
-            finding
-                .evidence
-                .push(format!("{server} announced it with GOAWAY"));
-        }
         finding
             .against
             .push("not an idle timeout: the silences before the end differ".to_owned());
@@ -94,4 +87,54 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         return Ok(finding);
     }
     Err(why.into())
+}
+
+/// A server that says GOAWAY without an error ends the connection, whoever sends the first FIN then
+/// (RFC 9113 section 6.8). That it is for the age is likely where it says so at one age, again and
+/// again.
+fn announced(case: &Case<'_>, number: usize) -> Option<Finding> {
+    let leg = &case.legs[number];
+    let said = leg.digest.goaway?;
+    if said.by != Side::Server || said.error != 0 || !leg.is_last {
+        return None;
+    }
+    let age = said.at.since(leg.digest.begun);
+    let times = case.world.habits.announced(leg.hop.server, age);
+    let confidence = if times >= 2 {
+        Confidence::Likely
+    } else {
+        Confidence::Possible
+    };
+    let server = case.name(number, Side::Server);
+    let length = words::timer(age);
+    let mut finding = Finding::new(number, Culprit::End(number, Side::Server), confidence);
+    finding.alarm = leg.owed();
+    finding.at = Some(said.at);
+    finding.flow = Some(said.cite.flow);
+    finding.because = format!("{server} said GOAWAY at an age of {length}");
+    finding.summary = format!(
+        "{} ended it: maximum connection age of {length}, announced with GOAWAY",
+        case.who(number, Side::Server)
+    );
+    finding.story = format!(
+        "{server} announced at {}, {length} after the connection began, that it will serve no further request on it; whoever closed then did so for that.",
+        words::clock(said.at)
+    );
+    finding.evidence.push(format!(
+        "{}: GOAWAY without an error from {server} at {}",
+        case.cite(said.cite),
+        words::clock(said.at)
+    ));
+    if times >= 2 {
+        finding.evidence.push(format!(
+            "{times} connections to {} were announced to end at about this age",
+            leg.hop.server
+        ));
+    } else {
+        finding.against.push("one connection alone does not tell whether it is for its age or for a restart of the server".to_owned());
+    }
+    finding.advice.push(format!(
+        "nothing has to be done where clients open a new connection; the age is set at {server} (gRPC MAX_CONNECTION_AGE, Envoy common_http_protocol_options.max_connection_duration)"
+    ));
+    Some(finding)
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use crate::flow::{End, Side};
 use crate::verdict::Confidence;
-use crate::verdict::case::{Case, Leg};
+use crate::verdict::case::{Author, Case, Leg};
 use crate::verdict::digest::Mark;
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
@@ -22,7 +22,8 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         return Err(format!("{server} owed an answer").into());
     }
     let leg = &case.legs[0];
-    if let Some(status) = leg.status().filter(|status| *status >= 500) {
+    let own = case.author(case.legs.len() - 1) == Author::Server;
+    if let Some(status) = leg.status().filter(|status| *status >= 500 && !own) {
         return Err(format!("the answer was {status}").into());
     }
     if case.legs.iter().any(|leg| !leg.tried.is_empty()) {
@@ -80,6 +81,12 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
         }
     );
     finding.evidence.push(case.cite_mark(number, first));
+    if let Some(status) = case.legs[0].status().filter(|status| *status >= 500) {
+        let server = case.name(case.legs.len() - 1, Side::Server);
+        finding.against.push(format!(
+            "the answer was {status}, and {server} made it: no proxy refused or lost patience"
+        ));
+    }
     if first.rst {
         finding.against.push(format!("{closer} closed with a RST, which some programs do to save TIME-WAIT: bytes on their way would be lost"));
     }

@@ -6,7 +6,7 @@
 use crate::flow::Side;
 use crate::log::Entry;
 use crate::verdict::Confidence;
-use crate::verdict::case::{Case, Leg, has_flag};
+use crate::verdict::case::{Author, Case, Leg, NO_HEALTHY, OVERFLOW, has_flag};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
 
@@ -30,9 +30,19 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     let log = case.logged(|entry| entry.upstream_local.is_none() && said(entry).is_some());
     let status = leg.status();
     let sees = case.sees_upstream_of(number);
+    let worded = worded(leg);
+    let author = case.author(number);
+    if log.is_none() && worded.is_none() && matches!(author, Author::Upstream | Author::Server) {
+        return Err(if author == Author::Server {
+            "the server itself answered with an error".into()
+        } else {
+            "the answer says that it came from an upstream".into()
+        });
+    }
     let confidence = match (log, status) {
         (Some(_), None | Some(503)) => Confidence::Certain,
-        (None, Some(503)) if sees => Confidence::Likely,
+        (None, Some(503)) if worded.is_some() => Confidence::Likely,
+        (None, Some(503)) if sees && author == Author::Gateway => Confidence::Likely,
         (None, Some(503)) => Confidence::Possible,
         (_, Some(status)) => return Err(format!("the answer was {status}, not 503").into()),
         (None, None) => return Err("the answer could not be read, and no log tells".into()),
@@ -41,10 +51,20 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         case,
         number,
         leg,
-        log.and_then(|(_, entry)| said(entry)),
+        log.and_then(|(_, entry)| said(entry)).or(worded),
         confidence,
         sees,
     ))
+}
+
+/// What the body of the answer says, as a flag would.
+fn worded(leg: &Leg<'_>) -> Option<&'static (&'static str, &'static str)> {
+    let flag = match leg.own_words()? {
+        OVERFLOW => "UO",
+        NO_HEALTHY => "UH",
+        _ => return None,
+    };
+    FLAGS.iter().find(|(known, _)| *known == flag)
 }
 
 /// What its flags say.
@@ -61,41 +81,32 @@ fn found(
     sees: bool,
 ) -> Finding {
     let gateway = case.name(number, Side::Server);
-    let culprit = if sees || said.is_some() {
+    let logged = said.and_then(|(flag, _)| case.logged(|entry| has_flag(entry, &[flag])));
+    let culprit = if logged.is_some() || case.author(number) == Author::Gateway {
         Culprit::End(number, Side::Server)
     } else {
         Culprit::Else(format!("{gateway}, or something behind it"))
     };
     let mut finding = Finding::new(number, culprit, confidence);
     let after = leg.answered_at().zip(leg.asked());
-    let after = after.map(|(answered, asked)| answered.since(asked));
+    let after = after.map(|(answered, asked)| words::length(answered.since(asked)));
     finding.at = leg.answered_at();
     finding.flow = leg.hop.sights.first().map(|sight| sight.flow);
     finding.because = "an error answer without an upstream".to_owned();
-    let why = said.map_or(
-        "an open circuit breaker, or no healthy upstream",
-        |(_, why)| why,
-    );
-    finding.summary = format!(
-        "{} answered {} itself: {why}",
-        case.who(number, Side::Server),
-        leg.status()
-            .map_or_else(|| "with an error".to_owned(), |status| status.to_string())
-    );
+    let unsaid = "an open circuit breaker, or no healthy upstream";
+    let why = said.map_or(unsaid, |(_, why)| why);
+    let who = case.who(number, Side::Server);
+    finding.summary = format!("{who} refused the request itself: 503, {why}");
     finding.story = format!(
-        "{gateway} answered{} and sent nothing to any upstream for this request: {why}.",
-        after.map_or_else(String::new, |after| format!(
-            " after {}",
-            words::length(after)
-        ))
+        "{gateway} answered 503{} and sent nothing to any upstream for this request: {why}.",
+        after.map_or_else(String::new, |after| format!(" after {after}"))
     );
-    if let Some((flag, why)) = said {
-        let lines = case.logged(|entry| has_flag(entry, &[flag]));
-        finding.evidence.extend(
-            lines.map(|(log, entry)| format!("{} line {}: {flag}, {why}", log.name, entry.line)),
-        );
-    } else {
-        finding.against.push(format!("without the access log of {gateway} it cannot be told whether a circuit breaker was open (UO), no host was healthy (UH) or it is something else"));
+    if let (Some((log, entry)), Some((flag, why))) = (logged, said) {
+        let line = format!("{} line {}: {flag}, {why}", log.name, entry.line);
+        finding.evidence.push(line);
+    }
+    if let Some(body) = leg.own_words() {
+        finding.evidence.push(format!("the answer says: {body}"));
     }
     if sees {
         finding.evidence.push(format!(
@@ -103,17 +114,27 @@ fn found(
         ));
     } else {
         finding.against.push(format!(
-            "no vantage shows what {gateway} sends upstream: it may have failed there"
+            "no vantage shows what {gateway} sends upstream: that it sent nothing is told by its answer or its log"
         ));
     }
-    match said {
-        Some(("UO", _)) => {
-            finding.advice.push("raise the circuit breaker's limits, or slow the clients down".to_owned());
-            finding.config.push("DestinationRule: trafficPolicy.connectionPool.http.http2MaxRequests, http1MaxPendingRequests; tcp.maxConnections".to_owned());
-        }
-        Some(("UH", _)) => finding.advice.push("look at the health of the upstream's endpoints: outlier detection may have ejected all of them".to_owned()),
-        Some(("NR" | "NC", _)) => finding.advice.push("this is configuration, not load: add the route or the cluster".to_owned()),
-        _ => finding.advice.push(format!("give the access log of {gateway}: its response flags tell which it is (--access-log)")),
-    }
+    advise(&mut finding, said, &gateway);
     finding
+}
+
+fn advise(finding: &mut Finding, said: Option<&(&str, &str)>, gateway: &str) {
+    let advice = match said {
+        Some(("UO", _)) => {
+            finding.config.push("DestinationRule: trafficPolicy.connectionPool.http.http2MaxRequests, http1MaxPendingRequests; tcp.maxConnections".to_owned());
+            "raise the circuit breaker's limits, or slow the clients down".to_owned()
+        }
+        Some(("UH", _)) => "look at the health of the upstream's endpoints: there are none, or outlier detection has ejected them".to_owned(),
+        Some(("NR" | "NC", _)) => {
+            "this is configuration, not load: add the route or the cluster".to_owned()
+        }
+        _ => {
+            finding.against.push(format!("without the access log of {gateway} it cannot be told whether a circuit breaker was open (UO), no host was healthy (UH) or it is something else"));
+            format!("give the access log of {gateway}: its response flags tell which it is (--access-log)")
+        }
+    };
+    finding.advice.push(advice);
 }

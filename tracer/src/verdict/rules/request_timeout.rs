@@ -8,7 +8,7 @@
 
 use crate::flow::{End, Side};
 use crate::verdict::Confidence;
-use crate::verdict::case::{Case, Leg, has_flag};
+use crate::verdict::case::{Author, Case, Leg, NOT_IN_TIME, has_flag};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
 
@@ -62,14 +62,18 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     let leg = &case.legs[number];
     if leg.status() == Some(GATEWAY_TIMEOUT) || (log.is_some() && leg.answered()) {
         let gateway = case.name(number, Side::Server);
-        let known = log.is_some() || case.sees_upstream_of(number);
-        let (culprit, confidence) = if known {
-            (Culprit::End(number, Side::Server), Confidence::Certain)
-        } else {
-            (
-                Culprit::Else(format!("{gateway}, or a gateway behind it")),
-                Confidence::Likely,
-            )
+        let author = case.author(number);
+        if author == Author::Server && log.is_none() {
+            return Err("the server itself answered 504".into());
+        }
+        let known = log.is_some() || author == Author::Gateway;
+        let own = Culprit::End(number, Side::Server);
+        let behind = Culprit::Else(format!("{gateway}, or a gateway behind it"));
+        let (culprit, confidence) = match (&log, author) {
+            (Some(_), _) => (own, Confidence::Certain),
+            (None, Author::Gateway) => (own, Confidence::Likely),
+            _ if leg.own_words() == Some(NOT_IN_TIME) => (behind, Confidence::Likely),
+            _ => (behind, Confidence::Possible),
         };
         let mut finding = found(case, number, leg, culprit, confidence);
         if !known {

@@ -1,0 +1,44 @@
+//! Measures how long it takes to join what two vantages saw, beside reading it.
+//!
+//!     generate FILE 100000 && joining FILE FILE
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::ensure;
+use tracer::scene::Scene;
+use tracer::source::Capture;
+use tracer::vantage::{Gathered, Naming, read};
+
+fn main() -> anyhow::Result<()> {
+    let files: Vec<String> = std::env::args().skip(1).collect();
+    ensure!(!files.is_empty(), "usage: joining CAPTURE...");
+    let began = Instant::now();
+    let sources: Vec<Gathered> = files
+        .iter()
+        .enumerate()
+        .map(|(number, file)| gathered(&number.to_string(), file))
+        .collect::<anyhow::Result<_>>()?;
+    let reading = began.elapsed();
+    let flows: usize = sources.iter().map(|source| source.flows.len()).sum();
+    let began = Instant::now();
+    let scene = Scene::new(&sources);
+    let hops = tracer::hop::join(&scene);
+    let joining = began.elapsed();
+    println!(
+        "read {flows} flows in {reading:.2?}, joined them to {} hops in {joining:.2?}: {:.2} of it",
+        hops.hops.len(),
+        joining.as_secs_f64() / reading.as_secs_f64()
+    );
+    Ok(())
+}
+
+fn gathered(name: &str, file: &str) -> anyhow::Result<Gathered> {
+    let naming = Naming {
+        name,
+        source: file,
+        prefixed: false,
+    };
+    let capture = Capture::open(Path::new(file))?;
+    Ok(read(capture, &naming, None, 0, ())?.0)
+}

@@ -1,0 +1,190 @@
+//! What can be read of a flow's payload, turn by turn.
+
+use super::event::New;
+use super::trail::Trail;
+use super::{Side, Sides};
+use crate::http::{Conversation, Found, Heading, Piece, Place, Print};
+use crate::segment::Segment;
+use crate::seq::Seq;
+use crate::time::Time;
+
+/// So many headings of a flow are kept, and prints of as many turns: a connection that lives for
+/// days must not fill the memory.
+const KEPT: usize = 1 << 15;
+
+/// What can be read of a turn. A turn may have several: a PROXY protocol header before a request,
+/// pipelined requests, `100 Continue` before an answer, frames of HTTP/2.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TurnHeading {
+    /// The frame that the turn begins with, which is that of its [`What::Data`] event.
+    ///
+    /// [`What::Data`]: super::What::Data
+    pub frame: u64,
+    /// Whose turn it is.
+    pub by: Side,
+    /// The frame in which this begins itself.
+    pub seen: u64,
+    /// When that was seen.
+    pub at: Time,
+    /// What it says.
+    pub heading: Heading,
+    /// How the body of an HTTP/1 message begins, where its head tells its length and any of it was
+    /// seen. Proxies pass bodies on, whatever they do to heads.
+    pub body: Option<Print>,
+}
+
+/// How a turn begins. Proxies at layer 4 pass its bytes on, encrypted or not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TurnPrint {
+    /// The frame that the turn begins with, which is that of its [`What::Data`] event.
+    ///
+    /// [`What::Data`]: super::What::Data
+    pub frame: u64,
+    /// Whose turn it is.
+    pub by: Side,
+    /// The fingerprint of its first bytes.
+    pub print: Print,
+}
+
+/// What is being read of a flow.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    conversation: Conversation,
+    turn: Option<Turn>,
+    headings: Vec<TurnHeading>,
+    /// The last heading of each side, whose body may follow.
+    last: Sides<Option<usize>>,
+    prints: Vec<TurnPrint>,
+    streams: Sides<Option<u32>>,
+}
+
+/// The turn whose bytes come.
+#[derive(Debug)]
+struct Turn {
+    frame: u64,
+    by: Side,
+    /// Behind the last byte that was shown.
+    next: Seq,
+    /// Every byte of it was captured so far, and its print is the last one.
+    whole: bool,
+}
+
+impl Reading {
+    /// Takes in what a segment brings.
+    pub(super) fn read(&mut self, by: Side, segment: &Segment<'_>, new: New) {
+        let seq = segment.seq + new.from;
+        let turns = new.before == 0;
+        if turns {
+            self.turn = Some(Turn {
+                frame: segment.frame,
+                by,
+                next: seq,
+                whole: true,
+            });
+        }
+        let Some(turn) = self.turn.as_mut().filter(|turn| turn.by == by) else {
+            return;
+        };
+        let captured = segment.payload.get(new.from as usize..).unwrap_or(&[]);
+        let bytes = &captured[..captured.len().min(new.len as usize)];
+        let place = Place {
+            turn: turn.frame,
+            frame: segment.frame,
+            at: segment.at,
+        };
+        turn.whole &= turn.next == seq;
+        turn.next = seq + new.len;
+        if turn.whole {
+            print(&mut self.prints, place, by, turns, bytes);
+        }
+        turn.whole &= bytes.len() == new.len as usize;
+        let piece = Piece {
+            seq,
+            bytes,
+            len: new.len,
+            turns,
+            place,
+        };
+        let Self {
+            conversation,
+            headings,
+            last,
+            streams,
+            ..
+        } = self;
+        conversation.read(by, piece, |found| match found {
+            Found::Heading(heading, place) => last[by] = put(headings, by, heading, place),
+            Found::Body(bytes) => {
+                if let Some(of) = last[by].and_then(|place| headings.get_mut(place)) {
+                    of.body.get_or_insert_default().add(bytes);
+                }
+            }
+            Found::Stream(number) => streams[by] = streams[by].max(Some(number)),
+        });
+    }
+
+    /// Client and server are the other way round.
+    pub(super) fn swap_sides(&mut self) {
+        self.conversation.swap_sides();
+        self.last.swap();
+        self.streams.swap();
+        let headings = self.headings.iter_mut().map(|turn| &mut turn.by);
+        let prints = self.prints.iter_mut().map(|turn| &mut turn.by);
+        let turn = self.turn.iter_mut().map(|turn| &mut turn.by);
+        for by in headings.chain(prints).chain(turn) {
+            *by = by.other();
+        }
+    }
+
+    /// Nothing more comes.
+    pub(super) fn finish(mut self, trail: &mut Trail) {
+        let Self {
+            conversation,
+            headings,
+            ..
+        } = &mut self;
+        for by in [Side::Client, Side::Server] {
+            conversation.finish(by, |found| {
+                if let Found::Heading(heading, place) = found {
+                    put(headings, by, heading, place);
+                }
+            });
+        }
+        // What is not complete is told late.
+        self.headings.sort_by_key(|turn| (turn.at, turn.seen));
+        trail.headings = self.headings;
+        trail.prints = self.prints;
+        trail.streams = self.streams;
+    }
+}
+
+/// Keeps a heading; its place.
+fn put(headings: &mut Vec<TurnHeading>, by: Side, heading: Heading, place: Place) -> Option<usize> {
+    if headings.len() == KEPT {
+        return None;
+    }
+    headings.push(TurnHeading {
+        frame: place.turn,
+        by,
+        seen: place.frame,
+        at: place.at,
+        heading,
+        body: None,
+    });
+    Some(headings.len() - 1)
+}
+
+/// Takes bytes of a turn into its print.
+fn print(prints: &mut Vec<TurnPrint>, place: Place, by: Side, begins: bool, bytes: &[u8]) {
+    if begins && !bytes.is_empty() && prints.len() < KEPT {
+        prints.push(TurnPrint {
+            frame: place.turn,
+            by,
+            print: Print::default(),
+        });
+    }
+    let last = prints.last_mut();
+    if let Some(turn) = last.filter(|turn| turn.frame == place.turn && turn.by == by) {
+        turn.print.add(bytes);
+    }
+}

@@ -1,0 +1,123 @@
+//! What real programs said.
+
+use std::path::Path;
+
+use super::*;
+use crate::flow::{Trail, TurnPrint};
+use crate::source::{Capture, open_file};
+use crate::vantage::{Naming, read};
+
+/// The trails of a vantage of a recording, without connections that said nothing.
+fn trails(recording: &str, vantage: &str) -> Vec<Trail> {
+    let path = format!(
+        "{}/../pcaps/{recording}/{vantage}.pcap",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let capture = Capture::new(open_file(Path::new(&path)).expect("it is there"));
+    let naming = Naming {
+        name: vantage,
+        source: vantage,
+        prefixed: true,
+    };
+    let capture = capture.expect("a capture");
+    let (gathered, ()) = read(capture, &naming, None, 0, ()).expect("it can be read");
+    let trails = gathered.trails.into_iter();
+    trails.filter(|trail| !trail.prints.is_empty()).collect()
+}
+
+fn requests(trails: &[Trail]) -> Vec<&Request> {
+    let headings = trails.iter().flat_map(|trail| &trail.headings);
+    let requests = headings.filter_map(|turn| match &turn.heading {
+        Heading::Request(request) => Some(&**request),
+        _ => None,
+    });
+    requests.collect()
+}
+
+/// The prints of all turns of a side, sorted.
+fn prints(trails: &[Trail], by: Side) -> Vec<(u16, u64)> {
+    let turns = trails.iter().flat_map(|trail| &trail.prints);
+    let of = |turn: &TurnPrint| (turn.print.len, turn.print.hash);
+    let mut prints: Vec<_> = turns.filter(|turn| turn.by == by).map(of).collect();
+    prints.sort_unstable();
+    prints
+}
+
+#[test]
+fn every_request_of_the_chain_is_read_with_its_id() {
+    let client = trails("normal", "client");
+    let targets: Vec<&str> = requests(&client)
+        .iter()
+        .map(|asked| &*asked.target)
+        .collect();
+    assert_eq!(targets.len(), 4, "{targets:?}");
+    assert_eq!(requests(&trails("normal", "gw-down")).len(), 4);
+    let gateway = trails("normal", "gw-up");
+    let ids: Vec<&String> = requests(&gateway)
+        .into_iter()
+        .filter_map(|asked| asked.request_id.as_ref())
+        .collect();
+    let log = std::fs::read_to_string(format!(
+        "{}/../pcaps/normal/gw.log",
+        env!("CARGO_MANIFEST_DIR")
+    ));
+    let log = log.expect("it is there");
+    assert_eq!(ids.len(), 4);
+    assert!(ids.iter().all(|id| log.contains(id.as_str())), "{ids:?}");
+    let statuses = gateway.iter().flat_map(|trail| &trail.headings);
+    let statuses = statuses
+        .filter(|turn| matches!(&turn.heading, Heading::Status(status) if status.code == 200));
+    assert_eq!(statuses.count(), 4);
+}
+
+#[test]
+fn a_balancer_passes_bytes_on_and_a_proxy_bodies() {
+    let (client, balancer) = (trails("normal", "client"), trails("normal", "lb"));
+    for by in [Client, Server] {
+        let before = prints(&client, by);
+        assert_eq!(before.len(), 4);
+        let twice: Vec<_> = before.iter().flat_map(|print| [*print, *print]).collect();
+        assert_eq!(prints(&balancer, by), twice);
+    }
+    let bodies = |vantage| {
+        let trails = trails("normal", vantage);
+        let turns = trails.iter().flat_map(|trail| &trail.headings);
+        let answers = turns.filter(|turn| turn.by == Server);
+        let bodies = answers.map(|turn| turn.body.map(|print| (print.len, print.hash)));
+        let mut bodies: Vec<_> = bodies.collect();
+        bodies.sort_unstable();
+        bodies
+    };
+    let passed_on = bodies("gw-down");
+    let lengths = passed_on.iter().map(|body| body.map(|(len, _)| len));
+    assert_eq!(lengths.collect::<Vec<_>>(), [3, 3, 3, 256].map(Some));
+    assert_eq!(bodies("gw-up"), passed_on);
+}
+
+#[test]
+fn headings_stand_at_the_turns_that_events_tell_of() {
+    use crate::flow::What;
+
+    for vantage in ["client", "lb", "gw-down", "gw-up", "pod-lo"] {
+        for trail in trails("normal", vantage) {
+            let turns: Vec<(u64, Side)> = trail
+                .events
+                .iter()
+                .filter(|event| matches!(event.what, What::Data { .. }))
+                .map(|event| (event.frame, event.by))
+                .collect();
+            let headings: Vec<_> = trail
+                .headings
+                .iter()
+                .map(|turn| (turn.frame, turn.by))
+                .collect();
+            let prints: Vec<_> = trail
+                .prints
+                .iter()
+                .map(|turn| (turn.frame, turn.by))
+                .collect();
+            assert_eq!(headings, turns);
+            assert_eq!(prints, turns);
+        }
+    }
+}
