@@ -22,7 +22,12 @@ impl Cases {
     }
 
     /// Writes a file of a case.
-    pub(crate) fn file(&self, case: &str, name: &str, bytes: &[u8]) -> Result<PathBuf, Box<dyn Error>> {
+    pub(crate) fn file(
+        &self,
+        case: &str,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<PathBuf, Box<dyn Error>> {
         let folder = self.path().join(case);
         fs::create_dir_all(&folder)?;
         let path = folder.join(name);
@@ -31,7 +36,12 @@ impl Cases {
     }
 
     /// Writes a case of one capture at `gw`, which a script tells.
-    pub(crate) fn script(&self, case: &str, script: &str, expectations: &str) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn script(
+        &self,
+        case: &str,
+        script: &str,
+        expectations: &str,
+    ) -> Result<(), Box<dyn Error>> {
         self.file(case, "gw.pcap", &capture(script)?)?;
         let toml = format!("[captures]\ngw = \"gw.pcap\"\n\n{expectations}");
         self.file(case, "hopscope.toml", toml.as_bytes())?;
@@ -41,7 +51,12 @@ impl Cases {
     /// Checks all of them, with these arguments before.
     pub(crate) fn check(&self, arguments: &[&str]) -> Result<Told, Box<dyn Error>> {
         let mut command = hopscope(["check"]);
-        Ok(command.args(arguments).arg(".").current_dir(self.path()).output()?.into())
+        Ok(command
+            .args(arguments)
+            .arg(".")
+            .current_dir(self.path())
+            .output()?
+            .into())
     }
 
     /// What came of each case, by its name.

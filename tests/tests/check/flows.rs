@@ -99,7 +99,10 @@ const CLIENT_REPEATS: Edits = &[(
     "+0.001   C ACK 11\n",
     "+0.001   C ACK 11 lost\n0.300   C ACK 11 seq-11\n",
 )];
-const SERVER_REPEATS: Edits = &[("21.2     S ACK 200\n", "21.2 S ACK 200 lost\n21.5 S ACK 200 seq-200\n")];
+const SERVER_REPEATS: Edits = &[(
+    "21.2     S ACK 200\n",
+    "21.2 S ACK 200 lost\n21.5 S ACK 200 seq-200\n",
+)];
 const MORE_ASKED: Edits = &[("C ACK 11", "C ACK 12")];
 const MORE_ANSWERED: Edits = &[("S ACK 200", "S ACK 300")];
 const CLIENT_SAYS_MORE: Edits = &[("21.2     S", "15.0 C ACK 1\n+0.001 S ACK\n21.2     S")];
@@ -108,19 +111,49 @@ const ANSWERED_UNSEEN: Edits = &[("S ACK 200", "S ACK 200 unseen")];
 
 fn rows() -> Vec<Row> {
     vec![
-        row("client", "client = \"10.0.0.1\"", FROM_ANOTHER, "client is 10.9.0.1:41234"),
-        row("server", "server = \"10.0.0.0/24\"", FROM_ANOTHER, "server is 10.9.0.2:81"),
-        row("client_port", "client_port = 40001", FROM_ANOTHER, "client_port is 41234"),
-        row("server_port", "server_port = [80, 8080]", FROM_ANOTHER, "server_port is 81"),
+        row(
+            "client",
+            "client = \"10.0.0.1\"",
+            FROM_ANOTHER,
+            "client is 10.9.0.1:41234",
+        ),
+        row(
+            "server",
+            "server = \"10.0.0.0/24\"",
+            FROM_ANOTHER,
+            "server is 10.9.0.2:81",
+        ),
+        row(
+            "client_port",
+            "client_port = 40001",
+            FROM_ANOTHER,
+            "client_port is 41234",
+        ),
+        row(
+            "server_port",
+            "server_port = [80, 8080]",
+            FROM_ANOTHER,
+            "server_port is 81",
+        ),
         row("end", "end = \"fin\"", CLIENT_RESETS, "end is rst"),
-        row("ended_by", "ended_by = \"client\"", SERVER_RESETS, "ended_by is server"),
+        row(
+            "ended_by",
+            "ended_by = \"client\"",
+            SERVER_RESETS,
+            "ended_by is server",
+        ),
         row(
             "closed",
             "closed = true",
             &[(CLOSE, "30.000   C FIN+ACK\n")],
             "closed is false",
         ),
-        row("lasted", "lasted = \"30s ± 1%\"", LATER_CLOSE, "lasted is 40.00 s"),
+        row(
+            "lasted",
+            "lasted = \"30s ± 1%\"",
+            LATER_CLOSE,
+            "lasted is 40.00 s",
+        ),
         row(
             "handshake_rtt",
             "handshake_rtt = \"< 10ms\"",
@@ -154,14 +187,37 @@ fn rows() -> Vec<Row> {
         row(
             "syns",
             "syns = 1",
-            &[("0.000    C SYN\n", "0.000 C SYN lost\n1.024 C SYN\n"), ("+0.001   S SYN", "1.025 S SYN")],
+            &[
+                ("0.000    C SYN\n", "0.000 C SYN lost\n1.024 C SYN\n"),
+                ("+0.001   S SYN", "1.025 S SYN"),
+            ],
             "syns is 2",
         ),
-        row("duplicates", "duplicates = 0", &[("C ACK 11", "C ACK 11 x2")], "duplicates is 1"),
+        row(
+            "duplicates",
+            "duplicates = 0",
+            &[("C ACK 11", "C ACK 11 x2")],
+            "duplicates is 1",
+        ),
         row("resets", "resets = 0", CLIENT_RESETS, "resets is 1"),
-        row("resets.client", "resets.client = 0", CLIENT_RESETS, "resets.client is 1"),
-        row("resets.server", "resets = { server = 0 }", SERVER_RESETS, "resets.server is 1"),
-        row("retransmissions", "retransmissions = \"< 1\"", SERVER_REPEATS, "retransmissions is 1"),
+        row(
+            "resets.client",
+            "resets.client = 0",
+            CLIENT_RESETS,
+            "resets.client is 1",
+        ),
+        row(
+            "resets.server",
+            "resets = { server = 0 }",
+            SERVER_RESETS,
+            "resets.server is 1",
+        ),
+        row(
+            "retransmissions",
+            "retransmissions = \"< 1\"",
+            SERVER_REPEATS,
+            "retransmissions is 1",
+        ),
         row(
             "retransmissions.client",
             "retransmissions.client = 0",
@@ -174,15 +230,30 @@ fn rows() -> Vec<Row> {
             SERVER_REPEATS,
             "retransmissions.server is 1",
         ),
-        row("zero_windows", "zero_windows = 0", STALLED, "zero_windows is "),
-        row("zero_windows.client", "zero_windows.client = 0", STALLED, "zero_windows.client is "),
+        row(
+            "zero_windows",
+            "zero_windows = 0",
+            STALLED,
+            "zero_windows is ",
+        ),
+        row(
+            "zero_windows.client",
+            "zero_windows.client = 0",
+            STALLED,
+            "zero_windows.client is ",
+        ),
         row(
             "zero_windows.server",
             "zero_windows.server = 0",
             STALLED_SERVER,
             "zero_windows.server is ",
         ),
-        row("zero_window_probes", "zero_window_probes = 0", STALLED, "zero_window_probes is 2"),
+        row(
+            "zero_window_probes",
+            "zero_window_probes = 0",
+            STALLED,
+            "zero_window_probes is 2",
+        ),
         row(
             "zero_window_probes.client",
             "zero_window_probes.client = 0",
@@ -196,13 +267,48 @@ fn rows() -> Vec<Row> {
             "zero_window_probes.server is 2",
         ),
         row("bytes", "bytes = 211", MORE_ANSWERED, "bytes is 311"),
-        row("bytes.client", "bytes.client = 11", MORE_ASKED, "bytes.client is 12"),
-        row("bytes.server", "bytes.server = \"200..299\"", MORE_ANSWERED, "bytes.server is 300"),
-        row("segments", "segments = 14", CLIENT_SAYS_MORE, "segments is 16"),
-        row("segments.client", "segments.client = 8", CLIENT_SAYS_MORE, "segments.client is 9"),
-        row("segments.server", "segments.server = 6", CLIENT_SAYS_MORE, "segments.server is 7"),
-        row("unseen_bytes", "unseen_bytes = 0", ASKED_UNSEEN, "unseen_bytes is 11"),
-        row("unseen_bytes.client", "unseen_bytes.client = 0", ASKED_UNSEEN, "unseen_bytes.client is 11"),
+        row(
+            "bytes.client",
+            "bytes.client = 11",
+            MORE_ASKED,
+            "bytes.client is 12",
+        ),
+        row(
+            "bytes.server",
+            "bytes.server = \"200..299\"",
+            MORE_ANSWERED,
+            "bytes.server is 300",
+        ),
+        row(
+            "segments",
+            "segments = 14",
+            CLIENT_SAYS_MORE,
+            "segments is 16",
+        ),
+        row(
+            "segments.client",
+            "segments.client = 8",
+            CLIENT_SAYS_MORE,
+            "segments.client is 9",
+        ),
+        row(
+            "segments.server",
+            "segments.server = 6",
+            CLIENT_SAYS_MORE,
+            "segments.server is 7",
+        ),
+        row(
+            "unseen_bytes",
+            "unseen_bytes = 0",
+            ASKED_UNSEEN,
+            "unseen_bytes is 11",
+        ),
+        row(
+            "unseen_bytes.client",
+            "unseen_bytes.client = 0",
+            ASKED_UNSEEN,
+            "unseen_bytes.client is 11",
+        ),
         row(
             "unseen_bytes.server",
             "unseen_bytes.server = 0",
@@ -225,9 +331,19 @@ fn probes() -> Vec<Row> {
     const NEVER_ANSWERED: Edits = &[(SECOND, "14.1402  S ACK seq-1\n")];
     const SOONER: Edits = &[("7.070 ", "4.070 "), ("14.1402 ", "8.1402 ")];
     vec![
-        row("probes", "probes = \">= 2\"", &[(SECOND, "")], "probes is 1"),
+        row(
+            "probes",
+            "probes = \">= 2\"",
+            &[(SECOND, "")],
+            "probes is 1",
+        ),
         row("answered", "answered = 2", NEVER_ANSWERED, "answered is 1"),
-        row("unanswered", "unanswered = 0", NEVER_ANSWERED, "unanswered is 1"),
+        row(
+            "unanswered",
+            "unanswered = 0",
+            NEVER_ANSWERED,
+            "unanswered is 1",
+        ),
         row("idle", "idle = \"7s ± 10%\"", SOONER, "idle is 4.07 s"),
         Row {
             key: "interval",
@@ -241,10 +357,20 @@ fn probes() -> Vec<Row> {
 }
 
 /// Writes both cases of a row.
-fn write(cases: &Cases, row: &Row, name: &str, expected: &str, shape: fn(&str) -> String) -> Outcome {
+fn write(
+    cases: &Cases,
+    row: &Row,
+    name: &str,
+    expected: &str,
+    shape: fn(&str) -> String,
+) -> Outcome {
     let toml = format!("[[expect]]\nname = \"it holds\"\nflows = \"all\"\n{expected}\n");
     cases.script(&format!("{name}-met"), &shape(&edited(row.met)), &toml)?;
-    cases.script(&format!("{name}-missed"), &shape(&edited(row.missed)), &toml)
+    cases.script(
+        &format!("{name}-missed"),
+        &shape(&edited(row.missed)),
+        &toml,
+    )
 }
 
 #[test]
@@ -257,17 +383,28 @@ fn every_key_of_flows_fails_where_its_fact_is_another() -> Outcome {
         covered.insert(row.key.to_owned());
         expected.push((row.key.to_owned(), row.found.to_owned()));
     }
-    for (side, shape) in [("server", str::to_owned as fn(&str) -> String), ("client", mirrored)] {
+    for (side, shape) in [
+        ("server", str::to_owned as fn(&str) -> String),
+        ("client", mirrored),
+    ] {
         for row in &probes() {
             let key = format!("keepalive.{side}.{}", row.key);
-            write(&cases, row, &key, &format!("keepalive.{side}.{}", row.expected), shape)?;
+            write(
+                &cases,
+                row,
+                &key,
+                &format!("keepalive.{side}.{}", row.expected),
+                shape,
+            )?;
             expected.push((key.clone(), format!("keepalive.{side}.{}", row.found)));
             covered.insert(key);
         }
     }
     let checked = cases.checked()?;
     let of = |name: String| {
-        let found = checked.iter().find(|case| case["case"] == format!("./{name}"));
+        let found = checked
+            .iter()
+            .find(|case| case["case"] == format!("./{name}"));
         failures(found.unwrap_or_else(|| unreachable!("{name} was written")))
     };
     for (key, found) in expected {
@@ -281,9 +418,14 @@ fn every_key_of_flows_fails_where_its_fact_is_another() -> Outcome {
     }
     // What a single script cannot show is in the other tests.
     let elsewhere = ["vantage", "request", "cause", "confidence", "alarm"];
-    let all: BTreeSet<String> = known_keys(Kind::Flows).into_iter().map(str::to_owned).collect();
-    let covered: BTreeSet<String> =
-        covered.into_iter().chain(elsewhere.map(str::to_owned)).collect();
+    let all: BTreeSet<String> = known_keys(Kind::Flows)
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let covered: BTreeSet<String> = covered
+        .into_iter()
+        .chain(elsewhere.map(str::to_owned))
+        .collect();
     assert_eq!(all, covered);
     Ok(())
 }
@@ -316,7 +458,12 @@ fn so_many_must_match() -> Outcome {
     let expectation = |name: &str, how: &str| {
         format!("[[expect]]\nname = \"{name}\"\nflows = \"all\"\nended_by = \"client\"\n{how}\n")
     };
-    let met = ["match = \"any\"", "match = \"exactly 1\"", "match = \"1..2\"", "count = 2\nmatch = \"any\""];
+    let met = [
+        "match = \"any\"",
+        "match = \"exactly 1\"",
+        "match = \"1..2\"",
+        "count = 2\nmatch = \"any\"",
+    ];
     let missed = [
         ("", "1 of 2 are so"),
         ("match = \"all\"", "ended_by is server"),
@@ -367,7 +514,9 @@ fn every_key_of_vantages_fails_where_its_fact_is_another() -> Outcome {
     }
     let checked = cases.checked()?;
     let of = |name: String| {
-        let found = checked.iter().find(|case| case["case"] == format!("./{name}"));
+        let found = checked
+            .iter()
+            .find(|case| case["case"] == format!("./{name}"));
         failures(found.unwrap_or_else(|| unreachable!("{name} was written")))
     };
     for (key, _, _, found) in rows {

@@ -6,7 +6,6 @@ mod diff;
 mod flows;
 mod judged;
 mod junit;
-mod live;
 mod output;
 mod pcaps;
 mod sockets;
