@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use etherparse::{IpNumber, Ipv4Header, PacketBuilder, TcpOptionElement};
+use etherparse::{
+    IpHeaders, IpNumber, Ipv4Extensions, Ipv4Header, PacketBuilder, TcpOptionElement,
+};
 use tracer::segment::Flags;
 
 use super::Script;
@@ -33,7 +35,7 @@ fn packet(frame: &Frame) -> Packet {
     let mut ip = Ipv4Header::new(0, 64, IpNumber::TCP, source, destination)
         .expect("an empty packet is short enough");
     ip.identification = frame.ip_id.unwrap_or_default();
-    let mut tcp = PacketBuilder::ip(ip.into()).tcp(
+    let mut tcp = PacketBuilder::ip(IpHeaders::Ipv4(ip, Ipv4Extensions::default())).tcp(
         frame.source.port(),
         frame.destination.port(),
         frame.seq.0,
