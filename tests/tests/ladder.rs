@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hopscope_tests::binary::{Told, hopscope};
+use hopscope_tests::craft::Scratch;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -94,8 +95,63 @@ fn address_translation_is_no_column() -> Outcome {
         "{}",
         told.out
     );
-    let asked = rows(&told.out, "SYN");
+    let asked = rows(&told.out, "- GET");
     assert_eq!(asked.len(), 1, "seen four times, sent once: {}", told.out);
+    Ok(())
+}
+
+/// A classic pcap file whose clock is so many seconds ahead.
+fn ahead(capture: &[u8], seconds: u32) -> Vec<u8> {
+    let mut ahead = capture.to_vec();
+    let number = |bytes: &[u8], at: usize| {
+        let number = bytes.get(at..at + 4)?;
+        Some(u32::from_le_bytes(number.try_into().ok()?))
+    };
+    // A header of 24 bytes, then records of 16 bytes and what was captured.
+    let mut at = 24;
+    while let (Some(second), Some(length)) = (number(&ahead, at), number(&ahead, at + 8)) {
+        ahead[at..at + 4].copy_from_slice(&(second + seconds).to_le_bytes());
+        at += 16 + length as usize;
+    }
+    ahead
+}
+
+/// Clocks that are seconds apart draw the same ladder, and the table says so.
+#[test]
+fn clocks_that_disagree_draw_the_same_ladder() -> Outcome {
+    let folder = Scratch::new("ladder-clocks")?;
+    let mut captures = Vec::new();
+    for (name, seconds) in [("client", 0), ("lb", 7), ("gw", 3), ("pod", 900)] {
+        let path = pcaps().join(format!("lb-closes-despite-probes/{name}.pcap"));
+        captures.push(folder.file(&format!("{name}.pcap"), &ahead(&fs::read(path)?, seconds))?);
+    }
+    let read = |options: &[&str]| -> Result<Told, Box<dyn Error>> {
+        let told = hopscope(["read"]).args(options).args(&captures).output()?;
+        Ok(told.into())
+    };
+    let straight = hopscope(["read", "--chain", "0"])
+        .args(
+            ["client", "lb", "gw", "pod"]
+                .map(|name| pcaps().join(format!("lb-closes-despite-probes/{name}.pcap"))),
+        )
+        .output()?;
+    let straight = Told::from(straight);
+    let arrows = |told: &Told| -> Vec<String> {
+        let rows = told.out.lines().filter(|line| line.contains('|'));
+        let arrows = rows.filter_map(|line| line.split_once('|'));
+        arrows.map(|(_, arrows)| arrows.to_owned()).collect()
+    };
+    let wrong = read(&["--chain", "0"])?;
+    assert!(arrows(&straight).len() > 8, "{}", straight.out);
+    assert_eq!(arrows(&wrong), arrows(&straight));
+    let table = read(&[])?;
+    for (vantage, clock) in [("lb ", "7.00 s ahead"), ("pod ", "15 min 0 s ahead")] {
+        let line = table
+            .out
+            .lines()
+            .find(|line| line.starts_with(vantage) && line.contains(clock));
+        assert!(line.is_some(), "{vantage}: {}", table.out);
+    }
     Ok(())
 }
 
@@ -148,8 +204,8 @@ fn attempts_in_vain_are_drawn() -> Outcome {
         "{}",
         told.out
     );
-    let asked = rows(&told.out, "SYN");
-    assert_eq!(asked.iter().filter(|row| row[1].contains("SYN")).count(), 2);
+    let asked = rows(&told.out, "- GET");
+    assert_eq!(asked.iter().filter(|row| row[1].contains("GET")).count(), 2);
     Ok(())
 }
 
@@ -170,7 +226,7 @@ fn ladders_fit() -> Outcome {
                 let length = line.chars().count();
                 assert!(length <= width, "{name}: {length} of {width}: {line}");
             }
-            drawn += usize::from(told.out.contains("SYN"));
+            drawn += usize::from(told.out.contains("|-"));
         }
     }
     assert!(drawn >= 60, "{drawn}");

@@ -65,3 +65,8 @@ fn without_payload_with_access_logs() {
 fn one_capture_at_a_time() {
     judge(Variation::Alone);
 }
+
+#[test]
+fn without_the_captures_of_routers() {
+    judge(Variation::EndsOnly);
+}

@@ -46,6 +46,16 @@ impl Time {
     }
 }
 
+/// Later by that; the latest time there is where that is later.
+impl std::ops::Add<Duration> for Time {
+    type Output = Self;
+
+    fn add(self, later: Duration) -> Self {
+        let later = i64::try_from(later.as_nanos()).unwrap_or(i64::MAX);
+        Self::from_nanos(self.as_nanos().saturating_add(later))
+    }
+}
+
 /// The epoch.
 impl Default for Time {
     fn default() -> Self {

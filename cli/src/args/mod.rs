@@ -2,6 +2,7 @@
 
 mod check;
 mod diff;
+mod known;
 mod sockets;
 mod targets;
 mod watch;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::check::{Check, CheckFormat};
 pub(crate) use self::diff::{Diff, DiffFormat};
+pub(crate) use self::known::Known;
 pub(crate) use self::sockets::{SocketMethod, Sockets};
 pub(crate) use self::targets::Targets;
 pub(crate) use self::watch::Watch;
@@ -64,6 +66,8 @@ Examples:
   hopscope read gw.pcap                        every connection in a capture
   hopscope read client.pcap lb.pcap gw.pcap    captures of several hops, a vantage each
   hopscope read gw=/tmp/trace-17.pcapng        call the vantage 'gw'
+  hopscope read --access-log gw.log gw.pcap    with what the proxy logged: which connections belong
+                                               together, and what it says of them
   hopscope read -f 'tcp port 8080' gw.pcap     only what a pcap filter lets pass
   hopscope read --flow 3 gw.pcap               what happened on flow 3, event by event
   hopscope read --explain lb.pcap gw.pcap      which rules were considered, and why each failed
@@ -85,6 +89,8 @@ pub(crate) struct Read {
     /// captured: the outside of a tunnel, and VLAN tags only with 'vlan and ...'.
     #[arg(short, long, value_name = "FILTER")]
     pub(crate) filter: Option<String>,
+    #[command(flatten)]
+    pub(crate) known: Known,
     /// How to print the report.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: Format,
@@ -95,7 +101,7 @@ pub(crate) struct Read {
     #[arg(long)]
     pub(crate) explain: bool,
     /// The timeline of one flow, by its number in the table.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["all", "format", "explain"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["all", "format", "explain", "access_logs"])]
     pub(crate) flow: Option<u64>,
     /// One chain as a ladder, by its number in the table: who told what to whom, and when; with
     /// --all every step.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tracer::live::Wanted;
 
-use super::{Format, Targets};
+use super::{Format, Known, Targets};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,6 +46,8 @@ pub(crate) struct Watch {
     /// same report again. '-' is standard output, on which nothing else is printed then.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) known: Known,
     /// How to print events and report; json has no events.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: Format,

@@ -11,7 +11,8 @@ use tracer::vantage::Naming;
 
 use super::Outcome;
 use super::check::{captured, case};
-use super::read::vantage;
+use super::input::plain;
+use super::read::ENDINGS;
 use crate::args::{Diff, DiffFormat};
 use crate::render;
 
@@ -57,7 +58,7 @@ fn report(path: &Path) -> anyhow::Result<Value> {
         compare(&report, &report, Tolerance::default())?;
         return Ok(report);
     }
-    let name = vantage(path);
+    let name = plain(path, &ENDINGS);
     let naming = Naming {
         name: &name,
         source: &path.to_string_lossy(),

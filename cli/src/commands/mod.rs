@@ -3,6 +3,8 @@
 pub(crate) mod check;
 mod diff;
 mod doctor;
+mod input;
+mod known;
 mod read;
 mod schema;
 mod sockets;
@@ -13,7 +15,8 @@ use std::process::ExitCode;
 
 use crate::args::{Cli, Color, Command};
 
-/// Something was printed, and whether all input could be read.
+/// Something was printed, and whether all input could be read; the better comes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
     /// All went well.
     Fine,
@@ -21,6 +24,13 @@ pub(crate) enum Outcome {
     NotMet,
     /// Some input could not be read; what is wrong was said.
     CouldNotRun,
+}
+
+impl Outcome {
+    /// The worse of two.
+    fn and(self, other: Self) -> Self {
+        self.max(other)
+    }
 }
 
 /// Runs a command. A reader that has seen enough (`| head`) is no error.

@@ -1,10 +1,8 @@
 //! `hopscope read`.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +15,8 @@ use tracer::report::{Given, Report};
 use tracer::source::{Capture, Filter, open_file};
 use tracer::vantage::{Gathered, Naming};
 
-use super::{Outcome, complain};
+use super::input::{Input, input};
+use super::{Outcome, complain, known};
 use crate::args::{Format, Read};
 use crate::progress::Progress;
 use crate::render::{self, Wanted};
@@ -25,29 +24,8 @@ use crate::render::{self, Wanted};
 /// How to see what the table leaves out.
 const HINT: &str = "All of them: --all; one of them: --flow ID";
 
-/// A capture as named on the command line.
-struct Input<'a> {
-    name: String,
-    /// The name was given.
-    named: bool,
-    /// `-` is standard input.
-    path: &'a Path,
-}
-
-impl Input<'_> {
-    fn is_stdin(&self) -> bool {
-        self.path == Path::new("-")
-    }
-
-    /// As messages name it.
-    fn told(&self) -> Cow<'_, str> {
-        if self.is_stdin() {
-            "standard input".into()
-        } else {
-            self.path.to_string_lossy()
-        }
-    }
-}
+/// Endings that say that a file is a capture.
+pub(super) const ENDINGS: [&str; 6] = [".gz", ".zst", ".pcap", ".pcapng", ".cap", ".dmp"];
 
 /// Reads all captures that can be read, says which cannot, and prints the report.
 pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
@@ -70,6 +48,7 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
     if on_stdin > 0 {
         outlive_interrupt()?;
     }
+    let timeouts = known::timeouts(&args.known)?;
     let progress = Progress::new(inputs.iter().map(|input| input.path));
     if let Some(flow) = args.flow {
         return timeline(args, &inputs, FlowId(flow), &progress);
@@ -82,11 +61,15 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
     if sources.is_empty() {
         return Ok(outcome);
     }
+    let (logs, read) = known::access_logs(&args.known);
+    let outcome = outcome.and(read);
     let given = Given {
+        logs,
+        timeouts,
         ladders: args.chain.into_iter().collect(),
-        ..Given::default()
     };
     let report = Report::new(&sources, &given);
+    known::complain_of_strangers(&report);
     if let Some(chain) = args.chain {
         return ladder(args, &report, chain).map(|()| outcome);
     }
@@ -223,7 +206,10 @@ fn sort_out(inputs: &[Input<'_>], read: Vec<anyhow::Result<Gathered>>) -> (Vec<G
 /// Names every capture: as given, or by its file name without what says that it is a capture. Where
 /// two would be called the same, their folders are named too.
 fn inputs(captures: &[OsString]) -> Vec<Input<'_>> {
-    let mut inputs: Vec<Input<'_>> = captures.iter().map(input).collect();
+    let mut inputs: Vec<Input<'_>> = captures
+        .iter()
+        .map(|capture| input(capture, &ENDINGS))
+        .collect();
     let mut times: HashMap<String, usize> = HashMap::new();
     for input in &inputs {
         *times.entry(input.name.clone()).or_default() += 1;
@@ -234,43 +220,6 @@ fn inputs(captures: &[OsString]) -> Vec<Input<'_>> {
         }
     }
     inputs
-}
-
-fn input(capture: &OsString) -> Input<'_> {
-    let bytes = capture.as_bytes();
-    let equals = bytes.iter().position(|byte| *byte == b'=');
-    match equals.map(|place| (&bytes[..place], &bytes[place + 1..])) {
-        // A file may have an equals sign in its name.
-        Some((name, path)) if !name.contains(&b'/') && !Path::new(capture).exists() => Input {
-            name: String::from_utf8_lossy(name).into_owned(),
-            named: true,
-            path: Path::new(OsStr::from_bytes(path)),
-        },
-        _ => Input {
-            name: vantage(Path::new(capture)),
-            named: false,
-            path: Path::new(capture),
-        },
-    }
-}
-
-/// What a capture without a name of its own is called.
-pub(super) fn vantage(path: &Path) -> String {
-    if path == Path::new("-") {
-        return "stdin".to_owned();
-    }
-    let file = path
-        .file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy();
-    let mut name = file.as_ref();
-    for ending in [".gz", ".zst", ".pcap", ".pcapng", ".cap", ".dmp"] {
-        name = name
-            .strip_suffix(ending)
-            .filter(|rest| !rest.is_empty())
-            .unwrap_or(name);
-    }
-    name.to_owned()
 }
 
 /// Does `work` for every item on as many threads as there are processors; results in order.

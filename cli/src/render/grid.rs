@@ -4,7 +4,7 @@ use tabled::builder::Builder;
 use tabled::settings::{Padding, Style};
 
 /// Wrapped columns keep at least this many characters.
-const NARROWEST: usize = 13;
+const NARROWEST: usize = 14;
 
 /// Blanks between two columns.
 const GAP: usize = 2;

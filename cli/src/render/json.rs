@@ -4,8 +4,8 @@ use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 use tracer::report::{
-    ChainReport, FlowReport, HopReport, LadderReport, LeftOutReport, LinkReport, Report,
-    SocketReport, UnjoinedReport, VantageReport, VerdictReport,
+    AccessLogReport, ChainReport, FlowReport, HopReport, LadderReport, LeftOutReport, LinkReport,
+    Report, SocketReport, UnjoinedReport, VantageReport, VerdictReport,
 };
 
 /// One indented document.
@@ -26,6 +26,7 @@ enum Line<'a> {
     },
     Verdict(&'a VerdictReport),
     Vantage(&'a VantageReport),
+    AccessLog(&'a AccessLogReport),
     Flow(&'a FlowReport),
     FlowsLeftOut(&'a LeftOutReport),
     Hop(&'a HopReport),
@@ -45,6 +46,7 @@ pub(crate) fn ndjson(report: &Report) -> anyhow::Result<()> {
     })
     .chain(report.verdicts.iter().map(Line::Verdict))
     .chain(report.vantages.iter().map(Line::Vantage))
+    .chain(report.access_logs.iter().map(Line::AccessLog))
     .chain(report.flows.iter().map(Line::Flow))
     .chain(report.flows_left_out.iter().map(Line::FlowsLeftOut))
     .chain(report.hops.iter().map(Line::Hop))

@@ -1,12 +1,12 @@
 //! The table of links: how the connections to a port are used, and which address gets how much.
 
 use tracer::report::{LinkReport, Report, ShareReport};
+use tracer::time::Time;
 
 use super::Wanted;
-use super::chains::{Heading, Rows, heading, table};
-use super::clocks::Clocks;
 use super::grid::Kind;
 use super::harmless;
+use super::listing::{Heading, Listing, heading};
 use super::units::count;
 
 /// So many addresses of a link are told, the others counted.
@@ -30,22 +30,21 @@ const LINKS: [Heading<LinkReport>; 6] = [
 
 /// Links of which there is something to tell: connections that were hardly used again, retries, several
 /// addresses, or one that did not serve.
-pub(super) fn links(
-    report: &Report,
-    wanted: &Wanted<'_>,
-    clocks: &Clocks<'_>,
-    width: usize,
-) -> String {
+pub(super) fn links(report: &Report, wanted: &Wanted<'_>, start: Time, width: usize) -> String {
     let telling = |link: &&LinkReport| wanted.all || tells(link);
     let shown: Vec<&LinkReport> = report.links.iter().filter(telling).collect();
     let usual = (report.links.len() - shown.len()) as u64;
     let usual = (usual > 0).then(|| format!("and {} used as usual", count(usual, "link")));
-    let rows = Rows {
+    if shown.is_empty() {
+        return String::new();
+    }
+    let listing = Listing {
         title: "LINKS",
-        all: &shown,
+        rows: &shown,
+        of: report.links.len(),
         more: usual,
     };
-    table(&rows, &LINKS, wanted, clocks.start, width)
+    listing.draw(&LINKS, start, width)
 }
 
 fn tells(link: &LinkReport) -> bool {
@@ -72,7 +71,7 @@ fn connections(link: &LinkReport) -> String {
 }
 
 /// `10.0.1.2:8087 (20), 10.0.1.3:8087 (2, both unanswered)`.
-fn addresses(link: &LinkReport, start: tracer::time::Time) -> String {
+fn addresses(link: &LinkReport, start: Time) -> String {
     let told = link.addresses.iter().take(ADDRESSES).map(|share| {
         let mut notes = vec![count(share.exchanges, "exchange")];
         if share.unanswered > 0 {

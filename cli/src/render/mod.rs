@@ -7,10 +7,12 @@ pub(crate) mod diff;
 mod doctor;
 mod flows;
 mod grid;
+mod hops;
 mod json;
 pub(crate) mod junit;
 mod ladder;
 mod links;
+mod listing;
 pub(crate) mod live;
 mod paragraph;
 #[cfg(test)]

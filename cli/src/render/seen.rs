@@ -159,6 +159,7 @@ fn report(verdicts: Vec<VerdictReport>) -> Report {
         nodes: ["client", "lb", "gw", "app"].map(str::to_owned).to_vec(),
         joined_by: vec![Strength::AccessLog, Strength::RequestId],
         others: vec![Vec::new(), Vec::new()],
+        adjacent: vec![true, true],
         evidence: vec![Vec::new(), Vec::new()],
         proxies: vec![vec!["lb".to_owned()], vec!["gw".to_owned()]],
         tried: vec![Vec::new(); 3],

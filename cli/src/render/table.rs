@@ -3,13 +3,14 @@
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
-use tracer::report::{FlowReport, Report, Roles};
+use tracer::report::{AccessLogReport, FlowReport, Report, Roles};
 use tracer::time::Time;
 
 use super::clocks::Clocks;
 use super::units::count;
 use super::{
-    Wanted, chains, columns, flows, ladder, links, paragraph, telling, totals, vantages, verdicts,
+    Wanted, chains, columns, flows, harmless, hops, ladder, links, paragraph, telling, totals,
+    vantages, verdicts,
 };
 
 const SHOWN: usize = 20;
@@ -61,15 +62,18 @@ pub(crate) fn table(report: &Report, wanted: &Wanted<'_>) -> anyhow::Result<()> 
         writeln!(out, "{line}")?;
     }
     writeln!(out)?;
-    let tables = chains::chains(report, wanted, clocks.start, width);
-    let links = links::links(report, wanted, &clocks, width);
-    write!(out, "{tables}{links}")?;
+    for list in [chains::chains, hops::hops, links::links] {
+        write!(out, "{}", list(report, wanted, clocks.start, width))?;
+    }
     writeln!(
         out,
         "{HEADING}VANTAGES{HEADING:#}  {}",
         report.vantages.len()
     )?;
     writeln!(out, "{}", vantages::vantages(&report.vantages, width))?;
+    for line in report.access_logs.iter().map(access_log) {
+        writeln!(out, "{line}")?;
+    }
     for line in report
         .vantages
         .iter()
@@ -80,6 +84,18 @@ pub(crate) fn table(report: &Report, wanted: &Wanted<'_>) -> anyhow::Result<()> 
         writeln!(out, "{WARNING}note{WARNING:#}  {line}")?;
     }
     Ok(())
+}
+
+/// `access log gw: 3 entries, 2 of them on these chains`.
+fn access_log(log: &AccessLogReport) -> String {
+    let unread = (log.unread > 0).then(|| format!(", {} unreadable", count(log.unread, "line")));
+    format!(
+        "access log {}: {} read, {} of these chains{}",
+        harmless(&log.name),
+        count(log.entries, "line"),
+        log.matched,
+        unread.unwrap_or_default()
+    )
 }
 
 /// RFC 3339, cut to milliseconds: the report has the rest.

@@ -39,12 +39,6 @@ pub(super) fn verdicts(report: &Report, wanted: &Wanted<'_>, width: usize) -> St
         text.push_str(&in_lines(others, wanted.hint, width));
         text.push('\n');
     }
-    if wanted.all || (wanted.explain && alarms.is_empty()) {
-        for group in &calm {
-            text.push_str(&in_words(group, false, wanted, width));
-            text.push('\n');
-        }
-    }
     if let Some(line) = words::calm(&calm, alarms.is_empty()) {
         let style = if alarms.is_empty() { FINE } else { FAINT };
         for line in wrapped(&line, width, "", "  ") {
@@ -52,6 +46,12 @@ pub(super) fn verdicts(report: &Report, wanted: &Wanted<'_>, width: usize) -> St
             let _ = writeln!(text, "{style}{line}{style:#}");
         }
         text.push('\n');
+    }
+    if wanted.all || (wanted.explain && alarms.is_empty()) {
+        for group in &calm {
+            text.push_str(&in_words(group, false, wanted, width));
+            text.push('\n');
+        }
     }
     text
 }
@@ -71,14 +71,15 @@ fn in_words(group: &Group<'_>, first: bool, wanted: &Wanted<'_>, width: usize) -
     lines.joined("then", &verdict.then);
     lines.one_by_one("do", &verdict.advice);
     lines.as_it_stands("config", &verdict.config);
-    if wanted.explain {
-        lines.one_by_one("rules", &explain::rules(&verdict.considered));
-    }
     text.push_str(&lines.finish());
     if let Some(more) = group.places(first) {
         for line in wrapped(&more, width, "  ", "  ") {
             let _ = writeln!(text, "{FAINT}{line}{FAINT:#}");
         }
+    }
+    if wanted.explain {
+        text.push('\n');
+        text.push_str(&explain::rules(&verdict.considered, width));
     }
     text
 }

@@ -59,6 +59,7 @@ fn report(stream: impl Read + Send + 'static, tallied: bool) -> Result<String, S
         check::flow(flow, tallied);
     }
     check::sockets(&report);
+    check::hops(&report);
     if let Some(flow) = report.flows.first().filter(|_| !tallied) {
         check::timeline(flow, &timeline.into_events());
     }

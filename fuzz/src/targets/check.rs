@@ -1,6 +1,6 @@
 //! What is true of every report, whatever was read.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use tracer::flow::{Event, Side, What};
 use tracer::report::{End, FlowReport, KeepaliveReport, Report, VantageReport};
@@ -52,6 +52,28 @@ pub(crate) fn flow(flow: &FlowReport, tallied: bool) {
         assert!(probes + zero + flow.retransmissions[side] <= flow.segments[side]);
         assert!(u64::from(flow.zero_windows[side]) <= flow.segments[side]);
     }
+}
+
+/// Every flow is of one hop, and no vantage sees a hop twice between the same endpoints.
+pub(crate) fn hops(report: &Report) {
+    let mut of_hops: Vec<u64> = Vec::new();
+    for hop in &report.hops {
+        of_hops.extend(hop.flows.iter().map(|flow| flow.0));
+        let flows = report.flows.iter();
+        let mut places = HashSet::new();
+        for flow in flows.filter(|flow| hop.flows.contains(&flow.id)) {
+            let ends = BTreeSet::from([&flow.client, &flow.server]);
+            assert!(places.insert((&flow.vantage, ends)), "twice in a hop");
+        }
+        for side in [Side::Client, Side::Server] {
+            assert!(hop.at[side].is_some() || !hop.at_proved[side]);
+        }
+        assert_eq!(hop.joined_by.iter().filter(|by| by.is_none()).count(), 1);
+    }
+    of_hops.sort_unstable();
+    let mut flows: Vec<u64> = report.flows.iter().map(|flow| flow.id.0).collect();
+    flows.sort_unstable();
+    assert_eq!(of_hops, flows, "every flow is of one hop");
 }
 
 /// What the kernel told is in order.

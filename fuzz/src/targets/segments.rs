@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tracer::flow::{Event, Flow, FlowId, FlowTable, Observer, Timeline};
+use tracer::flow::{Event, Flow, FlowId, FlowTable, Observer, Timeline, Trail, Trails};
 use tracer::report::{Given, Report};
 use tracer::segment::{Endpoint, Flags, Options, Segment};
 use tracer::seq::Seq;
@@ -146,15 +146,17 @@ impl Step {
 /// come to the same, and what is found must hold together.
 pub fn segments(data: &[u8]) {
     let segments = spell(data);
-    let (flows, duplicates, events) = one_by_one(&segments);
-    let (batch_flows, batch_duplicates) = in_batches(&segments);
+    let (told, duplicates, events) = one_by_one(&segments);
+    let (batch_told, batch_duplicates) = in_batches(&segments);
     assert_eq!(duplicates, batch_duplicates, "duplicates");
-    let reported = report(&segments, &duplicates, flows);
-    let in_batches = report(&segments, &duplicates, batch_flows);
+    let reported = report(&segments, &duplicates, told);
+    let in_batches = report(&segments, &duplicates, batch_told);
     assert_eq!(
         serde_json::to_string(&reported).expect("a report is JSON"),
         serde_json::to_string(&in_batches).expect("a report is JSON"),
     );
+    check::hops(&reported);
+    check::hops(&apart(&segments));
     for vantage in &reported.vantages {
         check::vantage(vantage, &reported.flows);
     }
@@ -195,45 +197,85 @@ impl Observer for All {
     }
 }
 
-fn one_by_one(segments: &[Segment<'_>]) -> (Vec<Flow>, Vec<u64>, Vec<(FlowId, Event)>) {
-    let mut table = FlowTable::new(0, All::default());
+/// Flows, and what happened on each.
+type Told = (Vec<Flow>, Vec<Trail>);
+
+fn told(flows: Vec<Flow>, mut trails: Trails) -> Told {
+    let ids = (0..flows.len() as u64).map(FlowId);
+    let trails = ids.map(|id| trails.take(id)).collect();
+    (flows, trails)
+}
+
+fn one_by_one(segments: &[Segment<'_>]) -> (Told, Vec<u64>, Vec<(FlowId, Event)>) {
+    let mut table = FlowTable::new(0, (Trails::default(), All::default()));
     let duplicates = segments
         .iter()
         .filter(|segment| !table.handle(segment))
         .map(|segment| segment.frame)
         .collect();
-    let (flows, All(events)) = table.finish();
-    (flows, duplicates, events)
+    let (flows, (trails, All(events))) = table.finish();
+    (told(flows, trails), duplicates, events)
 }
 
-fn in_batches(segments: &[Segment<'_>]) -> (Vec<Flow>, Vec<u64>) {
-    let mut table = FlowTable::new(0, ());
+fn in_batches(segments: &[Segment<'_>]) -> (Told, Vec<u64>) {
+    let mut table = FlowTable::new(0, Trails::default());
     let mut duplicates = Vec::new();
     table.handle_all(segments, |segment| duplicates.push(segment.frame));
-    (table.finish().0, duplicates)
+    let (flows, trails) = table.finish();
+    (told(flows, trails), duplicates)
 }
 
-fn report(segments: &[Segment<'_>], duplicates: &[u64], flows: Vec<Flow>) -> Report {
+fn report(segments: &[Segment<'_>], duplicates: &[u64], (flows, trails): Told) -> Report {
     let mut vantages = vec![Vantage::default(); 2];
     for (index, vantage) in vantages.iter_mut().enumerate() {
-        vantage.name = index.to_string();
         let here = |segment: &&Segment<'_>| segment.vantage as usize == index;
-        vantage.segments = segments.iter().filter(here).count() as u64;
-        vantage.frames = vantage.segments;
-        vantage.duplicates = segments
+        let here: Vec<_> = segments.iter().filter(here).copied().collect();
+        *vantage = seen(index, &here);
+        vantage.duplicates = here
             .iter()
-            .filter(here)
             .filter(|segment| duplicates.contains(&segment.frame))
             .count() as u64;
-        vantage.first = segments.iter().filter(here).map(|s| s.at).min();
-        vantage.last = segments.iter().filter(here).map(|s| s.at).max();
     }
     let gathered = Gathered {
         vantages,
         flows,
+        trails,
         ..Gathered::default()
     };
     Report::new(&[gathered], &Given::default())
+}
+
+/// What is said of the same where each vantage is a capture of its own, with a clock of its own.
+fn apart(segments: &[Segment<'_>]) -> Report {
+    let sources = [0, 1].map(|index| {
+        let here = segments.iter().filter(|segment| segment.vantage == index);
+        let here: Vec<Segment<'_>> = here
+            .map(|segment| Segment {
+                vantage: 0,
+                ..*segment
+            })
+            .collect();
+        let ((flows, trails), _) = in_batches(&here);
+        Gathered {
+            vantages: vec![seen(index as usize, &here)],
+            flows,
+            trails,
+            ..Gathered::default()
+        }
+    });
+    Report::new(&sources, &Given::default())
+}
+
+fn seen(index: usize, segments: &[Segment<'_>]) -> Vantage {
+    let count = segments.len() as u64;
+    Vantage {
+        name: index.to_string(),
+        segments: count,
+        frames: count,
+        first: segments.iter().map(|segment| segment.at).min(),
+        last: segments.iter().map(|segment| segment.at).max(),
+        ..Vantage::default()
+    }
 }
 
 /// No side has sent more bytes than its segments carry.

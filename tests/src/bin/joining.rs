@@ -23,12 +23,19 @@ fn main() -> anyhow::Result<()> {
     let flows: usize = sources.iter().map(|source| source.flows.len()).sum();
     let began = Instant::now();
     let scene = Scene::new(&sources);
-    let hops = tracer::hop::join(&scene);
+    let mut hops = tracer::hop::join(&scene);
     let joining = began.elapsed();
+    let began = Instant::now();
+    let chains = tracer::chain::join(&scene, &mut hops, &[]).len();
+    let chaining = began.elapsed();
     println!(
         "read {flows} flows in {reading:.2?}, joined them to {} hops in {joining:.2?}: {:.2} of it",
         hops.hops.len(),
         joining.as_secs_f64() / reading.as_secs_f64()
+    );
+    println!(
+        "joined these to {chains} chains in {chaining:.2?}: {:.2} of it",
+        chaining.as_secs_f64() / reading.as_secs_f64()
     );
     Ok(())
 }

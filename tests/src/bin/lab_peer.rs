@@ -26,7 +26,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Role {
-    /// HTTP/1.1 server that does what the path says: /ok, /sleep/MS, /big/BYTES, /die/MS,
+    /// HTTP/1.1 server that does what the path says: /ok, /sleep/MS, /big/BYTES, /half/BYTES, /die/MS,
     /// /reset/MS, /reset-once/MS, /close-after/MS, /stall/MS, /status/CODE, /sleep/MS?status=CODE.
     App {
         listen: SocketAddr,
@@ -326,13 +326,22 @@ fn user(
     let mut buffer = [0; 4096];
     let mut requests = 0;
     loop {
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: app\r\n\r\n")?;
+        // In one segment.
+        let request = format!("GET {path} HTTP/1.1\r\nHost: app\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
         requests += 1;
         stream.set_read_timeout(None)?;
         // The app's answers to this are one segment.
-        if stream.read(&mut buffer).context("reading an answer")? == 0 {
-            log(&stream, "an answer is owed and the server closed");
-            return Ok(());
+        match stream.read(&mut buffer) {
+            Ok(0) => {
+                log(&stream, "an answer is owed and the server closed");
+                return Ok(());
+            }
+            Ok(_) => {}
+            Err(error) => {
+                log(&stream, &format!("an answer is owed: {error}"));
+                return Ok(());
+            }
         }
         let left = stop.saturating_duration_since(Instant::now());
         stream.set_read_timeout(Some(every.min(left).max(Duration::from_millis(1))))?;
@@ -446,6 +455,10 @@ impl Connection {
             }
             self.body(&head)?;
             self.answer(&path)?;
+            if action == "half" {
+                thread::sleep(Duration::from_secs(1));
+                return Ok("closes: in the middle of its answer");
+            }
             if head.to_ascii_lowercase().contains("connection: close") {
                 return Ok("closes: as the request says");
             }
@@ -517,7 +530,7 @@ impl Connection {
 
     fn answer(&mut self, path: &str) -> Result<()> {
         let (action, number) = action(path);
-        let size = if action == "big" {
+        let size = if action == "big" || action == "half" {
             usize::try_from(number)?
         } else {
             3
@@ -532,6 +545,9 @@ impl Connection {
         let mut answer = head.into_bytes();
         answer.resize(answer.len() + size - 1, b'o');
         answer.push(b'\n');
+        if action == "half" {
+            answer.truncate(answer.len() - size / 2);
+        }
         self.stream.write_all(&answer).context("answering")?;
         log(
             &self.stream,

@@ -14,6 +14,8 @@ pub enum Asked {
     /// The same of captures that hold no payload: what HTTP says need not be told, and nothing may be
     /// told wrongly.
     WithoutPayload,
+    /// The same, with access logs beside them, which name connections and what went wrong.
+    WithoutPayloadWithLogs,
     /// That nothing is called wrong where nothing went wrong: of one capture among several.
     NoFalseAlarm,
 }
@@ -24,7 +26,16 @@ pub fn disagreements(report: &Value, truth: &Truth, given: &[String], asked: Ask
     let story = Story::new(report, truth, given);
     match asked {
         Asked::Everything => [story.hops(), story.chains(), story.verdicts()].concat(),
-        Asked::WithoutPayload => [story.hops(), story.nothing_wrong()].concat(),
+        Asked::WithoutPayload => {
+            [story.hops(), story.no_false_chain(), story.nothing_wrong()].concat()
+        }
+        Asked::WithoutPayloadWithLogs => {
+            let verdicts = match truth.alarm {
+                Some(true) => story.verdicts(),
+                _ => story.nothing_wrong(),
+            };
+            [story.hops(), story.chains(), verdicts].concat()
+        }
         Asked::NoFalseAlarm => story.no_false_alarm(),
     }
 }
@@ -114,6 +125,29 @@ impl<'a> Story<'a> {
                 let (told, expected) = (times(&told, hops), times(&expected, hops));
                 format!("{told} chains over hops {hops:?} of the truth, which has {expected}")
             })
+            .collect()
+    }
+
+    /// A chain may be missing or ambiguous; one that is told as sure is true.
+    fn no_false_chain(&self) -> Vec<String> {
+        let chains = self.report["chains"].as_array().into_iter().flatten();
+        let sure = chains.filter(|chain| {
+            let others = chain["others"].as_array().into_iter().flatten();
+            others.flat_map(Value::as_array).all(Vec::is_empty)
+        });
+        let joined = sure.flat_map(|chain| {
+            let hops = chain["hops"].as_array().into_iter().flatten();
+            let hops: Vec<usize> = hops.filter_map(|hop| self.number(hop.as_u64()?)).collect();
+            hops.windows(2).map(<[usize]>::to_vec).collect::<Vec<_>>()
+        });
+        let joined: BTreeSet<Vec<usize>> = joined.collect();
+        let both = |pair: &[usize]| pair.iter().all(|hop| self.came_to_be(*hop));
+        let never = joined.into_iter().filter(|pair| {
+            let mut chains = self.truth.chains.iter();
+            both(pair) && !chains.any(|chain| chain.hops.windows(2).any(|real| real == pair))
+        });
+        never
+            .map(|pair| format!("hops {pair:?} of the truth were never joined"))
             .collect()
     }
 

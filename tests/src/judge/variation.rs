@@ -29,6 +29,8 @@ pub enum Variation {
     NoPayload,
     /// Headers only, with the access logs.
     NoPayloadWithLogs,
+    /// Without the captures of those that only pass on what others say to each other.
+    EndsOnly,
     /// One capture at a time.
     Alone,
 }
@@ -40,9 +42,14 @@ pub enum Variation {
 /// Where the recording or a report cannot be read.
 pub fn disagreements(recording: &Path, variation: Variation) -> Result<Vec<String>> {
     let truth = Truth::read(recording)?;
-    let names: Vec<String> = truth.vantages.keys().cloned().collect();
+    let passes = |name: &String| ["router", "nat"].contains(&truth.vantages[name].node.as_str());
+    let mut names: Vec<String> = truth.vantages.keys().cloned().collect();
+    if variation == Variation::EndsOnly {
+        names.retain(|name| !passes(name));
+    }
     let asked = match variation {
         Variation::NoPayload => Asked::WithoutPayload,
+        Variation::NoPayloadWithLogs => Asked::WithoutPayloadWithLogs,
         Variation::Alone => Asked::NoFalseAlarm,
         _ => Asked::Everything,
     };

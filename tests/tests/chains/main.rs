@@ -3,6 +3,8 @@
 mod busy;
 mod stage;
 
+use std::time::Duration;
+
 use self::busy::Load;
 use self::stage::{Recorded, recording, recordings};
 
@@ -79,17 +81,43 @@ fn chains_do_not_depend_on_clocks() {
     }
 }
 
+/// Captures that share no connection with the first have their clock by what the proxy between them
+/// passes on.
+#[test]
+fn a_proxy_ties_the_clocks_on_both_sides_of_it() {
+    let recorded = recording("normal");
+    for recorded in [recorded.clone(), recorded.without_logs()] {
+        let report = shifted(&recorded).report();
+        let ahead = |name: &str| ahead(&recorded, recorded.node(name));
+        for vantage in &report.vantages {
+            let (Some(offset), Some(error)) = (vantage.clock_offset_s, vantage.clock_error_s)
+            else {
+                panic!("{} has no clock", vantage.name);
+            };
+            let truth = ahead("client") - ahead(&vantage.name);
+            assert!((offset - truth).abs() <= error + 2e-6, "{vantage:?}");
+            assert!(error < 0.002, "{vantage:?}");
+        }
+        for chain in &report.chains {
+            assert_eq!(chain.hops.len(), 4, "{chain:?}");
+        }
+    }
+}
+
+/// By how many seconds a namespace's clock is ahead.
+fn ahead(recorded: &Recorded, node: &str) -> f64 {
+    let place = recorded.nodes().iter().position(|known| *known == node);
+    [0.0, 2.5, 3_600.0, 0.7, 0.04][place.expect("a node") % 5]
+}
+
 /// Each namespace's clock is ahead by another time.
 fn shifted(recorded: &Recorded) -> Recorded {
-    let ahead = |node: &str| -> u64 {
-        let place = recorded.nodes().iter().position(|known| *known == node);
-        [0, 2_500_000_000, 3_600_000_000_000, 700_000_000, 40_000_000][place.expect("a node") % 5]
-    };
     let nodes = recorded.clone();
     recorded.clone().each(|name, trace| {
         let mut shifted = trace.clone();
         for packet in &mut shifted.packets {
-            packet.at += ahead(nodes.node(name));
+            let ahead = Duration::from_secs_f64(ahead(&nodes, nodes.node(name)));
+            packet.at += u64::try_from(ahead.as_nanos()).expect("hours");
         }
         shifted
     })

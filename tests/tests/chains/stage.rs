@@ -112,7 +112,11 @@ impl Recorded {
     pub(crate) fn report(&self) -> Report {
         let sources: Vec<Gathered> = self.captures.iter().map(gathered).collect();
         let logs = self.logs.clone();
-        Report::new(&sources, &Given { logs })
+        let given = Given {
+            logs,
+            ..Given::default()
+        };
+        Report::new(&sources, &given)
     }
 
     /// What chains there are, whatever numbers things have.

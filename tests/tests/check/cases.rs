@@ -71,7 +71,7 @@ impl Cases {
 /// A script as a pcap file.
 pub(crate) fn capture(script: &str) -> Result<Vec<u8>, Box<dyn Error>> {
     let script = Script::parse(script).map_err(|error| format!("{error:#}:\n{script}"))?;
-    Ok(script.trace().pcap(Order::Little, Fraction::Nanoseconds))
+    Ok(script.trace().pcap(Order::Little, Fraction::Nanos))
 }
 
 /// Why the expectations of a case are not met, a text each; and why it could not be checked.

@@ -1,8 +1,10 @@
 //! Hops: flows of one connection joined across vantages, whatever clocks, address translation and
 //! captures do to them.
 
+mod crafted;
 mod laws;
 mod stage;
+mod wire;
 
 use tracer::flow::Side;
 use tracer::report::HopReport;

@@ -118,7 +118,11 @@ fn events_for_people_are_lines() -> Outcome {
         assert!(time.is_ok(), "{line}");
     }
     assert_eq!(lines.lines().count(), expected.len(), "{lines}");
-    assert!(report.starts_with("FLOWS  1 of 1"), "{report}");
+    assert!(
+        report.starts_with("nothing is wrong: 1 normal close\n"),
+        "{report}"
+    );
+    assert!(report.contains("\nFLOWS  1 of 1"), "{report}");
     assert!(
         told.err
             .starts_with(&format!("watching {ns} with libpcap (as asked)")),

@@ -26,7 +26,7 @@ pub(super) struct Candidate {
 }
 
 /// A proxy passes a request or an answer on within this time, or it queues or works on it.
-const SOON: u64 = 100_000_000;
+pub(super) const SOON: u64 = 100_000_000;
 
 /// ... where it is not known that both hops end in one place.
 const AT_ONCE: u64 = 20_000_000;
@@ -35,7 +35,7 @@ const AT_ONCE: u64 = 20_000_000;
 const QUEUED: u64 = 5_000_000;
 
 /// Stamps of two captures of one machine are in order but for this.
-const JITTER: u64 = 50_000;
+pub(super) const JITTER: u64 = 50_000;
 
 /// A proxy adds and removes so many bytes of headers at most, and this part of what it passes on
 /// (chunks and frames of other lengths).
@@ -44,6 +44,10 @@ const PART: u64 = 20;
 
 /// What is added to every weight, so that captures stamped in one instant are as likely.
 const GRAIN: u64 = 20_000;
+
+/// What the weight is multiplied by where two processes own the sockets at both ends, of which one
+/// would have had to hand the connection to the other.
+const STRANGERS: u64 = 20;
 
 /// How sizes of two turns compare.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,25 +60,20 @@ enum Fit {
 /// Weighs two turns; `None` where they cannot be one.
 pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Candidate> {
     let (before, behind) = (&context.turns.all[down], &context.turns.all[up]);
-    let nearness = context.places.nearness(before.hop, behind.hop);
-    let hops = &context.hops.hops;
-    if before.hop == behind.hop
-        || before.number.is_some() != behind.number.is_some()
-        || nearness == Nearness::Apart
-        || siblings(&hops[before.hop], &hops[behind.hop])
-    {
+    if before.hop == behind.hop || before.number.is_some() != behind.number.is_some() {
         return None;
     }
-    let (seen, onward) = if nearness == Nearness::Unseen {
-        (
+    let nearness = context.places.nearness(before.hop, behind.hop);
+    let (seen, onward) = match nearness {
+        Nearness::Apart => return None,
+        Nearness::Unseen => (
             in_common(context, before, Side::Server)?,
             in_common(context, behind, Side::Client)?,
-        )
-    } else {
-        (
+        ),
+        Nearness::Same | Nearness::Maybe => (
             context.view(before, Side::Server)?,
             context.view(behind, Side::Client)?,
-        )
+        ),
     };
     // One capture is in order; of two, what seems to go on before it came is less likely.
     let vantage = |seen: &Seen| context.scene.flows[seen.flow].vantage;
@@ -82,47 +81,97 @@ pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Can
     if !within(&seen, &onward, if one_capture { 0 } else { JITTER }) {
         return None;
     }
-    let content = contents(before, behind);
-    let fit = fit(before, behind);
-    let gaps = Gaps::new(&seen, &onward);
-    let by = strength(context, before, behind, content, fit);
-    if !plausible(nearness, content, fit, &gaps, before.number.is_none()) {
+    let pair = Pair {
+        nearness,
+        content: contents(before, behind),
+        fit: fit(before, behind),
+        gaps: Gaps::new(&seen, &onward),
+    };
+    let hops = &context.hops.hops;
+    if !pair.is_plausible(before.number.is_none()) || siblings(&hops[before.hop], &hops[behind.hop])
+    {
         return None;
     }
-    let factor = match nearness {
-        Nearness::Same => 1,
-        Nearness::Maybe => 10,
-        _ => 100,
-    } * match content {
-        Content::SameId => 1,
-        Content::SameRequest => 30,
-        Content::Unreadable => 60,
-        Content::Different => 900,
-    } * match fit {
-        Fit::Exact => 1,
-        Fit::Near => 2,
-        Fit::Far => 20,
-    } * match (by, owners(context, before, behind)) {
-        (Strength::Process, _) | (_, None) => 1,
-        (_, Some(same)) => {
-            if same {
-                1
-            } else {
-                20
-            }
-        }
-    };
-    let time = gaps
-        .request
-        .saturating_add(gaps.answer.unwrap_or(gaps.request));
+    let owners = owners(context, before, behind);
+    let time = pair.gaps.both();
+    let weight = time
+        .saturating_add(GRAIN)
+        .saturating_mul(pair.factor())
+        .saturating_mul(if owners == Some(false) { STRANGERS } else { 1 });
     Some(Candidate {
         down,
         up,
-        by,
-        content,
+        by: pair.strength(owners, same_host(before, behind)),
+        content: pair.content,
         held: time,
-        weight: time.saturating_add(GRAIN).saturating_mul(factor),
+        weight,
     })
+}
+
+/// What two turns have in common.
+struct Pair {
+    nearness: Nearness,
+    content: Content,
+    fit: Fit,
+    gaps: Gaps,
+}
+
+impl Pair {
+    /// What the weight is multiplied by for what does not fit or is not known.
+    const fn factor(&self) -> u64 {
+        let place = match self.nearness {
+            Nearness::Same => 1,
+            Nearness::Maybe => 10,
+            Nearness::Unseen | Nearness::Apart => 100,
+        };
+        let content = match self.content {
+            Content::SameId => 1,
+            Content::SameRequest => 30,
+            Content::Unreadable => 60,
+            Content::Different => 900,
+        };
+        let size = match self.fit {
+            Fit::Exact => 1,
+            Fit::Near => 2,
+            Fit::Far => 20,
+        };
+        place * content * size
+    }
+
+    fn strength(&self, owners: Option<bool>, same_host: bool) -> Strength {
+        if self.content == Content::SameId {
+            Strength::RequestId
+        } else if self.content == Content::SameRequest && self.fit == Fit::Exact && same_host {
+            Strength::ForwardedBytes
+        } else if owners == Some(true) {
+            Strength::Process
+        } else {
+            Strength::TimeAndSize
+        }
+    }
+
+    /// Whether they fit well enough to be one rather than strangers that met.
+    fn is_plausible(&self, whole_connection: bool) -> bool {
+        if self.content == Content::SameId {
+            return true;
+        }
+        let gaps = &self.gaps;
+        let (soon, late) = match gaps.answer {
+            Some(answer) => (gaps.request.min(answer), gaps.request.max(answer)),
+            None => (gaps.request, gaps.request),
+        };
+        match self.nearness {
+            Nearness::Unseen | Nearness::Apart => false,
+            Nearness::Maybe => {
+                late <= AT_ONCE && self.fit < Fit::Far && self.content < Content::Different
+            }
+            Nearness::Same if whole_connection => late <= AT_ONCE,
+            // A request may wait for a connection; then its answer tells.
+            Nearness::Same if self.content == Content::SameRequest => soon <= SOON,
+            Nearness::Same if self.fit == Fit::Far => false,
+            Nearness::Same => late <= SOON || gaps.answer.is_some_and(|answer| answer <= QUEUED),
+        }
+    }
 }
 
 fn in_common(context: &Context<'_>, turn: &Turn, end: Side) -> Option<Seen> {
@@ -180,6 +229,12 @@ struct Gaps {
 }
 
 impl Gaps {
+    /// Both; where there is no answer, it is taken to be held as long as the request.
+    fn both(&self) -> u64 {
+        let answer = self.answer.unwrap_or(self.request);
+        self.request.saturating_add(answer)
+    }
+
     fn new(seen: &Seen, onward: &Seen) -> Self {
         let apart = |one: Time, other| nanos(one.apart(other));
         // Some pass on bytes as they come, some whole requests and answers.
@@ -216,7 +271,7 @@ pub(super) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn contents(before: &Turn, behind: &Turn) -> Content {
+pub(super) fn contents(before: &Turn, behind: &Turn) -> Content {
     let (Some(one), Some(other)) = (&before.request, &behind.request) else {
         return Content::Unreadable;
     };
@@ -227,6 +282,11 @@ fn contents(before: &Turn, behind: &Turn) -> Content {
     } else {
         Content::Different
     }
+}
+
+/// Whether two turns may carry one request, as far as it can be read.
+pub(super) fn same_request(before: &Turn, behind: &Turn) -> bool {
+    contents(before, behind) < Content::Different && fit(before, behind) < Fit::Far
 }
 
 fn fit(before: &Turn, behind: &Turn) -> Fit {
@@ -253,30 +313,9 @@ fn fit(before: &Turn, behind: &Turn) -> Fit {
     }
 }
 
-fn strength(
-    context: &Context<'_>,
-    before: &Turn,
-    behind: &Turn,
-    content: Content,
-    fit: Fit,
-) -> Strength {
-    let same_bytes = content <= Content::SameRequest && fit == Fit::Exact && {
-        let host = |turn: &Turn| {
-            turn.request
-                .as_ref()
-                .and_then(|request| request.host.clone())
-        };
-        host(before) == host(behind)
-    };
-    if content == Content::SameId {
-        Strength::RequestId
-    } else if same_bytes {
-        Strength::ForwardedBytes
-    } else if owners(context, before, behind) == Some(true) {
-        Strength::Process
-    } else {
-        Strength::TimeAndSize
-    }
+fn same_host(before: &Turn, behind: &Turn) -> bool {
+    let host = |turn: &Turn| turn.request.as_ref().map(|request| request.host.clone());
+    host(before) == host(behind)
 }
 
 /// Whether one process owns the sockets at both ends; `None` where that is not known.
@@ -300,30 +339,4 @@ fn owner<'a>(context: &Context<'a>, hop: usize, end: Side) -> Option<(&'a str, u
         .iter()
         .find_map(|seen| seen.socket.owner.as_ref())?;
     Some((&account.namespace, held.pid))
-}
-
-/// Whether two turns fit well enough to be one rather than strangers that met.
-fn plausible(
-    nearness: Nearness,
-    content: Content,
-    fit: Fit,
-    gaps: &Gaps,
-    whole_connection: bool,
-) -> bool {
-    if content == Content::SameId {
-        return true;
-    }
-    let (soon, late) = match gaps.answer {
-        Some(answer) => (gaps.request.min(answer), gaps.request.max(answer)),
-        None => (gaps.request, gaps.request),
-    };
-    match nearness {
-        Nearness::Unseen | Nearness::Apart => false,
-        Nearness::Maybe => late <= AT_ONCE && fit < Fit::Far && content < Content::Different,
-        Nearness::Same if whole_connection => late <= AT_ONCE,
-        // A request may wait for a connection; then its answer tells.
-        Nearness::Same if content == Content::SameRequest => soon <= SOON,
-        Nearness::Same if fit == Fit::Far => false,
-        Nearness::Same => late <= SOON || gaps.answer.is_some_and(|answer| answer <= QUEUED),
-    }
 }

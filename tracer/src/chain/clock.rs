@@ -24,10 +24,12 @@ impl LogClock {
     pub(super) fn new(context: &Context<'_>, ends: &Ends, log: &AccessLog) -> Self {
         let mut apart: Vec<i64> = Vec::new();
         for entry in &log.entries {
-            let (Some(began), Some(from)) = (entry.began, entry.downstream_remote) else {
+            let Some(began) = entry.began else {
                 continue;
             };
-            for hop in ends.downstream.get(&from).into_iter().flatten() {
+            let from = entry.downstream_direct.or(entry.downstream_remote);
+            let hops = from.and_then(|from| ends.downstream.get(&from));
+            for hop in hops.into_iter().flatten() {
                 apart.extend(nearest(context, *hop, began));
             }
         }

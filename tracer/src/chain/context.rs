@@ -125,8 +125,7 @@ impl Context<'_> {
 
     /// A common time by the clock of a vantage.
     fn local(&self, vantage: usize, at: Time) -> Time {
-        let offset = self.hops.clocks.offsets.get(vantage).copied().flatten();
-        let add = offset.map_or(0, |offset| offset.add);
+        let add = self.hops.clocks.common(vantage, Time::default()).as_nanos();
         Time::from_nanos(at.as_nanos().saturating_sub(add))
     }
 

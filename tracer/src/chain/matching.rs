@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use super::candidate::{Candidate, nanos, weigh};
+use super::candidate::{Candidate, JITTER, SOON, nanos, weigh};
 use super::context::{Context, Found, Joined};
 use super::place::Nearness;
+use super::turn::Seen;
 use crate::flow::Side;
 use crate::segment::Endpoint;
 use crate::time::Time;
@@ -151,7 +152,7 @@ impl Index {
             let here = context.places.stack(vantage);
             for stack in context.places.stacks() {
                 if context.places.between(here, stack) != Nearness::Apart {
-                    let after = self.in_time(stack, seen.began, seen.finish(), &mut near);
+                    let after = self.in_time(stack, &seen, &mut near);
                     more = more.into_iter().chain(after).min();
                 }
             }
@@ -161,28 +162,26 @@ impl Index {
         (near, more)
     }
 
-    /// The first that began after it did, and the last that were answered before it was;
-    /// when the next one began.
-    fn in_time(
-        &self,
-        stack: usize,
-        began: Time,
-        finish: Option<Time>,
-        near: &mut Vec<usize>,
-    ) -> Option<u64> {
-        let jitter = Duration::from_millis(1);
+    /// The first that began soon after it did, and the last that were answered soon before it was;
+    /// how long after it the first of those began that are too many.
+    fn in_time(&self, stack: usize, seen: &Seen, near: &mut Vec<usize>) -> Option<u64> {
+        let jitter = Duration::from_nanos(JITTER);
+        let soon = Duration::from_nanos(SOON);
+        let began = seen.began;
+        let finish = seen.finish();
         let late = |at: Time| finish.is_some_and(|finish| at.since(finish) > jitter);
         let mut more = None;
         if let Some(list) = self.began.get(&stack) {
             let first = list.partition_point(|(at, _)| began.since(*at) > jitter);
-            let mut next = list[first..].iter().take_while(|(at, _)| !late(*at));
+            let next = list[first..].iter();
+            let mut next = next.take_while(|(at, _)| !late(*at) && at.since(seen.asked) <= soon);
             near.extend(next.by_ref().take(LOOKED_AT).map(|(_, up)| *up));
             more = next.next().map(|(at, _)| nanos(at.since(began)));
         }
-        if let Some(list) = self.answered.get(&stack) {
+        if let Some((list, finish)) = self.answered.get(&stack).zip(finish) {
             let past = list.partition_point(|(at, _)| !late(*at));
             let before = list[..past].iter().rev();
-            let before = before.take_while(|(at, _)| began.since(*at) <= jitter);
+            let before = before.take_while(|(at, _)| finish.since(*at) <= soon);
             near.extend(before.take(LOOKED_AT).map(|(_, up)| *up));
         }
         more

@@ -8,6 +8,7 @@ mod evidence;
 mod matching;
 mod place;
 mod proxied;
+mod ties;
 mod told;
 mod tried;
 mod turn;
@@ -140,9 +141,10 @@ enum Content {
     Different,
 }
 
-/// Joins hops. Every hop is in a chain, or among what was tried in one.
+/// Joins hops. Every hop is in a chain, or among what was tried in one. What passes through a proxy
+/// tells of the clocks on both sides of it, which is added to what is known of them.
 #[must_use]
-pub fn join(scene: &Scene<'_>, hops: &Hops, logs: &[AccessLog]) -> Vec<Chain> {
+pub fn join(scene: &Scene<'_>, hops: &mut Hops, logs: &[AccessLog]) -> Vec<Chain> {
     let mut context = Context {
         scene,
         hops,
@@ -154,5 +156,14 @@ pub fn join(scene: &Scene<'_>, hops: &Hops, logs: &[AccessLog]) -> Vec<Chain> {
     proxied::join(&mut context, &mut found);
     let candidates = matching::join(&context, &mut found);
     tried::join(&context, &mut found, &candidates);
+    let ties = ties::of(&context, &found);
+    let Context { turns, places, .. } = context;
+    ties::link(&mut hops.clocks, ties);
+    let context = Context {
+        scene,
+        hops,
+        turns,
+        places,
+    };
     build::chains(&context, &found, logs)
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use super::Strength;
+use super::candidate::contents;
 use super::clock::LogClock;
 use super::context::{Context, Found, Joined};
 use super::place::endpoints;
-use super::{Content, Strength};
 use crate::flow::Side;
 use crate::log::AccessLog;
 use crate::segment::Endpoint;
@@ -86,8 +87,9 @@ fn accounts(
             let hops = map.get(&client?)?;
             one_of(context, hops, end, server, during)
         };
-        let from = entry.downstream_remote;
-        let downstream = pick(&ends.downstream, Side::Server, from, entry.downstream_local);
+        let mut from = [entry.downstream_direct, entry.downstream_remote].into_iter();
+        let downstream = from
+            .find_map(|from| pick(&ends.downstream, Side::Server, from, entry.downstream_local));
         let from = entry.upstream_local;
         let upstream = pick(&ends.upstream, Side::Client, from, entry.upstream_remote);
         if let Some(downstream) = downstream {
@@ -175,16 +177,17 @@ fn assign(
         found.entries[down].push((number, place));
         let onward = upstream.and_then(|upstream| during(context, found, down, upstream));
         if let Some(to) = onward {
-            found.join(down, told(to, Strength::AccessLog));
+            found.join(down, told(context, down, to, Strength::AccessLog));
         }
     }
 }
 
-const fn told(to: usize, by: Strength) -> Joined {
+fn told(context: &Context<'_>, down: usize, to: usize, by: Strength) -> Joined {
+    let turns = &context.turns.all;
     Joined {
         to,
         by,
-        content: Content::Unreadable,
+        content: contents(&turns[down], &turns[to]),
         weight: 0,
         held: 0,
         others: Vec::new(),
@@ -256,7 +259,7 @@ pub(super) fn in_order(
                 continue;
             }
             if after.is_none_or(|after| onward < after) {
-                found.join(down, told(up, by));
+                found.join(down, told(context, down, up, by));
                 ups.next();
             }
             break;

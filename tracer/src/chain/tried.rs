@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::candidate::{nanos, siblings};
+use super::candidate::{nanos, same_request, siblings};
 use super::context::{Context, Found, Joined};
 use super::matching::{AS_LIKELY, Candidates, joined};
 use super::{Content, Strength};
@@ -78,7 +78,7 @@ const fn likely(best: u64, other: u64) -> bool {
     other <= best.saturating_add(JITTER).saturating_mul(AS_LIKELY)
 }
 
-/// Connections that were refused or not answered.
+/// Connections that were refused or not answered, and requests that failed before another was sent.
 fn connect(context: &Context<'_>, found: &mut Found) {
     let turns = &context.turns.all;
     let mut waiting: HashMap<usize, Vec<(Time, usize)>, RandomState> = HashMap::default();
@@ -93,7 +93,7 @@ fn connect(context: &Context<'_>, found: &mut Found) {
     }
     waiting.values_mut().for_each(|list| list.sort_unstable());
     let mut failed: Vec<(Time, usize)> = (0..turns.len())
-        .filter(|up| turns[*up].number.is_none() && found.before[*up].is_none())
+        .filter(|up| found.before[*up].is_none() && !found.is_tried[*up])
         .filter_map(|up| {
             let seen = context.view(&turns[up], Side::Client)?;
             seen.failed.then_some((seen.began, up))
@@ -143,7 +143,9 @@ fn for_whom(
             let over = seen
                 .finish()
                 .is_some_and(|finish| nanos(at.since(finish)) > JITTER);
-            let strange = turn.hop == hop || siblings(&hops[turn.hop], &hops[hop]);
+            let strange = turn.hop == hop
+                || siblings(&hops[turn.hop], &hops[hop])
+                || !alike(context, found, down, up);
             if over || strange || served(context, found, down, at) {
                 return None;
             }
@@ -165,6 +167,22 @@ fn for_whom(
         [(best, down), (second, _), ..] if !likely(*best, *second) => Some(*down),
         _ => None,
     }
+}
+
+/// Whether a request that failed may have been that of a turn, which then went on as another.
+fn alike(context: &Context<'_>, found: &Found, down: usize, up: usize) -> bool {
+    let (before, behind) = (&context.turns.all[down], &context.turns.all[up]);
+    if behind.number.is_none() {
+        return true;
+    }
+    let later = found.next[down].as_ref().is_some_and(|joined| {
+        let next = context.view(&context.turns.all[joined.to], Side::Client);
+        let failed = context.view(behind, Side::Client);
+        let finish = failed.and_then(|failed| failed.finish());
+        next.zip(finish)
+            .is_some_and(|(next, finish)| nanos(finish.since(next.began)) <= JITTER)
+    });
+    later && same_request(before, behind)
 }
 
 /// Whether a turn was on its way by then, so that nothing had to be tried for it.

@@ -216,6 +216,8 @@ fn united(client: Option<Told>, server: Option<Told>) -> Option<Turn> {
 fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
     let seen = &scene.flows[sight.flow];
     let mut exchanges: Vec<Told> = Vec::new();
+    let headings = &seen.trail.headings;
+    let http2 = headings.iter().any(|turn| turn.heading == Heading::Http2);
     for event in &seen.trail.events {
         let What::Data { bytes, until } = event.what else {
             continue;
@@ -226,8 +228,11 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
             event.by
         };
         let said = Said::of(seen.trail, event);
+        let control = http2 && said.is_control(bytes);
         match (by, exchanges.last_mut()) {
-            (Side::Client, Some(last)) if last.goes_on(&said) => last.ask(bytes, until, said),
+            (Side::Client, Some(last)) if control || last.goes_on(&said) => {
+                last.ask(bytes, until, said);
+            }
             (Side::Client, _) => {
                 exchanges.push(Told::asked(hop, sight, event, (bytes, until), said));
             }
@@ -271,9 +276,23 @@ struct Said {
     request: Option<Request>,
     status: Option<Status>,
     proxied: Option<Endpoint>,
+    /// It begins with a PING of HTTP/2.
+    ping: bool,
 }
 
+/// Length of a frame of HTTP/2 without payload (RFC 9113 section 4.1), as which SETTINGS are
+/// acknowledged (section 6.5).
+const FRAME: u64 = 9;
+
+/// Length of a PING (RFC 9113 section 6.7).
+const PING: u64 = FRAME + 8;
+
 impl Said {
+    /// These bytes of HTTP/2 are about the connection and ask for nothing.
+    const fn is_control(&self, bytes: u64) -> bool {
+        bytes == FRAME || (bytes == PING && self.ping)
+    }
+
     fn of(trail: &Trail, event: &Event) -> Self {
         let mut said = Self::default();
         let first = trail
@@ -287,6 +306,7 @@ impl Said {
                 Heading::Proxied { source, .. } => {
                     said.proxied = Some(Endpoint::new(source.ip(), source.port()));
                 }
+                Heading::Ping { .. } => said.ping = true,
                 _ => {}
             }
         }

@@ -7,8 +7,8 @@
 //! never wrong. The middle of it is reported, and half of it as the error.
 //!
 //! One offset is given for a whole capture. Where clocks drift, the bounds of early segments
-//! contradict those of later ones; half of the contradiction is the error then, which is half of the
-//! drift.
+//! contradict those of later ones: the offset is that of the middle of the time then, and the error
+//! half of the drift.
 
 use std::collections::BTreeMap;
 
@@ -158,6 +158,12 @@ impl Room {
     fn ahead(&self) -> Option<(i64, u64)> {
         let way = self.round_trip.unwrap_or(LONGEST_WAY).max(0);
         let (from, to) = match (self.at_least, self.at_most) {
+            // Contradictory, for a clock drifts: it was right by either of them at some time, give or
+            // take the way.
+            (Some(from), Some(to)) if from > to => {
+                let way = self.round_trip.unwrap_or(0) / 2;
+                (from.saturating_add(way), to.saturating_sub(way))
+            }
             (Some(from), Some(to)) => (from, to),
             (Some(from), None) => (from, from.saturating_add(way)),
             (None, Some(to)) => (to.saturating_sub(way), to),

@@ -94,6 +94,8 @@ fn keys(seen: &Seen<'_>, to_be_found: bool, mut take: impl FnMut(Key, bool)) {
     if let (Some(client), Some(server)) = (next(Side::Client), next(Side::Server)) {
         take(Key::End(client, server), true);
         take(Key::End(server, client), false);
+        take(Key::Standing(client), true);
+        take(Key::Standing(server), false);
     }
     let [lower, _] = ends(seen.flow);
     let lower_is_client = seen.flow.endpoint(Side::Client) == lower;

@@ -115,7 +115,12 @@ impl Stations {
 fn evidence(scene: &Scene<'_>, one: &Station, other: &Station) -> Ordering {
     let (here, there) = (&scene.flows[one.kin.flow], &scene.flows[other.kin.flow]);
     by_ttl(one.looks, other.looks)
-        .then_with(|| by_passage(one.looks, other.looks))
+        .then_with(|| match scene.same_clock(here.vantage, there.vantage) {
+            false => by_passage(one.looks, other.looks),
+            // What one host has come in and leave under another address.
+            true if here.vantage == there.vantage => by_passage(other.looks, one.looks),
+            true => Ordering::Equal,
+        })
         .then_with(|| Lag::between(&one.marks, &other.marks).order())
         .then_with(|| match scene.same_clock(here.vantage, there.vantage) {
             true if began(here) && began(there) => here.flow.first_at().cmp(&there.flow.first_at()),

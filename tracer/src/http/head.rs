@@ -127,7 +127,10 @@ fn whole(head: &[u8]) -> Unit {
             return Unit::Foreign;
         };
         let old = answer.version == Some(0);
-        let (status, body) = status(code, old, answer.headers);
+        let (mut status, body) = status(code, old, answer.headers);
+        if let Body::Of(length) = body {
+            status.whole = Some(length.saturating_add(head.len() as u64));
+        }
         return Unit::Message(Heading::Status(status), head.len(), body);
     }
     let mut asked = httparse::Request::new(&mut headers);
@@ -176,6 +179,7 @@ fn status(code: u16, old: bool, headers: &[Header<'_>]) -> (Status, Body) {
         via: text(headers, "via"),
         idle_timeout_s: idle_timeout(headers),
         upstream_ms: number(headers, "x-envoy-upstream-service-time"),
+        whole: None,
     };
     let body = match code {
         101 => Body::Unknown,

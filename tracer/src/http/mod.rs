@@ -158,6 +158,9 @@ pub struct Status {
     /// `x-envoy-upstream-service-time`: how many milliseconds the upstream of the Envoy that sends it
     /// took. Answers that Envoy makes itself do not have it.
     pub upstream_ms: Option<u64>,
+    /// Bytes of head and body, where the head tells how many these are (`content-length`, which an
+    /// answer to HEAD has without a body).
+    pub whole: Option<u64>,
 }
 
 #[cfg(test)]

@@ -75,8 +75,41 @@ impl Talk {
                 }
             });
         }
-        self.told.clone()
+        // How long answers are is a test of its own.
+        let without = |(by, heading): &(Side, Heading)| match heading {
+            Heading::Status(status) => {
+                let status = Status {
+                    whole: None,
+                    ..status.clone()
+                };
+                (*by, Heading::Status(status))
+            }
+            other => (*by, other.clone()),
+        };
+        self.told.iter().map(without).collect()
     }
+}
+
+#[test]
+fn an_answer_says_how_long_it_is() {
+    let wholes = |answer: &str| -> Vec<Option<u64>> {
+        let mut talk = Talk::default();
+        talk.says(Client, "GET / HTTP/1.1\r\n\r\n")
+            .says(Server, answer);
+        talk.told();
+        let statuses = talk.told.iter().filter_map(|(_, heading)| match heading {
+            Heading::Status(status) => Some(status.whole),
+            _ => None,
+        });
+        statuses.collect()
+    };
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
+    let told = Some(head.len() as u64 + 5);
+    assert_eq!(wholes(&format!("{head}hello")), [told]);
+    assert_eq!(wholes(&format!("{head}hel")), [told]);
+    assert_eq!(wholes("HTTP/1.1 200 OK\r\n\r\nhello"), [None]);
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    assert_eq!(wholes(chunked), [None]);
 }
 
 fn get(target: &str) -> Request {
@@ -143,6 +176,7 @@ fn reads_requests_and_answers() {
         via: Some("1.1 lb".to_owned()),
         idle_timeout_s: Some(5),
         upstream_ms: Some(7),
+        whole: None,
     };
     let expected = [asked(request), (Server, Heading::Status(status))];
     assert_eq!(talk.told(), expected);

@@ -6,6 +6,7 @@ mod hop;
 mod kernel;
 mod ladder;
 mod link;
+mod log;
 mod nodes;
 mod socket;
 mod verdict;
@@ -21,6 +22,7 @@ pub use self::kernel::{FactName, FactReport, KernelReport, UnjoinedReport};
 use self::ladder::Ladders;
 pub use self::ladder::{LadderReport, StepName, StepReport};
 pub use self::link::{LinkReport, ShareReport};
+pub use self::log::{AccessLogReport, LineReport};
 pub use self::socket::{ClosedByReport, OptionsReport, SeenReport, SocketReport, TimerReport};
 pub use self::verdict::VerdictReport;
 pub use crate::flow::End;
@@ -47,6 +49,8 @@ pub struct Report {
     pub verdicts: Vec<VerdictReport>,
     /// The places where segments were seen.
     pub vantages: Vec<VantageReport>,
+    /// Access logs that were given.
+    pub access_logs: Vec<AccessLogReport>,
     /// TCP connections, each as seen at one vantage, in the order in which they were first seen.
     pub flows: Vec<FlowReport>,
     /// Flows that are not in `flows`, summed up by vantage and end: where watching goes on for long,
@@ -164,8 +168,8 @@ impl Report {
     #[must_use]
     pub fn new(sources: &[Gathered], given: &Given) -> Self {
         let scene = Scene::new(sources);
-        let hops = crate::hop::join(&scene);
-        let chains = crate::chain::join(&scene, &hops, &given.logs);
+        let mut hops = crate::hop::join(&scene);
+        let chains = crate::chain::join(&scene, &mut hops, &given.logs);
         let verdicts = crate::verdict::judge(&scene, &hops, &chains, &given.logs, &given.timeouts);
         let mut report = Self::empty();
         for (place, seeing) in scene.vantages.iter().enumerate() {
@@ -186,6 +190,7 @@ impl Report {
         report.chains = numbered
             .map(|(id, chain)| ChainReport::new(&scene, &hops, id, chain))
             .collect();
+        report.access_logs = AccessLogReport::all(&scene, &given.logs, &chains);
         let usage = crate::chain::usage(&scene, &hops, &chains);
         report.links = usage
             .iter()
@@ -240,6 +245,7 @@ impl Report {
         Self {
             schema: SCHEMA,
             vantages: Vec::new(),
+            access_logs: Vec::new(),
             flows: Vec::new(),
             flows_left_out: Vec::new(),
             hops: Vec::new(),

@@ -8,6 +8,9 @@ use crate::segment::Endpoint;
 /// What may stand between the name of a node and that of one of its interfaces: `gw:eth0`, `lb-up`.
 const JOINTS: [char; 4] = [':', '-', '_', '/'];
 
+/// Between names that share none.
+const APART: &str = "+";
+
 /// One name more than there are hops. Where two neighbours would be called the same, as proxy and app
 /// in one pod, the second is told by its port.
 pub(super) fn of(scene: &Scene<'_>, hops: &Hops, chain: &[usize], joins: &[Join]) -> Vec<String> {
@@ -20,13 +23,30 @@ pub(super) fn of(scene: &Scene<'_>, hops: &Hops, chain: &[usize], joins: &[Join]
     let mut names = vec![client.unwrap_or_else(|| first.client.address().to_string())];
     for (number, pair) in chain.windows(2).enumerate() {
         let [before, after] = pair else { continue };
-        let joined = joins.get(number).map_or(&[][..], |join| &join.vantages);
-        let mut seen: Vec<&str> = joined.iter().map(|vantage| scene.name(*vantage)).collect();
+        let join = joins.get(number);
+        let own = (at(before.at.server), at(after.at.client));
+        let joined = join.map_or(&[][..], |join| &join.vantages);
+        let mut seen: Vec<&str> = joined.iter().map(|place| scene.name(*place)).collect();
         if seen.is_empty() {
-            seen.extend(at(before.at.server));
-            seen.extend(at(after.at.client));
+            seen.extend(own.0.into_iter().chain(own.1));
         }
-        let name = common(&seen).unwrap_or_else(|| before.server.address().to_string());
+        let one = common(&seen).filter(|name| !name.contains(APART));
+        let adjacent = join.is_none_or(|join| join.adjacent);
+        let name = match one {
+            Some(one) if adjacent || seen.len() > 1 => one,
+            _ if adjacent => common(&seen).unwrap_or_else(|| before.server.address().to_string()),
+            // There may be hops between that nobody saw.
+            _ => {
+                let address = |endpoint: Endpoint| endpoint.address().to_string();
+                let near = own
+                    .0
+                    .map_or_else(|| address(before.server), ToOwned::to_owned);
+                let far = own
+                    .1
+                    .map_or_else(|| address(after.client), ToOwned::to_owned);
+                format!("{near}...{far}")
+            }
+        };
         names.push(distinct(name, &names, before.server));
     }
     let server = at(last.at.server).map(ToOwned::to_owned);
@@ -55,14 +75,14 @@ fn common(names: &[&str]) -> Option<String> {
                 .rfind(JOINTS)
                 .map(|end| &shared[..end])
                 .filter(|name| !name.is_empty());
-            Some(whole.map_or_else(|| names.join("+"), ToOwned::to_owned))
+            Some(whole.map_or_else(|| names.join(APART), ToOwned::to_owned))
         }
     }
 }
 
 fn distinct(name: String, taken: &[String], server: Endpoint) -> String {
     let same = taken.iter().any(|other| {
-        *other == name || common(&[other, &name]).is_some_and(|both| !both.contains('+'))
+        *other == name || common(&[other, &name]).is_some_and(|both| !both.contains(APART))
     });
     if same {
         format!("{name}:{}", server.port())

@@ -112,11 +112,25 @@ impl<'a> Leg<'a> {
     pub(super) fn owed(&self) -> bool {
         if let Some(exchange) = self.exchange {
             let answered = exchange.answered;
-            return answered.is_none_or(|answered| self.came_too_late(answered));
+            return answered.is_none_or(|answered| self.came_too_late(answered))
+                || self.cut_short().is_some();
         }
         let until = self.digest.first.map_or(self.digest.last, |mark| mark.at);
         let last = self.digest.last_turn(until);
         last.is_some_and(|turn| turn.by == Side::Client)
+    }
+
+    /// How many bytes of the answer were sent of how many that it announced, where it ended before.
+    pub(super) fn cut_short(&self) -> Option<(u64, u64)> {
+        let exchange = self.exchange?;
+        let head = exchange
+            .request
+            .as_ref()
+            .is_some_and(|request| request.method == "HEAD");
+        let whole = exchange.status.as_ref()?.whole?;
+        let sent = exchange.bytes.1;
+        let told = !head && self.digest.is_whole && self.first().is_some();
+        (told && sent < whole).then_some((sent, whole))
     }
 
     /// Nobody took in an answer of that time: the client had closed before, and reset it.
@@ -154,12 +168,18 @@ impl<'a> Leg<'a> {
     /// When the first byte of the answer was sent.
     pub(super) fn answered_at(&self) -> Option<Time> {
         if let Some(exchange) = self.exchange {
-            return exchange.answered;
+            let there = exchange.at_server.and_then(|moments| moments.answered);
+            return there.or(exchange.answered);
         }
         let asked = self.request()?.at;
         let mut turns = self.digest.turns.iter();
         let answer = turns.find(|turn| turn.by == Side::Server && turn.at >= asked)?;
         Some(answer.at)
+    }
+
+    /// The flow that shows the answer at the server's end, by its place in the scene.
+    pub(super) fn answered_in(&self) -> Option<usize> {
+        self.hop.sights.last().map(|sight| sight.flow)
     }
 
     /// The HTTP status answered, where it was readable.
@@ -283,19 +303,16 @@ impl<'a> Case<'a> {
         self.entries.iter().copied().find(|(_, entry)| is(entry))
     }
 
-    /// How exact it is to say that something at one vantage came before something at another.
-    pub(super) fn slack(&self, one: Cite, other: Cite) -> Duration {
-        let vantage = |cite: Cite| self.world.scene.flows[cite.flow].vantage;
-        let (one, other) = (vantage(one), vantage(other));
+    /// How far times of two flows may be wrong against each other; `None` where nothing is known of
+    /// their vantages' clocks.
+    pub(super) fn error(&self, one: usize, other: usize) -> Option<Duration> {
+        let flows = &self.world.scene.flows;
+        let (one, other) = (flows[one].vantage, flows[other].vantage);
         if one == other {
-            return Duration::ZERO;
+            return Some(Duration::ZERO);
         }
-        let error = |vantage: usize| {
-            let offsets = &self.world.hops.clocks.offsets;
-            let offset = offsets.get(vantage).copied().flatten();
-            offset.map_or(0, |offset| offset.error)
-        };
-        Duration::from_nanos(error(one).saturating_add(error(other)))
+        let error = self.world.hops.clocks.error(one, other)?;
+        Some(Duration::from_nanos(error))
     }
 
     /// Whether what the server of a leg sends upstream would have been seen: its vantage shows

@@ -52,6 +52,8 @@ pub(super) struct Digest {
     pub(super) told: Vec<Told>,
     /// What answers say.
     pub(super) answers: Vec<Answer>,
+    /// All bytes of the server were seen.
+    pub(super) is_whole: bool,
     /// A side said that it will end the connection (HTTP/2 GOAWAY).
     pub(super) goaway: Option<Goaway>,
 }
@@ -262,6 +264,10 @@ impl Digest {
             unheard: sides(|side| unheard(nearest[side], side)),
             told: told(&views),
             answers: answers(&views),
+            is_whole: views.iter().all(|view| {
+                let server = view.side(Side::Server);
+                view.flow().unseen_bytes(server) == 0
+            }),
             goaway: goaway(&views),
         }
     }

@@ -44,7 +44,24 @@ pub(super) fn origins(case: &Case<'_>) -> Vec<Origin> {
         });
     }
     origins.sort_by_key(|origin| (origin.mark.at, origin.leg));
-    merge(origins)
+    let mut origins = merge(case, origins);
+    if let Some(place) = origins
+        .iter()
+        .position(|origin| is_cause(case, origin, origins[0]))
+    {
+        origins[..=place].rotate_right(1);
+    }
+    origins
+}
+
+/// Whether a close, where an answer was owed, may have come before the one that was stamped first,
+/// where none was: clocks are not exact, and what was answered was answered for what failed behind it.
+fn is_cause(case: &Case<'_>, origin: &Origin, first: Origin) -> bool {
+    let owed = |leg: usize| case.legs[leg].asked().is_some() && case.legs[leg].owed();
+    let error = case.error(first.mark.cite.flow, origin.mark.cite.flow);
+    owed(origin.leg)
+        && !owed(first.leg)
+        && error.is_none_or(|error| origin.mark.at <= first.mark.at + error)
 }
 
 /// What ended each leg.
@@ -71,24 +88,25 @@ fn told(case: &Case<'_>, leg: usize, mark: &Mark) -> bool {
     let made = other.digest.made.iter().map(|made| &made.mark);
     let ends = other.first().into_iter().chain(made);
     ends.filter(|end| end.by == mark.by).any(|end| {
-        let slack = case.slack(end.cite, mark.cite);
-        end.at <= later(mark, slack) && mark.at.since(end.at) <= PASSED_ON_WITHIN
+        // Where clocks cannot be compared, whoever may have been told is taken to have been.
+        let error = case.error(end.cite.flow, mark.cite.flow);
+        error.is_none_or(|error| {
+            let after = mark.at + error;
+            end.at <= after && mark.at.since(end.at) <= PASSED_ON_WITHIN + error
+        })
     })
 }
 
-fn later(mark: &Mark, slack: Duration) -> crate::time::Time {
-    let slack = i64::try_from(slack.as_nanos()).unwrap_or(i64::MAX);
-    crate::time::Time::from_nanos(mark.at.as_nanos().saturating_add(slack))
-}
-
 /// Two closes of one node are one.
-fn merge(origins: Vec<Origin>) -> Vec<Origin> {
+fn merge(case: &Case<'_>, origins: Vec<Origin>) -> Vec<Origin> {
     let mut merged: Vec<Origin> = Vec::new();
     for origin in origins {
         let same = |known: &&mut Origin| {
             known.node == origin.node
                 && known.leg != origin.leg
-                && origin.mark.at.since(known.mark.at) <= TOGETHER
+                && case
+                    .error(known.mark.cite.flow, origin.mark.cite.flow)
+                    .is_none_or(|error| origin.mark.at.since(known.mark.at) <= TOGETHER + error)
         };
         match merged.iter_mut().find(same) {
             Some(known) => known.both = Some((origin.leg, origin.mark)),

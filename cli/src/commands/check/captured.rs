@@ -11,7 +11,8 @@ use tracer::report::Given;
 use tracer::vantage::{Gathered, Naming};
 
 use super::case;
-use crate::commands::read::vantage;
+use crate::commands::input::plain;
+use crate::commands::read::ENDINGS;
 
 /// What was read of a folder.
 #[derive(Default)]
@@ -46,7 +47,7 @@ pub(in crate::commands) fn folder(folder: &Path) -> anyhow::Result<Captured> {
 
 impl Captured {
     fn capture(&mut self, path: &Path) -> anyhow::Result<()> {
-        let (name, file) = (vantage(path), file_name(path)?);
+        let (name, file) = (plain(path, &ENDINGS), file_name(path)?);
         let naming = Naming {
             name: &name,
             source: &file,

@@ -16,7 +16,7 @@ use tracer::live::{Session, Settings};
 use tracer::recording::Recorder;
 
 use self::watched::Watched;
-use super::Outcome;
+use super::{Outcome, known};
 use crate::args::Watch;
 use crate::render;
 
@@ -30,6 +30,8 @@ pub(super) fn run(args: &Watch) -> anyhow::Result<Outcome> {
         filter: args.filter.clone(),
         all_segments: args.all_segments,
     };
+    known::probe(&args.known)?;
+    let timeouts = known::timeouts(&args.known)?;
     let namespaces = args.targets.resolve()?;
     let stop = on_signals()?;
     let mut session = Session::open(namespaces, args.backend.into(), &settings)?;
@@ -38,7 +40,7 @@ pub(super) fn run(args: &Watch) -> anyhow::Result<Outcome> {
     let deadline = args.duration.map(|duration| Instant::now() + duration);
     announce(&session);
     let source = format!("live ({})", session.backend());
-    let mut watched = Watched::new(args, &source, recorder);
+    let mut watched = Watched::new(args, &source, recorder, timeouts);
     watched.remark(session.take_remarks());
     let stopped = || stop.load(Ordering::Relaxed);
     let over = || deadline.is_some_and(|deadline| deadline <= Instant::now());

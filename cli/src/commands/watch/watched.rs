@@ -7,11 +7,12 @@ use tracer::live::{Item, Remark};
 use tracer::recording::{Recorder, RecordingError};
 use tracer::report::{Given, Report};
 use tracer::vantage::{Collector, Naming};
+use tracer::verdict::Timeouts;
 
 use super::events::Events;
 use super::feed::{Feed, Wants};
 use crate::args::{Format, Watch};
-use crate::commands::{Outcome, complain};
+use crate::commands::{Outcome, complain, known};
 use crate::render::{self, Wanted};
 
 /// How to see what the table leaves out.
@@ -24,6 +25,7 @@ pub(super) struct Watched<'a> {
     collector: Collector<Feed>,
     events: Events,
     recorder: Option<Recorder>,
+    timeouts: Timeouts,
     /// What was said of vantages: name and words.
     remarks: Vec<(String, String)>,
     /// Something could not be done; it was said.
@@ -31,7 +33,12 @@ pub(super) struct Watched<'a> {
 }
 
 impl<'a> Watched<'a> {
-    pub(super) fn new(args: &'a Watch, source: &'a str, recorder: Option<Recorder>) -> Self {
+    pub(super) fn new(
+        args: &'a Watch,
+        source: &'a str,
+        recorder: Option<Recorder>,
+        timeouts: Timeouts,
+    ) -> Self {
         let wants = wants(args);
         Self {
             args,
@@ -43,6 +50,7 @@ impl<'a> Watched<'a> {
             collector: Collector::new(0, Feed::new(wants), None),
             events: Events::new(args.format, wants),
             recorder,
+            timeouts,
             remarks: Vec::new(),
             outcome: Outcome::Fine,
         }
@@ -117,7 +125,14 @@ impl<'a> Watched<'a> {
         }
         let (gathered, _) = self.collector.finish(&self.naming);
         self.events.finish()?;
-        let mut report = Report::new(&[gathered], &Given::default());
+        let (logs, read) = known::access_logs(&self.args.known);
+        let given = Given {
+            logs,
+            timeouts: self.timeouts,
+            ..Given::default()
+        };
+        let mut report = Report::new(&[gathered], &given);
+        known::complain_of_strangers(&report);
         for vantage in &mut report.vantages {
             vantage.remarks.extend(no_probe.map(str::to_owned));
             let own = self
@@ -127,7 +142,7 @@ impl<'a> Watched<'a> {
             vantage.remarks.extend(own.map(|(_, words)| words.clone()));
         }
         print(self.args, &report)?;
-        Ok(self.outcome)
+        Ok(self.outcome.and(read))
     }
 }
 

@@ -2,19 +2,36 @@
 
 use tracer::verdict::Considered;
 
+use super::super::grid::{self, Column, Kind};
+use super::super::harmless;
 use super::{confidence, words};
 
+/// Columns before it.
+const INDENT: usize = 2;
+
 /// A line a rule: those that held first, the surest of them first.
-pub(super) fn rules(considered: &[Considered]) -> Vec<String> {
+pub(super) fn rules(considered: &[Considered], width: usize) -> String {
     let mut rules: Vec<&Considered> = considered.iter().collect();
     rules.sort_by_key(|rule| std::cmp::Reverse(rule.held));
-    let line = |rule: &&Considered| {
-        let [name, _] = words::names(rule.cause);
-        let held = match rule.held {
-            Some(sure) => format!("holds, {}", confidence(sure)),
-            None => "does not hold".to_owned(),
-        };
-        format!("{name}: {held}: {}", rule.because)
+    if rules.is_empty() {
+        return String::new();
+    }
+    let column = |name: &str, kind, cell: fn(&Considered) -> String| Column {
+        cells: std::iter::once(name.to_owned())
+            .chain(rules.iter().map(|rule| cell(rule)))
+            .collect(),
+        kind,
     };
-    rules.iter().map(line).collect()
+    let columns = vec![
+        column("rule", Kind::Fixed, |rule| {
+            words::names(rule.cause)[0].to_owned()
+        }),
+        column("holds", Kind::Fixed, |rule| {
+            rule.held.map_or("no", confidence).to_owned()
+        }),
+        column("because", Kind::Words, |rule| harmless(&rule.because)),
+    ];
+    let table = grid::draw(columns, width.saturating_sub(INDENT)).text;
+    let lines = table.lines().map(|line| format!("{:INDENT$}{line}\n", ""));
+    lines.collect()
 }

@@ -187,3 +187,30 @@ fn too_late(lab: &mut Lab) -> Result<()> {
     chain::expect(curl, 10, 0)?;
     lab.logged("gw", 1)
 }
+
+/// Several requests at once.
+pub(super) const CONCURRENT: Scenario = Scenario {
+    name: "concurrent",
+    description: "Five clients at once through the whole chain, each on a connection of its own with a \
+                  request every 90 to 400 ms that takes 150 ms: on the gateway's pooled connections \
+                  their requests follow each other in any order. Nothing is wrong.",
+    drive: concurrent,
+    ..NORMAL
+};
+
+fn concurrent(lab: &mut Lab) -> Result<()> {
+    chain::whole(lab, 30, |_| {})?;
+    let server = lab.net.at("lb", chain::LB)?.to_string();
+    let args = [
+        "pool",
+        &server,
+        "/sleep/150",
+        "--every",
+        "90,140,210,300,400",
+        "--for",
+        "1500",
+    ];
+    let clients = lab.peer("client", &args)?;
+    chain::expect(clients, 10, 0)?;
+    lab.logged("lb", 5)
+}

@@ -203,3 +203,22 @@ fn expires(lab: &mut Lab) -> Result<()> {
     chain::expect(curl, 15, 28)?;
     lab.logged("gw", 1)
 }
+
+/// A connection is used again after the box has forgotten it.
+pub(super) const STATE_EXPIRED_REUSED: Scenario = Scenario {
+    name: "l4-state-expired-reused",
+    description: "A client keeps its connection without keepalive; the router forgets it after 3 s of \
+                  silence, as an L4 load balancer does, and answers the second request, at 5 s, with \
+                  a RST in the gateway's name, which knows nothing of it. The router ended it.",
+    drive: state_expired_reused,
+    ..STATE_EXPIRED
+};
+
+fn state_expired_reused(lab: &mut Lab) -> Result<()> {
+    behind_forgetful(lab, "reject with tcp reset", |_| {})?;
+    let server = lab.net.at("gw", chain::GATEWAY)?.to_string();
+    let args = ["pool", &server, "/ok", "--every", "5000", "--for", "5500"];
+    let client = lab.peer("client", &args)?;
+    chain::expect(client, 10, 0)?;
+    chain::says(lab, "client", "reset by peer")
+}

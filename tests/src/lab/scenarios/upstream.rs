@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Result, bail};
 
-use super::{CHAIN, CHAIN_ANY, CHAIN_SPLIT, Scenario, at, chain};
+use super::{CHAIN, CHAIN_ANY, CHAIN_SPLIT, PAIR, PAIR_VANTAGES, Scenario, at, chain};
 use crate::lab::{Lab, capture::Interface, netns::Family, wait};
 
 /// One of two endpoints is a dead address.
@@ -362,4 +362,55 @@ fn app_errors(lab: &mut Lab) -> Result<()> {
     }
     chain::says(lab, "gw", "\"response_code\":504")?;
     chain::says(lab, "gw", "\"response_flags\":\"-\"")
+}
+
+/// An answer that breaks off.
+pub(super) const CUT_SHORT: Scenario = Scenario {
+    name: "answer-cut-short",
+    description: "The app announces 20000 bytes, sends half of them, and closes with a FIN 1 s later, as \
+                  a program does that dies in the middle. Sidecar and gateway have begun to answer \
+                  and can only break off, too. The app ended it.",
+    drive: cut_short,
+    ..APP_KILLED
+};
+
+fn cut_short(lab: &mut Lab) -> Result<()> {
+    chain::whole(lab, 30, |_| {})?;
+    let url = chain::url(lab, "lb", chain::LB, "/half/20000")?;
+    let curl = lab.curl("client", &["-o", "/dev/null", &url])?;
+    // 18: a partial file.
+    chain::expect(curl, 10, 18)?;
+    lab.logged("gw", 1)?;
+    lab.logged("lb", 1)?;
+    chain::says(lab, "gw", "\"response_flags\":\"UPE\"")
+        .or_else(|_| chain::says(lab, "gw", "upstream_reset_after_response_started"))
+}
+
+/// The server closes, as it was asked to.
+pub(super) const SERVER_CLOSES: Scenario = Scenario {
+    name: "server-closes-after-answer",
+    description: "Two requests with `connection: close`: the app answers and closes, at once and \
+                  after 2 s. The first FIN is the app's, and nothing is wrong.",
+    cause: "normal_close",
+    ended_by: Some("pod"),
+    alarm: Some(false),
+    accepted: &[],
+    nodes: PAIR,
+    family: Family::V4,
+    vantages: PAIR_VANTAGES,
+    late: false,
+    drive: server_closes,
+};
+
+fn server_closes(lab: &mut Lab) -> Result<()> {
+    let app = lab.net.at("pod", chain::APP)?;
+    lab.app("pod", app, &[])?;
+    for (name, path, lines) in [("client", "/ok", 4), ("client-2", "/sleep/2000", 8)] {
+        let url = chain::url(lab, "pod", chain::APP, path)?;
+        let close = ["-H", "Connection: close", "-o", "/dev/null", &url];
+        let curl = lab.curl(name, &close)?;
+        chain::expect(curl, 10, 0)?;
+        lab.logged("app", lines)?;
+    }
+    Ok(())
 }

@@ -1,19 +1,24 @@
 //! What real programs said.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::flow::{Trail, TurnPrint};
+use crate::log::AccessLog;
+use crate::segment::Endpoint;
 use crate::source::{Capture, open_file};
 use crate::vantage::{Naming, read};
 
+fn path(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../pcaps")
+        .join(file)
+}
+
 /// The trails of a vantage of a recording, without connections that said nothing.
 fn trails(recording: &str, vantage: &str) -> Vec<Trail> {
-    let path = format!(
-        "{}/../pcaps/{recording}/{vantage}.pcap",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let capture = Capture::new(open_file(Path::new(&path)).expect("it is there"));
+    let capture = open_file(&path(&format!("{recording}/{vantage}.pcap")));
+    let capture = Capture::new(capture.expect("it is there"));
     let naming = Naming {
         name: vantage,
         source: vantage,
@@ -57,10 +62,7 @@ fn every_request_of_the_chain_is_read_with_its_id() {
         .into_iter()
         .filter_map(|asked| asked.request_id.as_ref())
         .collect();
-    let log = std::fs::read_to_string(format!(
-        "{}/../pcaps/normal/gw.log",
-        env!("CARGO_MANIFEST_DIR")
-    ));
+    let log = std::fs::read_to_string(path("normal/gw.log"));
     let log = log.expect("it is there");
     assert_eq!(ids.len(), 4);
     assert!(ids.iter().all(|id| log.contains(id.as_str())), "{ids:?}");
@@ -120,4 +122,46 @@ fn headings_stand_at_the_turns_that_events_tell_of() {
             assert_eq!(prints, turns);
         }
     }
+}
+
+/// An Envoy that says GOAWAY, first only announced, when a connection is two seconds old.
+#[test]
+fn a_goaway_is_seen_and_requests_on_a_connection_are_counted() {
+    let mut lives = Vec::new();
+    for trail in trails("goaway", "pod-eth0") {
+        let said: Vec<String> = trail
+            .headings
+            .iter()
+            .map(|turn| format!("{} {}", turn.by.name(), turn.heading))
+            .collect();
+        lives.push((trail.streams.client, said));
+    }
+    let preface = "client HTTP/2".to_owned();
+    let announced = "server GOAWAY NO_ERROR, announced".to_owned();
+    let aged = (Some(7), vec![preface.clone(), announced]);
+    assert_eq!(lives, [aged.clone(), aged, (Some(1), vec![preface])]);
+}
+
+#[test]
+fn a_proxy_protocol_header_names_the_client_that_the_log_names() {
+    let log = std::fs::read(path("proxy-protocol/gw.log")).expect("it is there");
+    let log = AccessLog::read("gw", "", &log[..]).expect("it can be read");
+    let mut logged: Vec<Endpoint> = log
+        .entries
+        .iter()
+        .filter_map(|entry| entry.downstream_remote)
+        .collect();
+    let trails = trails("proxy-protocol", "gw");
+    let headings = trails.iter().flat_map(|trail| &trail.headings);
+    let mut named: Vec<Endpoint> = headings
+        .filter_map(|turn| match &turn.heading {
+            Heading::Proxied { source, .. } => Some(Endpoint::new(source.ip(), source.port())),
+            _ => None,
+        })
+        .collect();
+    logged.sort_unstable();
+    named.sort_unstable();
+    named.dedup();
+    assert_eq!(named.len(), 3);
+    assert_eq!(named, logged);
 }

@@ -1,5 +1,6 @@
 //! A chain as a ladder: who stands where, and what each told the next, by the common clock.
 
+mod glance;
 mod steps;
 
 use std::collections::HashMap;

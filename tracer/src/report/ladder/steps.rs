@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};
 
+use super::glance::Glance;
 use super::{Part, StepName, StepReport};
 use crate::flow::{Event, Side, What};
 use crate::hop::{Hop, Hops, Sight};
+use crate::http::Heading;
 use crate::scene::{Scene, Seen};
 use crate::seq::Seq;
 use crate::time::Time;
@@ -46,16 +48,15 @@ impl Looking<'_> {
         }
         let mut known: HashMap<Likeness, usize> = HashMap::new();
         for (place, sight) in sights.iter().enumerate() {
-            let seen = &self.scene.flows[sight.flow];
+            let glance = Glance::of(self.scene, sight, by);
+            let seen = glance.seen;
             let nearest = place == 0;
             let farthest = place + 1 == sights.len();
+            if nearest {
+                steps.extend(self.announced(&glance, by));
+            }
             for event in &seen.trail.events {
-                let sent_by = if sight.swapped {
-                    event.by.other()
-                } else {
-                    event.by
-                };
-                if sent_by != by {
+                if event.by != glance.by {
                     continue;
                 }
                 let likeness = likeness(event);
@@ -66,7 +67,7 @@ impl Looking<'_> {
                         steps[*step].arrived_at = Some(at);
                     }
                 } else if (nearest || self.only_here(sights[0], event, seen))
-                    && let Some(step) = self.step(sight, by, event)
+                    && let Some(step) = self.step(&glance, by, event)
                 {
                     if let Some(likeness) = likeness {
                         known.insert(likeness, steps.len());
@@ -75,7 +76,9 @@ impl Looking<'_> {
                 }
             }
         }
-        if let [_, .., last] = sights.as_slice() {
+        if let [_, .., last] = sights.as_slice()
+            && self.lost_some(by)
+        {
             known.values().for_each(|step| {
                 let step = &mut steps[*step];
                 if step.arrived.is_none() && self.would_show(last, step.at) {
@@ -83,6 +86,33 @@ impl Looking<'_> {
                 }
             });
         }
+    }
+
+    /// GOAWAY frames amid turns: those that begin one are told with it.
+    fn announced(&self, glance: &Glance<'_>, by: Side) -> impl Iterator<Item = StepReport> {
+        let headings = glance.seen.trail.headings.iter();
+        let amid = headings.filter(|turn| {
+            let goaway = matches!(turn.heading, Heading::GoAway(_));
+            goaway && turn.by == glance.by && turn.seen != turn.frame
+        });
+        amid.filter_map(move |turn| {
+            let event = Event {
+                at: turn.at,
+                frame: turn.seen,
+                by: turn.by,
+                what: What::Data {
+                    bytes: 0,
+                    until: turn.at,
+                },
+                head: None,
+            };
+            let step = self.step(glance, by, &event)?;
+            Some(StepReport {
+                what: StepName::Goaway,
+                until: None,
+                ..step
+            })
+        })
     }
 
     /// Whether what a farther vantage saw can be news: the nearest one was not there yet, or it is a
@@ -94,6 +124,13 @@ impl Looking<'_> {
             What::Fin | What::Rst => true,
             _ => at < self.hops.clocks.common(near.vantage, near.flow.first_at()),
         }
+    }
+
+    /// Whether segments of a side are known not to have come through: turns alone do not tell, as what
+    /// both sides send at once makes other turns at the other end.
+    fn lost_some(&self, by: Side) -> bool {
+        let mut lost = self.hop.ways.iter().filter_map(|way| way.lost[by]);
+        lost.any(|lost| lost > 0)
     }
 
     /// Whether a vantage was watching at a time and shows single segments.
@@ -108,8 +145,8 @@ impl Looking<'_> {
             && vantage.last.is_some_and(|last| at < common(last))
     }
 
-    fn step(&self, sight: &Sight, by: Side, event: &Event) -> Option<StepReport> {
-        let seen = &self.scene.flows[sight.flow];
+    fn step(&self, glance: &Glance<'_>, by: Side, event: &Event) -> Option<StepReport> {
+        let seen = glance.seen;
         let common = |at| self.hops.clocks.common(seen.vantage, at);
         let at = common(event.at);
         let early = self.part.from.is_some_and(|from| at < from);
@@ -123,11 +160,11 @@ impl Looking<'_> {
             What::Retransmission { bytes, .. } => (bytes.into(), None),
             _ => (0, None),
         };
-        let made = self.hop.ways.iter().flat_map(|way| &way.made);
-        let made = matches!(event.what, What::Fin | What::Rst)
-            && made
-                .into_iter()
-                .any(|made| made.flow == sight.flow && made.frame == event.frame);
+        let mut made = self.hop.ways.iter().flat_map(|way| &way.made);
+        let ends = matches!(event.what, What::Fin | What::Rst);
+        let made = made.any(|made| {
+            ends && made.proved && made.flow == glance.flow && made.frame == event.frame
+        });
         Some(StepReport {
             at,
             until,
@@ -135,9 +172,9 @@ impl Looking<'_> {
             hop: self.part.hop as u64,
             by,
             what,
-            text: text(seen, event),
+            text: glance.text(event),
             bytes,
-            answered: answered(seen, event),
+            answered: glance.answered(event),
             arrived: None,
             arrived_at: None,
             made,
@@ -161,32 +198,6 @@ const fn name(what: What) -> Option<StepName> {
         What::Rst => StepName::Rst,
         What::SynAck | What::KeepaliveAnswer { .. } => return None,
     })
-}
-
-/// What the turn that an event begins says of itself.
-fn text(seen: &Seen<'_>, event: &Event) -> Option<String> {
-    let What::Data { .. } = event.what else {
-        return None;
-    };
-    let headings = seen.trail.headings.iter();
-    let of_turn = headings.filter(|turn| turn.frame == event.frame && turn.by == event.by);
-    of_turn.map(|turn| turn.heading.to_string()).next_back()
-}
-
-/// Whether what asks for an answer got one.
-fn answered(seen: &Seen<'_>, event: &Event) -> Option<bool> {
-    match event.what {
-        What::KeepaliveProbe { .. } => {
-            let probes = seen.flow.probes(event.by);
-            let probe = probes.iter().find(|probe| probe.frame == event.frame)?;
-            Some(probe.answered.is_some())
-        }
-        What::Syn { .. } => {
-            let mut events = seen.trail.events.iter();
-            Some(events.any(|other| other.what == What::SynAck))
-        }
-        _ => None,
-    }
 }
 
 /// What repeats itself with one sequence number is not known again by it.

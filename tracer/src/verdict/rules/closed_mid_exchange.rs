@@ -136,6 +136,11 @@ fn found(case: &Case<'_>, origin: &Origin) -> Finding {
         words::length(silence)
     );
     finding.evidence.push(case.cite_mark(number, &mark));
+    if let Some((sent, whole)) = leg.cut_short() {
+        finding.evidence.push(format!(
+            "the answer announced {whole} bytes with its head, and ended after {sent}"
+        ));
+    }
     if let Some(told) = process
         && let FactKind::Closed(process) = &told.kind
     {

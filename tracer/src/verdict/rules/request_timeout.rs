@@ -9,6 +9,7 @@
 use crate::flow::{End, Side};
 use crate::verdict::Confidence;
 use crate::verdict::case::{Author, Case, Leg, NOT_IN_TIME, has_flag};
+use crate::verdict::digest::Mark;
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
 
@@ -29,7 +30,13 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             return Err("there was no connection to the upstream".into());
         }
         let by_server = next.first().filter(|first| first.by == Side::Server);
-        if by_server.is_some_and(|first| first.at <= answered) {
+        // As far as clocks can be compared: what closed at about that time had closed before.
+        let before = |first: &Mark| {
+            let flow = leg.answered_in().unwrap_or(first.cite.flow);
+            let error = case.error(first.cite.flow, flow);
+            error.is_none_or(|error| first.at <= answered + error)
+        };
+        if by_server.is_some_and(before) {
             return Err("the upstream had closed before the gateway answered".into());
         }
         let status = leg.status();

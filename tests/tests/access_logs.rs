@@ -1,0 +1,197 @@
+//! Access logs on the command line: what they are called, what came of them, and those that are
+//! of no use.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hopscope_tests::binary::{Told, hopscope};
+use hopscope_tests::craft::Scratch;
+use serde_json::Value;
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn recorded(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../pcaps")
+        .join(file)
+}
+
+/// Reads captures of the recording `normal` with these access logs.
+fn read(captures: &[&str], logs: &[&str]) -> Result<Told, Box<dyn Error>> {
+    let mut arguments: Vec<OsString> = vec!["read".into(), "--format".into(), "json".into()];
+    for capture in captures {
+        arguments.push(recorded(&format!("normal/{capture}.pcap")).into());
+    }
+    for log in logs {
+        arguments.push("--access-log".into());
+        arguments.push(log.into());
+    }
+    Ok(hopscope(arguments).output()?.into())
+}
+
+fn logs_of(told: &Told) -> Result<Vec<Value>, Box<dyn Error>> {
+    let report: Value = serde_json::from_str(&told.out)?;
+    let logs = report["access_logs"].as_array();
+    Ok(logs.ok_or("there is no list of access logs")?.clone())
+}
+
+fn path(file: &str) -> String {
+    recorded(file).to_string_lossy().into_owned()
+}
+
+const CHAIN: [&str; 5] = ["client", "lb", "gw-down", "gw-up", "pod-eth0"];
+
+#[test]
+fn logs_are_named_and_join_what_they_name() -> Outcome {
+    let sidecar = format!("pod={}", path("normal/sidecar.log"));
+    let logs = [
+        &path("normal/lb.log"),
+        &path("normal/gw.log"),
+        sidecar.as_str(),
+    ];
+    let told = read(&CHAIN, &logs)?;
+    assert_eq!((told.code, told.err.as_str()), (Some(0), ""));
+    let logs = logs_of(&told)?;
+    let names: Vec<&Value> = logs.iter().map(|log| &log["name"]).collect();
+    assert_eq!(names, ["lb", "gw", "pod"]);
+    for (log, entries) in logs.iter().zip([2, 4, 4]) {
+        assert_eq!(log["entries"], entries, "{log}");
+        assert_eq!(log["seen"], entries, "{log}");
+        assert_eq!(log["unread"], 0, "{log}");
+        assert_eq!(log["first_unread"], Value::Null, "{log}");
+    }
+    assert_eq!(logs[0]["matched"], 2);
+    assert_eq!(logs[1]["matched"], 4);
+    assert_eq!(logs[1]["first"], "2026-11-21T07:25:18.630582000Z");
+    let report: Value = serde_json::from_str(&told.out)?;
+    let chains = report["chains"].as_array().ok_or("there are no chains")?;
+    assert_eq!(chains.len(), 4);
+    for chain in chains {
+        assert_eq!(chain["joined_by"][0], "access_log", "{chain}");
+        assert_eq!(chain["joined_by"][1], "access_log", "{chain}");
+    }
+    Ok(())
+}
+
+#[test]
+fn without_logs_nothing_is_said_of_them() -> Outcome {
+    let told = read(&["gw-up"], &[])?;
+    assert_eq!((told.code, told.err.as_str()), (Some(0), ""));
+    assert_eq!(logs_of(&told)?, Vec::<Value>::new());
+    // Nor of one in which nothing was logged.
+    let told = read(&["gw-up"], &[&path("dead-path/lb.log")])?;
+    assert_eq!((told.code, told.err.as_str()), (Some(0), ""));
+    assert_eq!(logs_of(&told)?[0]["entries"], 0);
+    Ok(())
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_said_and_the_rest_goes_on() -> Outcome {
+    for (log, complaint) in [
+        (
+            "/nowhere/gw.log",
+            "/nowhere/gw.log: cannot open the access log: No such file",
+        ),
+        ("-", "access logs cannot come from standard input"),
+        ("/", "/: cannot read the access log: Is a directory"),
+    ] {
+        let told = read(&CHAIN, &[log, &path("normal/gw.log")])?;
+        assert_eq!(told.code, Some(2), "{log}");
+        assert!(told.err.contains(complaint), "{}", told.err);
+        assert_eq!(told.err.lines().count(), 1, "{}", told.err);
+        let logs = logs_of(&told)?;
+        assert_eq!(logs.len(), 1);
+        assert_eq!(logs[0]["matched"], 4);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_log_in_which_nothing_is_an_entry_is_said() -> Outcome {
+    let told = read(&CHAIN, &[&path("normal/client.log")])?;
+    assert_eq!(told.code, Some(2));
+    assert_eq!(told.err.lines().count(), 1, "{}", told.err);
+    assert!(
+        told.err
+            .contains("client.log: no line of it is an entry of an access log")
+            && told.err.contains("Line 1: *   Trying 10.0.0.2:80"),
+        "{}",
+        told.err
+    );
+    assert_eq!(logs_of(&told)?[0]["unread"], 33);
+    let scratch = Scratch::new("access-logs-compressed")?;
+    let file = scratch.file("gw.log.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\x03")?;
+    let told = read(&CHAIN, &[&file.to_string_lossy()])?;
+    assert_eq!(told.code, Some(2));
+    assert!(
+        told.err.contains("is compressed: decompress it first"),
+        "{}",
+        told.err
+    );
+    Ok(())
+}
+
+#[test]
+fn lines_that_are_no_entries_are_counted_and_the_first_is_shown() -> Outcome {
+    let scratch = Scratch::new("access-logs-mixed")?;
+    let log = fs::read_to_string(recorded("normal/gw.log"))?;
+    let steering = "\u{1b}[2Jstarting up";
+    let mixed = format!("\n{steering}\n{log}shutting down\n");
+    let file = scratch.file("gateway=1.log", mixed.as_bytes())?;
+    let told = read(&CHAIN, &[&file.to_string_lossy()])?;
+    assert_eq!(told.code, Some(0));
+    let expected = "2 of its 6 lines are no entries of an access log and say nothing; the first is \
+        line 2: \u{fffd}[2Jstarting up\n";
+    assert!(told.err.ends_with(expected), "{}", told.err);
+    let logs = logs_of(&told)?;
+    assert_eq!(logs[0]["name"], "gateway=1");
+    assert_eq!(logs[0]["matched"], 4);
+    assert_eq!(logs[0]["first_unread"]["line"], 2);
+    assert_eq!(logs[0]["first_unread"]["text"], steering);
+    Ok(())
+}
+
+#[test]
+fn a_log_that_is_of_no_use_is_said_with_the_reason() -> Outcome {
+    let told = read(&CHAIN, &[&path("nat/gw.log")])?;
+    assert_eq!(told.code, Some(0));
+    assert!(
+        told.err.contains(
+            "nat/gw.log: none of its 2 entries names a connection that was captured; they are from \
+            2026-11-21T07:27:02.696765000Z to 2026-11-21T07:27:05.218513000Z, what was captured is \
+            from 2026-11-21T07:25:18."
+        ),
+        "{}",
+        told.err
+    );
+    let logs = logs_of(&told)?;
+    assert_eq!(
+        (&logs[0]["seen"], &logs[0]["matched"]),
+        (&0.into(), &0.into())
+    );
+    Ok(())
+}
+
+/// Whoever watches for hours must learn of it before.
+#[test]
+fn watching_does_not_begin_where_a_log_cannot_be_opened() -> Outcome {
+    let told: Told = hopscope([
+        "watch",
+        "--access-log",
+        "/nowhere/gw.log",
+        "--duration",
+        "60s",
+    ])
+    .output()?
+    .into();
+    assert_eq!(told.code, Some(2));
+    assert!(
+        told.err
+            .starts_with("hopscope: /nowhere/gw.log: cannot open the access log"),
+        "{}",
+        told.err
+    );
+    Ok(())
+}
