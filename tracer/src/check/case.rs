@@ -463,3 +463,69 @@ fn count(reader: &mut Reader<'_>, entry: Entry<'_>) -> Option<Count> {
         place: reader.place(&entry.key_span.span()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOOD: &str = "\
+description = \"what it shows\"
+recording = \"watch.pcapng\"
+timeouts = \"ours.toml\"
+snapshot = \"report.json\"
+[captures]
+z = \"z.pcap\"
+a = \"a.pcap\"
+[[expect]]
+name = \"one\"
+flows = { vantage = [\"a\", \"b*\"], server_port = 80 }
+match = \"exactly 1\"
+keepalive = { client.probes = 0, server = { idle = \"7s ± 10%\" } }
+[[expect]]
+name = \"two\"
+chains = \"all\"
+status = \"200..299\"
+confidence = \">= likely\"
+";
+
+    #[test]
+    fn a_case_is_read_in_the_order_in_which_it_is_written() {
+        let case = Case::parse(GOOD).expect("it is a case");
+        let names: Vec<&str> = case
+            .captures
+            .iter()
+            .map(|named| named.name.as_str())
+            .collect();
+        assert_eq!(names, ["z", "a"]);
+        let place = |expectation: &Expectation| expectation.place.line;
+        assert_eq!(
+            case.expectations.iter().map(place).collect::<Vec<_>>(),
+            [8, 13]
+        );
+        let keys: Vec<&str> = case.expectations[0]
+            .hold
+            .iter()
+            .map(|held| held.key.as_str())
+            .collect();
+        assert_eq!(keys, ["keepalive.client.probes", "keepalive.server.idle"]);
+        assert_eq!(case.expectations[0].hold[1].written, "7s ± 10%");
+    }
+
+    proptest! {
+        /// Whatever is written, it is a case or has faults at places that exist.
+        #[test]
+        fn no_text_is_too_strange(at in 0..GOOD.len(), cut in 0..40_usize, put in ".{0,12}") {
+            let boundary = |at: usize| (0..=at.min(GOOD.len())).rev().find(|at| GOOD.is_char_boundary(*at));
+            let (from, to) = (boundary(at).unwrap_or(0), boundary(at + cut).unwrap_or(0));
+            let text = format!("{}{put}{}", &GOOD[..from], &GOOD[to..]);
+            if let Err(faults) = Case::parse(&text) {
+                prop_assert!(!faults.is_empty());
+                for fault in faults {
+                    prop_assert!(fault.place.line <= text.split('\n').count(), "{fault}");
+                }
+            }
+        }
+    }
+}
