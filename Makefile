@@ -65,6 +65,7 @@ schema: build-needs
 bench: build-needs
 	@scripts/packages $(BENCH)
 	@scripts/bench
+	@scripts/bench-check
 	@scripts/bench-live
 
 deny:

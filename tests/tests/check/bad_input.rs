@@ -299,7 +299,7 @@ so_keepalive = true
         port.contains("none of 1 flow is one") && port.contains("server_port is '80' there"),
         "{port}"
     );
-    assert!(port.contains("\"line\":6,\"column\":11"), "{port}");
+    assert!(port.contains("\"column\":11,\"line\":6"), "{port}");
     assert!(vantage.contains("did you mean 'gw'?"), "{vantage}");
     assert!(sockets.contains("the report has no sockets"), "{sockets}");
     Ok(())

@@ -30,6 +30,8 @@ timestamps
 
 /// The end of it.
 const CLOSE: &str = "30.000   C FIN+ACK\n+0.001   S FIN+ACK\n+0.001   C ACK\n";
+/// Its first probe.
+const FIRST: &str = "7.070    S ACK seq-1\n+0.0002  C ACK\n";
 /// Its second probe.
 const SECOND: &str = "14.1402  S ACK seq-1\n+0.0002  C ACK\n";
 /// Its answer.
@@ -85,16 +87,24 @@ const FROM_ANOTHER: Edits = &[(
 const LATER_CLOSE: Edits = &[("30.000 ", "40.000 ")];
 const CLIENT_RESETS: Edits = &[(CLOSE, "30.000 C RST\n")];
 const SERVER_RESETS: Edits = &[(CLOSE, "30.000 S RST\n")];
-const STALLED: Edits = &[(
-    "+0.001   S ACK\n",
-    "+0.001   S ACK\n0.0200   S ACK 1000\n+0.0002 C ACK win=0\n0.5202  S ACK seq-1\n\
+const STALLED: Edits = &[
+    (FIRST, ""),
+    (SECOND, ""),
+    (
+        "+0.001   S ACK\n",
+        "+0.001   S ACK\n0.0200   S ACK 1000\n+0.0002 C ACK win=0\n0.5202  S ACK seq-1\n\
      +0.0002 C ACK\n1.5204  S ACK seq-1\n+0.0002 C ACK\n+0.0100 C ACK win=500\n",
-)];
-const STALLED_SERVER: Edits = &[(
-    "+0.001   S ACK\n",
-    "+0.001   S ACK\n0.0200   C ACK 1000\n+0.0002 S ACK win=0\n0.5202  C ACK seq-1\n\
+    ),
+];
+const STALLED_SERVER: Edits = &[
+    (FIRST, ""),
+    (SECOND, ""),
+    (
+        "+0.001   S ACK\n",
+        "+0.001   S ACK\n0.0200   C ACK 1000\n+0.0002 S ACK win=0\n0.5202  C ACK seq-1\n\
      +0.0002 S ACK\n1.5204  C ACK seq-1\n+0.0002 S ACK\n+0.0100 S ACK win=500\n",
-)];
+    ),
+];
 const CLIENT_REPEATS: Edits = &[(
     "+0.001   C ACK 11\n",
     "+0.001   C ACK 11 lost\n0.300   C ACK 11 seq-11\n",
@@ -496,10 +506,10 @@ fn every_key_of_vantages_fails_where_its_fact_is_another() -> Outcome {
     let good = super::cases::capture(CALM)?;
     let mut cut = good.clone();
     cut.truncate(good.len() - 3);
-    // The second frame's IP header says that it is longer than the frame is.
+    // The second frame's TCP header says that it is four bytes long.
     let mut malformed = good.clone();
     let second = 24 + 16 + u32::from_le_bytes([good[32], good[33], good[34], good[35]]) as usize;
-    malformed[second + 16 + 2] = 0x7f;
+    malformed[second + 16 + 20 + 12] = 0x10;
     let rows: [(&str, &str, &[u8], &str); 4] = [
         ("frames", "frames = 14", &cut, "frames is 13"),
         ("segments", "segments = 14", &malformed, "segments is 13"),

@@ -9,6 +9,5 @@ mod junit;
 mod output;
 mod pcaps;
 mod sockets;
-mod speed;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;

@@ -4,8 +4,12 @@ use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::Outcome;
-use super::cases::{Cases, capture};
+#[path = "check/cases.rs"]
+mod cases;
+
+use self::cases::{Cases, capture};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 const TOML: &str = "\
 [captures]
@@ -58,6 +62,13 @@ fn two_hundred_cases_take_less_than_ten_of_tshark() -> Outcome {
     // Once for what is read for the first time.
     took(check.arg(cases.path()))?;
     let ours = took(&mut check)?;
+    if cfg!(debug_assertions) && std::env::var_os("HOPSCOPE").is_none() {
+        println!(
+            "skipped: only an optimised binary can be measured; name one in HOPSCOPE, or: \
+             scripts/bench-check. 200 cases took {ours:?}"
+        );
+        return Ok(());
+    }
     if let Err(error) = Command::new("tshark")
         .arg("--version")
         .stdout(Stdio::null())
