@@ -14,6 +14,9 @@ pub(super) struct Range {
     closed: (bool, bool),
 }
 
+/// A sign, and the range that it makes of a number.
+type Comparison = (&'static str, fn(f64) -> Range);
+
 /// What numbers mean.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Unit {
@@ -66,7 +69,7 @@ impl Range {
     /// What is wrong with it, and how to write what was probably meant.
     pub(super) fn parse(text: &str, unit: Unit) -> Result<Self, String> {
         let text = text.trim();
-        let comparisons: [(&str, fn(f64) -> Self); 6] = [
+        let comparisons: [Comparison; 6] = [
             (">=", |low| Self::above(low, true)),
             ("≥", |low| Self::above(low, true)),
             ("<=", |high| Self::below(high, true)),
@@ -183,7 +186,7 @@ fn time(text: &str) -> Result<f64, String> {
 /// A time for people: `12.3 ms`, `7.01 s`, `350 s`.
 pub(crate) fn told(seconds: f64) -> String {
     match seconds {
-        s if s == 0.0 => "0 s".to_owned(),
+        0.0 => "0 s".to_owned(),
         s if s < 0.001 => format!("{:.3} ms", s * 1e3),
         s if s < 0.1 => format!("{:.1} ms", s * 1e3),
         s if s < 1.0 => format!("{:.0} ms", s * 1e3),

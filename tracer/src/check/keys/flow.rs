@@ -81,6 +81,13 @@ fn sent(keepalive: &KeepaliveReport) -> u64 {
 
 type Keys = Vec<Key<FlowReport>>;
 
+/// Keys of a number that both sides have: the name, what shows it, and where it is.
+type Sum = (
+    &'static str,
+    Evidence<FlowReport>,
+    fn(&FlowReport) -> Sides<u64>,
+);
+
 /// Three keys: of both sides together, and of each.
 fn by_side(
     keys: &mut Keys,
@@ -227,7 +234,7 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     for side in [Side::Client, Side::Server] {
         keepalive(&mut keys, side);
     }
-    let sums: [(&str, Evidence<FlowReport>, fn(&FlowReport) -> Sides<u64>); 7] = [
+    let sums: [Sum; 7] = [
         ("resets", evidence::resets, |flow| {
             BOTH.map(|side| resets(flow, side))
         }),
