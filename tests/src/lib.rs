@@ -1,6 +1,7 @@
 //! End-to-end tests of hopscope, and the lab that makes the recordings they read.
 
 pub mod binary;
+pub mod cases;
 pub mod craft;
 pub mod judge;
 pub mod lab;

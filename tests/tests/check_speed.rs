@@ -4,10 +4,7 @@ use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-#[path = "check/cases.rs"]
-mod cases;
-
-use self::cases::{Cases, capture};
+use hopscope_tests::cases::{Cases, capture};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 

@@ -41,14 +41,14 @@ fn packet(frame: &Frame) -> Packet {
         frame.seq.0,
         frame.window,
     );
-    for (flag, set) in [
-        (Flags::SYN, etherparse_flag(|tcp| tcp.syn())),
-        (Flags::FIN, etherparse_flag(|tcp| tcp.fin())),
-        (Flags::RST, etherparse_flag(|tcp| tcp.rst())),
-    ] {
-        if frame.flags.any(flag) {
-            tcp = set(tcp);
-        }
+    if frame.flags.syn() {
+        tcp = tcp.syn();
+    }
+    if frame.flags.fin() {
+        tcp = tcp.fin();
+    }
+    if frame.flags.rst() {
+        tcp = tcp.rst();
     }
     if frame.flags.any(Flags::ACK) {
         tcp = tcp.ack(frame.ack.0);
@@ -66,12 +66,6 @@ fn packet(frame: &Frame) -> Packet {
         wire_len: u32::try_from(data.len()).unwrap_or(u32::MAX),
         data,
     }
-}
-
-type Tcp = etherparse::PacketBuilderStep<etherparse::TcpHeader>;
-
-fn etherparse_flag(set: fn(Tcp) -> Tcp) -> fn(Tcp) -> Tcp {
-    set
 }
 
 fn options(frame: &Frame) -> Vec<TcpOptionElement> {

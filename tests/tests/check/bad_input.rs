@@ -5,7 +5,7 @@ use std::fs;
 use hopscope_tests::binary::{Told, hopscope};
 
 use super::Outcome;
-use super::cases::{Cases, capture, failures};
+use hopscope_tests::cases::{Cases, capture, failures};
 
 const SCRIPT: &str =
     "# Nothing much.\n0.000 C SYN\n+0.001 S SYN+ACK\n+0.001 C ACK\n1.0 C FIN+ACK\n";

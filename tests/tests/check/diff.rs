@@ -8,7 +8,7 @@ use hopscope_tests::craft::Scratch;
 use serde_json::Value;
 
 use super::Outcome;
-use super::cases::capture;
+use hopscope_tests::cases::capture;
 
 /// A request that waits `wait` seconds for its answer, from a port, at a time of day, probed or not.
 fn script(port: u16, start: f64, wait: f64, probed: bool, closer: &str) -> String {

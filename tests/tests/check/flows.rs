@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use tracer::check::{Kind, known_keys};
 
 use super::Outcome;
-use super::cases::{Cases, failures};
+use hopscope_tests::cases::{Cases, failures};
 
 /// A request, whose answer takes 21 s, while the server probes; then the client closes.
 const CALM: &str = "\
@@ -503,7 +503,7 @@ fn so_many_must_match() -> Outcome {
 #[test]
 fn every_key_of_vantages_fails_where_its_fact_is_another() -> Outcome {
     let cases = Cases::new("vantages")?;
-    let good = super::cases::capture(CALM)?;
+    let good = hopscope_tests::cases::capture(CALM)?;
     let mut cut = good.clone();
     cut.truncate(good.len() - 3);
     // The second frame's TCP header says that it is four bytes long.

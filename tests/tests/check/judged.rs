@@ -10,7 +10,7 @@ use std::path::Path;
 use tracer::check::{Kind, known_keys};
 
 use super::Outcome;
-use super::cases::{Cases, failures};
+use hopscope_tests::cases::{Cases, failures};
 
 /// What a case names of a recording: its captures, and its proxies' logs where they are wanted.
 pub(crate) fn names(recording: &str, logs: bool) -> Result<String, Box<dyn Error>> {

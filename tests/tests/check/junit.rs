@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::Outcome;
-use super::cases::Cases;
+use hopscope_tests::cases::Cases;
 
 const SCRIPT: &str =
     "# Nothing much.\n0.000 C SYN\n+0.001 S SYN+ACK\n+0.001 C ACK\n1.0 C FIN+ACK\n";

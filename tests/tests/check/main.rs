@@ -1,7 +1,6 @@
 //! `hopscope check` and `hopscope diff`.
 
 mod bad_input;
-mod cases;
 mod diff;
 mod flows;
 mod judged;

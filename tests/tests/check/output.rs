@@ -5,7 +5,7 @@ use std::fs;
 use hopscope_tests::binary::{Told, hopscope};
 
 use super::Outcome;
-use super::cases::{Cases, capture};
+use hopscope_tests::cases::{Cases, capture};
 
 const SCRIPT: &str = "\
 # A request is answered, and the client closes.
@@ -91,7 +91,7 @@ fn the_same_input_gives_the_same_bytes() -> Outcome {
     let cases = Cases::new("same")?;
     for number in 0..40 {
         // The first ones take longest.
-        let more = "2.0 C2 SYN\n+0.001 S2 RST+ACK\n".repeat(1);
+        let more = "2.0 C2 SYN\n+0.001 S2 RST+ACK\n";
         let script = if number < 4 {
             format!("{SCRIPT}{more}")
         } else {

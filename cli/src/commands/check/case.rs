@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 use tracer::check::{self, Case, Named, Place};
@@ -86,7 +86,7 @@ pub(in crate::commands) struct Loaded {
 }
 
 /// Checks a case. With `bless`, its snapshot is told apart from its expectations.
-pub(super) fn check(folder: &PathBuf, bless: bool) -> Checked {
+pub(super) fn check(folder: &Path, bless: bool) -> Checked {
     let Loaded {
         case,
         sources,

@@ -1,33 +1,39 @@
-//! Folders of cases, and what the real binary says of them.
+//! Folders of cases for `hopscope check`, and what the real binary says of them.
 
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hopscope_tests::binary::{Told, hopscope};
-use hopscope_tests::craft::{Fraction, Order, Scratch};
-use hopscope_tests::script::Script;
+use crate::binary::{Told, hopscope};
+use crate::craft::{Fraction, Order, Scratch};
+use crate::script::Script;
 use serde_json::Value;
 
 /// A folder of cases, removed when dropped.
-pub(crate) struct Cases(Scratch);
+pub struct Cases(Scratch);
 
 impl Cases {
-    pub(crate) fn new(name: &str) -> Result<Self, Box<dyn Error>> {
+    /// An empty one.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be made.
+    pub fn new(name: &str) -> Result<Self, Box<dyn Error>> {
         Ok(Self(Scratch::new(&format!("check-{name}"))?))
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// Writes a file of a case.
-    pub(crate) fn file(
-        &self,
-        case: &str,
-        name: &str,
-        bytes: &[u8],
-    ) -> Result<PathBuf, Box<dyn Error>> {
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub fn file(&self, case: &str, name: &str, bytes: &[u8]) -> Result<PathBuf, Box<dyn Error>> {
         let folder = self.path().join(case);
         fs::create_dir_all(&folder)?;
         let path = folder.join(name);
@@ -36,7 +42,11 @@ impl Cases {
     }
 
     /// Writes a case of one capture at `gw`, which a script tells.
-    pub(crate) fn script(
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written, or the script has no meaning.
+    pub fn script(
         &self,
         case: &str,
         script: &str,
@@ -49,7 +59,11 @@ impl Cases {
     }
 
     /// Checks all of them, with these arguments before.
-    pub(crate) fn check(&self, arguments: &[&str]) -> Result<Told, Box<dyn Error>> {
+    ///
+    /// # Errors
+    ///
+    /// The binary cannot be run.
+    pub fn check(&self, arguments: &[&str]) -> Result<Told, Box<dyn Error>> {
         let mut command = hopscope(["check"]);
         Ok(command
             .args(arguments)
@@ -60,22 +74,33 @@ impl Cases {
     }
 
     /// What came of each case, by its name.
-    pub(crate) fn checked(&self) -> Result<Vec<Value>, Box<dyn Error>> {
+    ///
+    /// # Errors
+    ///
+    /// The binary cannot be run, or prints no JSON.
+    pub fn checked(&self) -> Result<Vec<Value>, Box<dyn Error>> {
         let told = self.check(&["--format", "json"])?;
         let document: Value = serde_json::from_str(&told.out)?;
-        assert_eq!(document["schema"], "hopscope.check.v1", "{}", told.err);
+        if document["schema"] != "hopscope.check.v1" {
+            return Err(told.err.into());
+        }
         Ok(document["cases"].as_array().cloned().unwrap_or_default())
     }
 }
 
 /// A script as a pcap file.
-pub(crate) fn capture(script: &str) -> Result<Vec<u8>, Box<dyn Error>> {
+///
+/// # Errors
+///
+/// It has no meaning.
+pub fn capture(script: &str) -> Result<Vec<u8>, Box<dyn Error>> {
     let script = Script::parse(script).map_err(|error| format!("{error:#}:\n{script}"))?;
     Ok(script.trace().pcap(Order::Little, Fraction::Nanos))
 }
 
 /// Why the expectations of a case are not met, a text each; and why it could not be checked.
-pub(crate) fn failures(case: &Value) -> Vec<String> {
+#[must_use]
+pub fn failures(case: &Value) -> Vec<String> {
     let problems = case["problems"].as_array().into_iter().flatten();
     let problems = problems.map(|problem| format!("problem: {}", problem["what"]));
     let outcomes = case["outcomes"].as_array().into_iter().flatten();
