@@ -276,7 +276,7 @@ resets = 0
 
 [[expect]]
 name = \"no such vantage\"
-flows = { vantage = \"gv\" }
+flows = { vantage = \"gww\" }
 count = 0
 
 [[expect]]
