@@ -11,7 +11,7 @@ command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
 # library has no unsafe code for them to look at.
 export RUSTC_BOOTSTRAP=1
 target=${CARGO_TARGET_DIR:-target}
-for name in ${FUZZ_TARGETS:-capture segments}; do
+for name in ${FUZZ_TARGETS:-capture segments payload access_log}; do
     mkdir -p "corpus/$name"
     case $name in
         capture) more=../pcaps ;;

@@ -44,6 +44,9 @@ pub struct Fields {
     pub state: u32,
     /// `sock.__sk_common.skc_num`: the local port.
     pub local_port: u32,
+    /// `inet_sock.inet_sport`: the local port as it is sent, in network order. It outlives the binding:
+    /// a socket that is closed gives its port back, and `skc_num` is zero (`inet_put_port`).
+    pub sent_port: u32,
     /// `sock.__sk_common.skc_dport`: the peer's port, in network order.
     pub peer_port: u32,
     /// `sock.__sk_common.skc_rcv_saddr`.
@@ -125,6 +128,7 @@ impl Fields {
         family: MISSING,
         state: MISSING,
         local_port: MISSING,
+        sent_port: MISSING,
         peer_port: MISSING,
         local_v4: MISSING,
         peer_v4: MISSING,

@@ -1,5 +1,6 @@
 //! End-to-end tests of hopscope, and the lab that makes the recordings they read.
 
+pub mod anonymity;
 pub mod binary;
 pub mod cases;
 pub mod craft;

@@ -27,7 +27,8 @@
 //! - `WHO`: the sender, `C` (the client) or `S` (the server) of connection 1, `C2`, `S2` of
 //!   connection 2 and so on.
 //! - `FLAGS`: `SYN`, `SYN+ACK`, `ACK`, `FIN+ACK`, `RST` ...
-//! - `LENGTH`: payload bytes, which are zeros, or the payload itself in double quotes.
+//! - `LENGTH`: payload bytes, which are zeros, or the payload itself in double quotes, in
+//!   which `\r\n` ends a line.
 //! - `seq=5`, `ack=5`: relative to the initial sequence number, as Wireshark shows them.
 //!   `seq-1`, `ack+3`: relative to the automatic one, which is what comes next, and what arrived
 //!   without a gap. `seq=@0`: the number itself.
@@ -57,6 +58,8 @@
 //! [`FlowReport`](tracer::report::FlowReport) writes it. A path may begin with the number of the
 //! flow (0 without one), and `*` stands for every element of an array. Besides:
 //!
+//! - `verdict` is the first verdict on the flow: `cause`, `ended_by` (in words), `confidence`, `alarm`
+//!   and `at`;
 //! - a time compares with seconds since the start of the script;
 //! - an array or an object compares with a number by its length;
 //! - `flows` is the number of flows;
@@ -240,8 +243,9 @@ impl Reader {
 fn attribute(sent: &mut Sent, word: &str) -> Result<()> {
     if let Some(text) = word.strip_prefix('"') {
         let text = text.strip_suffix('"').context("a quote is missing")?;
-        sent.payload = text.into();
+        let text = text.replace("\\r\\n", "\r\n");
         sent.len = u32::try_from(text.len())?;
+        sent.payload = text.into();
         return Ok(());
     }
     if let Some(number) = number(word, "seq")? {

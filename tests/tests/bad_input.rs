@@ -685,3 +685,24 @@ fn colour_on_a_terminal_unless_no_color() -> Outcome {
     assert!(!on_terminal(Some(("TERM", "dumb")))?.contains("\u{1b}[1m"));
     Ok(())
 }
+
+/// What was being done, and what to do.
+#[test]
+fn a_full_disk_under_the_report() -> Outcome {
+    for arguments in [
+        &["schema"][..],
+        &["read", "--format=json"],
+        &["read"],
+        &["read", "--format=ndjson"],
+    ] {
+        let mut command = hopscope(arguments);
+        if arguments[0] == "read" {
+            command.arg(good());
+        }
+        let full = File::options().write(true).open("/dev/full")?;
+        let child = command.stdout(full).stderr(Stdio::piped()).spawn()?;
+        let told: Told = output(child)?.into();
+        one_line(&told, "", &["cannot write to standard output", "make room"]);
+    }
+    Ok(())
+}

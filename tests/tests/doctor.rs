@@ -120,6 +120,8 @@ fn without_privilege_it_says_what_to_do() -> Outcome {
     for name in ["CAP_BPF", "CAP_NET_RAW", "eBPF probe", "libpcap"] {
         assert_eq!(verdict(&lines, name), "missing", "{}", told.out);
     }
+    // Its own are nobody else's.
+    assert_eq!(verdict(&lines, "pidfd_getfd"), "partly", "{}", told.out);
     let advised = lines.iter().filter(|(verdict, ..)| *verdict == "missing");
     assert!(advised.clone().count() >= 4);
     assert!(

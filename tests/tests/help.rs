@@ -51,6 +51,7 @@ fn help_of_every_command() -> Outcome {
     golden("sockets-help.txt", &printed(&["sockets", "--help"])?)?;
     golden("check-help.txt", &printed(&["check", "--help"])?)?;
     golden("diff-help.txt", &printed(&["diff", "--help"])?)?;
+    golden("anonymize-help.txt", &printed(&["anonymize", "--help"])?)?;
     golden("doctor-help.txt", &printed(&["doctor", "--help"])?)?;
     golden("schema-help.txt", &printed(&["schema", "--help"])?)
 }

@@ -70,3 +70,13 @@ fn one_capture_at_a_time() {
 fn without_the_captures_of_routers() {
     judge(Variation::EndsOnly);
 }
+
+#[test]
+fn begun_late() {
+    judge(Variation::BegunLate);
+}
+
+#[test]
+fn ended_early() {
+    judge(Variation::EndedEarly);
+}

@@ -10,6 +10,7 @@
 //! Each module imports only what stands before it. Below [`source`] everything is deterministic:
 //! the same segments give the same report, and time comes with the segments.
 
+pub mod anonymize;
 pub mod chain;
 pub mod check;
 pub mod compare;

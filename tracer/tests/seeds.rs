@@ -42,6 +42,16 @@ fn segments() {
     replay("segments", targets::segments);
 }
 
+#[test]
+fn payloads() {
+    replay("payload", targets::payload);
+}
+
+#[test]
+fn access_logs() {
+    replay("access_log", targets::access_log);
+}
+
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
 const SYN_ACK: u8 = 0x12;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod anonymize;
 mod check;
 mod diff;
 mod known;
@@ -12,6 +13,7 @@ use std::ffi::OsString;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::anonymize::Anonymize;
 pub(crate) use self::check::{Check, CheckFormat};
 pub(crate) use self::diff::{Diff, DiffFormat};
 pub(crate) use self::known::Known;
@@ -38,7 +40,14 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// When to use colour; 'auto' honours NO_COLOR.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    // Behind every command's own, however many commands there are.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        display_order = 900
+    )]
     pub(crate) color: Color,
 }
 
@@ -55,6 +64,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Say what changed between two recordings of the same chain, before and after.
     Diff(Diff),
+    /// Make captures and access logs fit to be shared: no payload, other addresses, same verdicts.
+    Anonymize(Anonymize),
     /// Say what works on this machine, what does not, and what to do about it.
     Doctor,
     /// Print the JSON Schema of the reports that '--format json' prints.

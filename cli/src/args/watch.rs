@@ -18,7 +18,16 @@ Examples:
   hopscope watch --netns gw --format ndjson | jq 'select(.event == \"rst\")'
 
 Events are printed as they happen, the report of 'hopscope read' at the end. Every interface is a
-vantage of its own, those that appear later included.";
+vantage of its own, those that appear later included.
+
+Lines of ndjson that come before those of the report, by their \"type\":
+  event          what a segment shows: at, vantage, flow, client, server, by, frame, and \"event\":
+                 syn, syn_ack, data, keepalive_probe, keepalive_answer, zero_window_probe,
+                 zero_window, window_opened, retransmission, fin, rst
+  note           what the kernel tells: at, namespace, and \"what\": socket, closed, reset_sent,
+                 reset_received, retransmitted, error
+  roles_swapped  a late SYN shows that client and server of that flow are the other way round
+  omitted        how many events came faster than they could be printed";
 
 /// Arguments of `watch`.
 #[derive(Args)]

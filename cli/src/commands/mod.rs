@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod anonymize;
 pub(crate) mod check;
 mod diff;
 mod doctor;
@@ -45,6 +46,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Watch(args) => watch::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Anonymize(args) => anonymize::run(&args),
         Command::Doctor => doctor::run(),
         Command::Sockets(args) => sockets::run(&args),
         Command::Schema => schema::run(),
@@ -55,7 +57,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Ok(Outcome::CouldNotRun) => ExitCode::from(2),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            complain(&told(&error));
             ExitCode::from(2)
         }
     }
@@ -64,6 +66,22 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 /// One line on standard error.
 pub(crate) fn complain(what: &str) {
     anstream::eprintln!("hopscope: {}", crate::render::harmless(what));
+}
+
+/// An error with what was being done. Only printing hands on what the system says as it is.
+fn told(error: &anyhow::Error) -> String {
+    let printing = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    let document = error.downcast_ref::<serde_json::Error>();
+    let printing = printing.or_else(|| document.and_then(serde_json::Error::io_error_kind));
+    let remedy = match printing {
+        None => return format!("{error:#}"),
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            "make room, or print to another disk"
+        }
+        Some(io::ErrorKind::FileTooLarge) => "raise the limit (ulimit -f), or print less",
+        Some(_) => "check where it goes",
+    };
+    format!("cannot write to standard output: {error:#}; {remedy}")
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -46,7 +46,7 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
         "standard input can be read once: name '-' once"
     );
     if on_stdin > 0 {
-        outlive_interrupt()?;
+        outlive_interrupt().context("cannot take signals")?;
     }
     let timeouts = known::timeouts(&args.known)?;
     let progress = Progress::new(inputs.iter().map(|input| input.path));

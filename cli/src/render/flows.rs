@@ -7,6 +7,7 @@ use super::clocks::Clocks;
 use super::grid::{self, Column, Drawn, Kind, STICKY};
 use super::harmless;
 use super::units::{bytes, count, seconds};
+use super::wording::errno_name;
 
 /// A heading and what stands under it.
 struct Heading {
@@ -189,12 +190,7 @@ fn befell(told: &KernelReport) -> Option<String> {
             let reason = harmless(fact.reason.as_deref()?);
             Some(format!("RST by {side}: {reason}"))
         }
-        FactName::Error => Some(format!("{side} got {}", error(fact.errno?))),
+        FactName::Error => Some(format!("{side} got {}", errno_name(fact.errno?))),
         FactName::ResetReceived | FactName::Retransmitted => None,
     }
-}
-
-/// As the C library words it: `Connection timed out (os error 110)`.
-fn error(errno: i32) -> String {
-    std::io::Error::from_raw_os_error(errno).to_string()
 }

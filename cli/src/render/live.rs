@@ -3,7 +3,6 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use rustix::io::Errno;
 use serde::Serialize;
 use tracer::flow::{Event, FlowId, Side, What};
 use tracer::note::{self, Note, SocketId};
@@ -131,30 +130,11 @@ fn told(what: &note::What) -> Option<(&SocketId, String)> {
             Some((socket, format!("RST sent{}", reason.unwrap_or_default())))
         }
         note::What::ResetReceived { socket } => Some((socket, "RST received".to_owned())),
-        note::What::Error { socket, errno } => Some((socket, format!("error {}", name(*errno)))),
+        note::What::Error { socket, errno } => {
+            Some((socket, format!("error {}", wording::errno_name(*errno))))
+        }
         note::What::Socket { .. } | note::What::Retransmitted { .. } => None,
     }
-}
-
-/// The name of an error number that TCP gives to its users (net/ipv4/tcp*.c).
-fn name(errno: i32) -> String {
-    let names = [
-        (Errno::TIMEDOUT, "ETIMEDOUT"),
-        (Errno::CONNRESET, "ECONNRESET"),
-        (Errno::CONNREFUSED, "ECONNREFUSED"),
-        (Errno::CONNABORTED, "ECONNABORTED"),
-        (Errno::PIPE, "EPIPE"),
-        (Errno::HOSTUNREACH, "EHOSTUNREACH"),
-        (Errno::NETUNREACH, "ENETUNREACH"),
-        (Errno::PROTO, "EPROTO"),
-        (Errno::NOPROTOOPT, "ENOPROTOOPT"),
-        (Errno::MSGSIZE, "EMSGSIZE"),
-        (Errno::ACCESS, "EACCES"),
-    ];
-    let known = names
-        .iter()
-        .find(|(known, _)| known.raw_os_error() == errno);
-    known.map_or_else(|| format!("{errno}"), |(_, name)| (*name).to_owned())
 }
 
 /// A line for programs.

@@ -1,5 +1,6 @@
 //! What happens, in words: for the timeline of a flow and for events as they come.
 
+use rustix::io::Errno;
 use tracer::flow::What;
 
 use super::units::{bytes, seconds};
@@ -38,4 +39,25 @@ pub(super) fn what(what: What) -> String {
         What::Rst => "resets the connection (RST)".to_owned(),
         _ => "does something this version has no words for".to_owned(),
     }
+}
+
+/// The name of an error number that TCP gives to its users (net/ipv4/tcp*.c).
+pub(super) fn errno_name(errno: i32) -> String {
+    let names = [
+        (Errno::TIMEDOUT, "ETIMEDOUT"),
+        (Errno::CONNRESET, "ECONNRESET"),
+        (Errno::CONNREFUSED, "ECONNREFUSED"),
+        (Errno::CONNABORTED, "ECONNABORTED"),
+        (Errno::PIPE, "EPIPE"),
+        (Errno::HOSTUNREACH, "EHOSTUNREACH"),
+        (Errno::NETUNREACH, "ENETUNREACH"),
+        (Errno::PROTO, "EPROTO"),
+        (Errno::NOPROTOOPT, "ENOPROTOOPT"),
+        (Errno::MSGSIZE, "EMSGSIZE"),
+        (Errno::ACCESS, "EACCES"),
+    ];
+    let known = names
+        .iter()
+        .find(|(known, _)| known.raw_os_error() == errno);
+    known.map_or_else(|| format!("{errno}"), |(_, name)| (*name).to_owned())
 }

@@ -50,6 +50,17 @@ pub(super) fn namespace<const DIRECT: bool>(sock: *const u8, fields: &Fields) ->
     field::<_, DIRECT>(net, fields.net_inode)
 }
 
+/// The local port of a socket, also of one that has given it back; zero where it has none.
+#[inline(always)]
+pub(super) fn local_port<const DIRECT: bool>(sock: *const u8, fields: &Fields) -> u16 {
+    let bound = field::<u16, DIRECT>(sock, fields.local_port).unwrap_or_default();
+    if bound != 0 {
+        return bound;
+    }
+    // It lies behind what the verifier knows of the argument.
+    u16::from_be(field::<u16, false>(sock, fields.sent_port).unwrap_or_default())
+}
+
 /// The ends of a socket; false where it has none of the internet's.
 ///
 /// # Safety
@@ -61,16 +72,15 @@ pub(super) unsafe fn endpoints<const DIRECT: bool>(
     sock: *const u8,
     fields: &Fields,
 ) -> bool {
-    let (Some(family), Some(local_port), Some(peer_port)) = (
+    let (Some(family), Some(peer_port)) = (
         field::<u16, DIRECT>(sock, fields.family),
-        field::<u16, DIRECT>(sock, fields.local_port),
         field::<u16, DIRECT>(sock, fields.peer_port),
     ) else {
         return false;
     };
     // SAFETY: by the caller.
     unsafe {
-        (*to).local_port = local_port;
+        (*to).local_port = local_port::<DIRECT>(sock, fields);
         (*to).peer_port = u16::from_be(peer_port);
         match family {
             AF_INET => {

@@ -9,7 +9,7 @@ use core::ptr;
 use hopscope_ebpf::{Endpoints, Fields, SocketRecord, kind, moment};
 
 use super::maps::{NAMESPACES, RECORDS, counts, fields, settings, watching};
-use super::socket::{copy, endpoints, field, mapped, namespace, options};
+use super::socket::{copy, endpoints, field, local_port, mapped, namespace, options};
 
 const IPPROTO_TCP: u16 = 6;
 
@@ -47,6 +47,8 @@ fn change_state<const DIRECT: bool>(ctx: &BtfTracePointContext) -> i32 {
         (tcp::ESTABLISHED | tcp::CLOSE_WAIT, tcp::FIN_WAIT1 | tcp::LAST_ACK | tcp::CLOSE) => {
             moment::CLOSING
         }
+        // Connecting was given up, by its process or for an error.
+        (tcp::SYN_SENT, tcp::CLOSE) => moment::CLOSING,
         _ => return 0,
     };
     let event = Event {
@@ -153,9 +155,14 @@ fn tell<const DIRECT: bool>(ctx: &BtfTracePointContext, sock: *const u8, event: 
     {
         return;
     }
+    let peer = field::<u16, DIRECT>(sock, fields.peer_port).unwrap_or_default();
+    // `tcp_disconnect` leaves an error behind, ECONNRESET, after it has forgotten the peer: the socket's
+    // own process has aborted it, or given up connecting, and got no error.
+    if event.moment == moment::ERROR && peer == 0 {
+        return;
+    }
     if settings().port_count > 0 {
-        let local = field::<u16, DIRECT>(sock, fields.local_port).unwrap_or_default();
-        let peer = field::<u16, DIRECT>(sock, fields.peer_port).unwrap_or_default();
+        let local = local_port::<DIRECT>(sock, fields);
         if !settings().asks_for([local, u16::from_be(peer)]) {
             return;
         }

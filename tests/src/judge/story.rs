@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::lab::truth::Truth;
+use crate::lab::truth::{Chain, Truth};
 
 /// What is asked of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum Asked {
     WithoutPayload,
     /// The same, with access logs beside them, which name connections and what went wrong.
     WithoutPayloadWithLogs,
+    /// Of captures that lack a part of the time: what is said as sure is true.
+    PartOfTime,
     /// That nothing is called wrong where nothing went wrong: of one capture among several.
     NoFalseAlarm,
 }
@@ -36,9 +38,13 @@ pub fn disagreements(report: &Value, truth: &Truth, given: &[String], asked: Ask
             };
             [story.hops(), story.chains(), verdicts].concat()
         }
+        Asked::PartOfTime => [story.no_false_chain(), story.surely_wrong()].concat(),
         Asked::NoFalseAlarm => story.no_false_alarm(),
     }
 }
+
+/// Causes of which a part may show no more than that a server closed while it owed an answer.
+const SHOWN_AS_CLOSED: [&str; 3] = ["max_connection_age", "stale_reuse", "injected_reset"];
 
 /// A flow: its vantage and its two endpoints.
 type Key = (String, String, String);
@@ -144,7 +150,11 @@ impl<'a> Story<'a> {
         let both = |pair: &[usize]| pair.iter().all(|hop| self.came_to_be(*hop));
         let never = joined.into_iter().filter(|pair| {
             let mut chains = self.truth.chains.iter();
-            both(pair) && !chains.any(|chain| chain.hops.windows(2).any(|real| real == pair))
+            let joins = |chain: &Chain| {
+                let tried = chain.hops.contains(&pair[0]) && chain.tried.contains(&pair[1]);
+                tried || chain.hops.windows(2).any(|real| real == pair)
+            };
+            both(pair) && !chains.any(joins)
         });
         never
             .map(|pair| format!("hops {pair:?} of the truth were never joined"))
@@ -186,12 +196,42 @@ impl<'a> Story<'a> {
         found
     }
 
+    /// Alarms where nothing is wrong, and those that are not possible only and name somebody else.
     fn no_false_alarm(&self) -> Vec<String> {
         if self.truth.alarm == Some(false) {
-            self.false_alarms()
-        } else {
-            Vec::new()
+            return self.false_alarms();
         }
+        let verdicts = self.all();
+        let sure = verdicts
+            .iter()
+            .filter(|verdict| is_alarm(verdict) && is_sure(verdict));
+        let real = self.truth.ended_by_node.as_ref();
+        let wrong =
+            sure.filter(|verdict| self.node(verdict).is_some_and(|node| Some(node) != real));
+        wrong
+            .map(|verdict| format!("the wrong one: {}", self.line(verdict)))
+            .collect()
+    }
+
+    /// Alarms that are not possible only, of another cause or another place than the real ones. That a
+    /// server closed while it owed an answer is true of several causes, of which it is all that shows.
+    fn surely_wrong(&self) -> Vec<String> {
+        let verdicts = self.all();
+        let sure = verdicts
+            .iter()
+            .filter(|verdict| is_alarm(verdict) && is_sure(verdict));
+        let real = self.truth.ended_by_node.as_ref();
+        let wrong = sure.filter(|verdict| {
+            let named = self.node(verdict);
+            let shows = verdict["cause"] == "closed_mid_exchange";
+            let shows = shows && SHOWN_AS_CLOSED.contains(&self.truth.cause.as_str());
+            self.truth.alarm == Some(false)
+                || !(self.is_cause(verdict) || shows)
+                || named.is_some_and(|node| Some(node) != real)
+        });
+        wrong
+            .map(|verdict| format!("surely wrong: {}", self.line(verdict)))
+            .collect()
     }
 
     /// Alarms where nothing is wrong, or for something else than what is wrong.
@@ -216,7 +256,7 @@ impl<'a> Story<'a> {
             .collect();
         // Where nobody looked, nobody can be named.
         let expected = expected.filter(|node| nodes.contains(node));
-        let sure = verdict["confidence"] == "certain" || verdict["confidence"] == "likely";
+        let sure = is_sure(verdict);
         // Who made it stands somewhere between those who were asked: it may be one of them.
         let nobody = node.is_none() && self.truth.cause == "injected_reset";
         let named = node == expected || nobody;
@@ -277,6 +317,10 @@ impl<'a> Story<'a> {
 
 fn is_alarm(verdict: &Value) -> bool {
     verdict["alarm"] == true
+}
+
+fn is_sure(verdict: &Value) -> bool {
+    verdict["confidence"] == "certain" || verdict["confidence"] == "likely"
 }
 
 /// The flows of each hop of a report.

@@ -31,6 +31,10 @@ pub enum Variation {
     NoPayloadWithLogs,
     /// Without the captures of those that only pass on what others say to each other.
     EndsOnly,
+    /// Without the first two fifths of the time.
+    BegunLate,
+    /// Without the last two fifths of the time.
+    EndedEarly,
     /// One capture at a time.
     Alone,
 }
@@ -50,6 +54,7 @@ pub fn disagreements(recording: &Path, variation: Variation) -> Result<Vec<Strin
     let asked = match variation {
         Variation::NoPayload => Asked::WithoutPayload,
         Variation::NoPayloadWithLogs => Asked::WithoutPayloadWithLogs,
+        Variation::BegunLate | Variation::EndedEarly => Asked::PartOfTime,
         Variation::Alone => Asked::NoFalseAlarm,
         _ => Asked::Everything,
     };
@@ -119,12 +124,27 @@ fn capture(
     let change: &dyn Fn(&mut Trace) = match variation {
         Variation::Clocks => &|trace| shift(trace, offset(truth, name)),
         Variation::Twice => &twice,
+        Variation::BegunLate => {
+            let begin = moment(truth, 2)?;
+            &move |trace| trace.packets.retain(|packet| packet.at >= begin)
+        }
+        Variation::EndedEarly => {
+            let end = moment(truth, 3)?;
+            &move |trace| trace.packets.retain(|packet| packet.at < end)
+        }
         Variation::NoPayload | Variation::NoPayloadWithLogs => &cut,
         _ => return Ok(path),
     };
     let mut trace = Trace::read(&path)?;
     change(&mut trace);
     Ok(scratch.file(file, &trace.pcap(Order::Little, Fraction::Micros))?)
+}
+
+/// When so many fifths of the recording's time had passed, in nanoseconds.
+fn moment(truth: &Truth, fifths: i128) -> Result<u64> {
+    let at = |text: &str| -> Result<i128> { Ok(text.parse::<jiff::Timestamp>()?.as_nanosecond()) };
+    let (began, ended) = (at(&truth.started)?, at(&truth.ended)?);
+    Ok(u64::try_from(began + (ended - began) * fifths / 5)?)
 }
 
 /// How far the clock of a capture's namespace is off, in nanoseconds: all of one namespace alike.

@@ -98,7 +98,29 @@ impl Logs<'_> {
                 .zip(path)
                 .map(|(method, path)| format!("{method} {path}")),
             hops,
+            tried: self.tried(line),
         })
+    }
+
+    /// Of a request that was tried more than once: connections of the gateway that served none.
+    fn tried(&self, line: &Value) -> Vec<usize> {
+        if line["attempts"]
+            .as_u64()
+            .is_none_or(|attempts| attempts < 2)
+        {
+            return Vec::new();
+        }
+        let serving = self
+            .gw
+            .iter()
+            .filter_map(|line| field(line, "upstream_local_address"));
+        let serving: Vec<_> = serving
+            .filter_map(|local| self.named(local, |_| true))
+            .collect();
+        let made = self.connections.iter();
+        let made = made.filter(|connection| owner(&connection.process.client) == "gw");
+        let made = made.map(|connection| connection.hop);
+        made.filter(|hop| !serving.contains(hop)).collect()
     }
 
     /// The sessions of the load balancer on which the gateway logged no request.
@@ -109,6 +131,7 @@ impl Logs<'_> {
             .map(|(down, up)| Chain {
                 request: None,
                 hops: vec![down, up],
+                tried: Vec::new(),
             })
             .collect()
     }

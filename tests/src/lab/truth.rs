@@ -86,6 +86,9 @@ pub struct Chain {
     pub request: Option<String>,
     /// Numbers of hops ([`Connection::hop`]), the client's first.
     pub hops: Vec<usize>,
+    /// Hops that the gateway tried before the one that served the request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<usize>,
 }
 
 /// One capture.

@@ -88,11 +88,29 @@ fn report(flows: Vec<Flow>, trails: Vec<Trail>) -> Vec<Value> {
         ..Gathered::default()
     };
     let report = Report::new(&[gathered], &Given::default());
-    report
+    let mut flows: Vec<Value> = report
         .flows
         .iter()
         .map(|flow| serde_json::to_value(flow).unwrap_or_default())
-        .collect()
+        .collect();
+    for verdict in &report.verdicts {
+        let Some(number) = verdict.flow.and_then(|flow| usize::try_from(flow.0).ok()) else {
+            continue;
+        };
+        // The first one of a flow is what people see of it.
+        if let Some(flow) = flows.get_mut(number)
+            && flow.get("verdict").is_none()
+        {
+            flow["verdict"] = json!({
+                "cause": verdict.cause,
+                "ended_by": verdict.ended_by,
+                "confidence": verdict.confidence,
+                "alarm": verdict.alarm,
+                "at": verdict.at,
+            });
+        }
+    }
+    flows
 }
 
 fn by_kind<'a>(events: impl Iterator<Item = &'a Event>) -> Value {

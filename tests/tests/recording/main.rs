@@ -1,5 +1,6 @@
 //! What is watched and what its recording says when it is read again are the same.
 
+mod anonymous;
 mod damage;
 mod kernel;
 mod live;

@@ -25,7 +25,7 @@ fn what_does_not_exist() -> Result<()> {
     let mut ended = Command::new("true").spawn()?;
     let pid = ended.id().to_string();
     ended.wait()?;
-    let cases: [(&[&str], &[&str]); 7] = [
+    let cases: [(&[&str], &[&str]); 9] = [
         (
             &["--pid", &pid],
             &["--pid", &pid, "no such process", "ps -e"],
@@ -52,6 +52,14 @@ fn what_does_not_exist() -> Result<()> {
         (
             &["--comm", "no-such-name"],
             &["--comm no-such-name", "no process is called that", "ps -eo"],
+        ),
+        (
+            &["--container", "/../"],
+            &["--container /../", "no id of a container", "crictl ps"],
+        ),
+        (
+            &["--container", "web-1"],
+            &["--container web-1", "a name is none"],
         ),
         (
             &["--container", "0badc0ffee0badc0ffee"],

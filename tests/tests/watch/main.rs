@@ -3,11 +3,13 @@
 
 mod checked;
 mod comings;
+mod endings;
 mod events;
 mod filters;
 mod readers;
 mod recording;
 mod refusals;
+mod standing;
 
 use std::error::Error;
 use std::time::Duration;
@@ -70,6 +72,12 @@ impl Pair {
 
     fn url(&self, path: &str) -> Result<String, Box<dyn Error>> {
         Ok(format!("http://{}{path}", self.net.at("pod", APP)?))
+    }
+
+    /// Whether the app has said so.
+    fn app_says(&self, what: &str) -> std::io::Result<bool> {
+        let log = std::fs::read_to_string(self.logs.path().join("app.out"))?;
+        Ok(log.contains(what))
     }
 
     /// A request of the client, to its end.

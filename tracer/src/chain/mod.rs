@@ -6,6 +6,7 @@ mod clock;
 mod context;
 mod evidence;
 mod matching;
+pub(crate) mod nodes;
 mod place;
 mod proxied;
 mod ties;

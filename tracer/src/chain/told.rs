@@ -9,9 +9,9 @@ use super::Strength;
 use super::candidate::contents;
 use super::clock::LogClock;
 use super::context::{Context, Found, Joined};
-use super::place::endpoints;
+use super::place::{Nearness, endpoints};
 use crate::flow::Side;
-use crate::log::AccessLog;
+use crate::log::{AccessLog, Entry};
 use crate::segment::Endpoint;
 use crate::time::Time;
 
@@ -25,6 +25,8 @@ pub(super) struct Ends {
     pub(super) downstream: HashMap<Endpoint, Vec<usize>, RandomState>,
     /// Of those that it opened.
     upstream: HashMap<Endpoint, Vec<usize>, RandomState>,
+    /// Of those whose PROXY protocol header names a client, by that client.
+    proxied: HashMap<Endpoint, Vec<usize>, RandomState>,
 }
 
 /// What one log says of one downstream connection.
@@ -57,7 +59,16 @@ impl Ends {
         let mut ends = Self {
             downstream: HashMap::default(),
             upstream: HashMap::default(),
+            proxied: HashMap::default(),
         };
+        for turn in &context.turns.all {
+            if let Some(client) = turn.proxied {
+                let hops = ends.proxied.entry(client).or_default();
+                if hops.last() != Some(&turn.hop) {
+                    hops.push(turn.hop);
+                }
+            }
+        }
         for (number, hop) in context.hops.hops.iter().enumerate() {
             if let Some(at) = endpoints(context.scene, hop, Side::Server) {
                 ends.downstream.entry(at.client).or_default().push(number);
@@ -87,11 +98,16 @@ fn accounts(
             let hops = map.get(&client?)?;
             one_of(context, hops, end, server, during)
         };
-        let mut from = [entry.downstream_direct, entry.downstream_remote].into_iter();
-        let downstream = from
-            .find_map(|from| pick(&ends.downstream, Side::Server, from, entry.downstream_local));
         let from = entry.upstream_local;
         let upstream = pick(&ends.upstream, Side::Client, from, entry.upstream_remote);
+        let mut from = [entry.downstream_direct, entry.downstream_remote].into_iter();
+        let downstream = upstream
+            .and_then(|upstream| behind_header(context, ends, entry, upstream, during))
+            .or_else(|| {
+                from.find_map(|from| {
+                    pick(&ends.downstream, Side::Server, from, entry.downstream_local)
+                })
+            });
         if let Some(downstream) = downstream {
             let account = accounts.entry(downstream).or_default();
             let upstream = upstream.filter(|upstream| *upstream != downstream);
@@ -99,6 +115,24 @@ fn accounts(
         }
     }
     accounts
+}
+
+/// The connection whose PROXY protocol header names the client that an entry names: the proxy takes it
+/// for its own downstream's, which the client never had with it.
+fn behind_header(
+    context: &Context<'_>,
+    ends: &Ends,
+    entry: &Entry,
+    upstream: usize,
+    during: Option<(Time, Time)>,
+) -> Option<usize> {
+    let hops = ends.proxied.get(&entry.downstream_remote?)?.iter().copied();
+    let mut fitting = hops.filter(|hop| {
+        *hop != upstream
+            && context.places.nearness(*hop, upstream) != Nearness::Apart
+            && during.is_none_or(|during| lives(context, *hop, Side::Server, during))
+    });
+    fitting.next().filter(|_| fitting.next().is_none())
 }
 
 /// The one of these hops that an entry names. A port may be used again and again: the time tells, and

@@ -276,6 +276,9 @@ struct Said {
     request: Option<Request>,
     status: Option<Status>,
     proxied: Option<Endpoint>,
+    /// When the request began behind a PROXY protocol header, which a proxy may send as soon as the
+    /// connection is open: long before it is asked for anything.
+    asked: Option<Time>,
     /// It begins with a PING of HTTP/2.
     ping: bool,
 }
@@ -301,7 +304,10 @@ impl Said {
         let of_turn = trail.headings[first..].iter();
         for turn in of_turn.take_while(|turn| turn.frame == event.frame) {
             match &turn.heading {
-                Heading::Request(request) => said.request = Some((**request).clone()),
+                Heading::Request(request) => {
+                    said.asked = said.proxied.map(|_| turn.at);
+                    said.request = Some((**request).clone());
+                }
                 Heading::Status(status) => said.status = Some(status.clone()),
                 Heading::Proxied { source, .. } => {
                     said.proxied = Some(Endpoint::new(source.ip(), source.port()));
@@ -330,7 +336,7 @@ impl Told {
             turn,
             position: event.head.map(|head| head.seq),
             seen: Seen {
-                began: event.at,
+                began: said.asked.unwrap_or(event.at),
                 asked: until,
                 answered: None,
                 done: None,

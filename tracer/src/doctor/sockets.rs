@@ -2,7 +2,8 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use super::{Check, Verdict};
 use crate::netns::Namespace;
@@ -38,22 +39,38 @@ fn listed(name: &str, method: Method, without: &str) -> Check {
     }
 }
 
-/// Takes a descriptor of this very process, as `sockets` does with those of others.
+/// Takes a descriptor of this very process, as `sockets` does with those of others, and then one of
+/// the first process, which is mostly somebody else's.
 fn pidfd() -> Check {
     const NAME: &str = "pidfd_getfd";
-    let tried = || {
+    let own = || {
         let file = pidfd_open(getpid(), PidfdFlags::empty())?;
         let itself = file.as_fd().as_raw_fd();
         pidfd_getfd(&file, itself, PidfdGetfdFlags::empty()).map(drop)
     };
-    match tried() {
-        Ok(()) => Check::works(NAME, "descriptors of processes can be looked at"),
-        Err(error) => Check::not(
+    let first = || {
+        let file = pidfd_open(Pid::INIT, PidfdFlags::empty())?;
+        pidfd_getfd(&file, 0, PidfdGetfdFlags::empty()).map(drop)
+    };
+    if let Err(error) = own() {
+        return Check::not(
             Verdict::Missing,
             NAME,
             error.to_string(),
-            "options of sockets are read by the probe only; Linux 5.6 has it, a seccomp filter \
-             may forbid it",
+            "options of sockets are read by the probe only; Linux 5.6 has it, a seccomp filter may \
+             forbid it",
+        );
+    }
+    match first() {
+        // Whether that process has such a descriptor is told to those only who may know.
+        Ok(()) | Err(Errno::BADF) => {
+            Check::works(NAME, "descriptors of processes can be looked at")
+        }
+        Err(error) => Check::not(
+            Verdict::Partly,
+            NAME,
+            format!("those of process 1 cannot be looked at ({error}), own ones can"),
+            "options of other people's sockets are not read; needs CAP_SYS_PTRACE: run as root",
         ),
     }
 }

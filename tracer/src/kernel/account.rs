@@ -140,6 +140,12 @@ impl Account {
 
     /// Of several times for one reason the first counts: when closing began, what it was like then.
     fn see(&mut self, at: Time, moment: Moment, socket: &Socket) {
+        // What was found shortly after watching began may have been opened in between, and told later.
+        match moment {
+            Moment::Established => self.seen.retain(|seen| seen.moment != Moment::Found),
+            Moment::Found if self.at(Moment::Established).is_some() => return,
+            _ => {}
+        }
         if self.at(moment).is_none() {
             let socket = Box::new(socket.clone());
             let place = self.seen.partition_point(|seen| seen.at <= at);

@@ -14,6 +14,7 @@ mod probed;
 mod remark;
 mod roster;
 mod session;
+mod standing;
 
 pub use self::backend::BackendError;
 pub use self::capture::CaptureError;

@@ -12,6 +12,7 @@ use super::interfaces::{Change, InterfacesError};
 use super::pcap::Captures;
 use super::place::Place;
 use super::probed::Probed;
+use super::standing::Standing;
 use super::{Remark, Settings, Sink, vantage};
 use crate::netns::Namespace;
 use crate::source::{Filter, FilterError};
@@ -75,6 +76,8 @@ pub struct Session {
     backend: Backend,
     why: Why,
     remarks: Vec<Remark>,
+    /// Sockets that were there before; `None` where nothing is told of sockets.
+    standing: Option<Standing>,
     /// What broke since the last look: what became of an interface is told later than that.
     broken: Vec<Broken>,
     /// There was more to read the last time.
@@ -119,12 +122,17 @@ impl Session {
                 (attach(captures, &places, &mut remarks)?, why)
             }
         };
+        let standing = match backend {
+            Backend::Probe(_) => look(&places, settings, &mut remarks),
+            Backend::Pcap(_) => None,
+        };
         let now = Instant::now();
         Ok(Self {
             places,
             backend,
             why,
             remarks,
+            standing,
             broken: Vec::new(),
             more: false,
             read_at: now,
@@ -193,6 +201,11 @@ impl Session {
         let drained = self.backend.drain(sink);
         self.more = drained.more;
         self.broken.extend(drained.broken);
+        let unknown = self
+            .standing
+            .as_mut()
+            .and_then(|standing| standing.found(false, sink));
+        self.remarks.extend(unknown.map(Remark::Lacking));
         self.follow_interfaces(sink);
         if looked >= LOOK {
             self.looked_at = Instant::now();
@@ -205,6 +218,13 @@ impl Session {
 
     /// Yields the rest, and watches no more. What became known in the end.
     pub fn finish(mut self, sink: Sink<'_>) -> Vec<Remark> {
+        if let Some(mut standing) = self.standing.take() {
+            let namespaces: Vec<Namespace> =
+                self.places.drain(..).map(|place| place.namespace).collect();
+            let unknown = [standing.found(true, sink), standing.left(&namespaces, sink)];
+            self.remarks
+                .extend(unknown.into_iter().flatten().map(Remark::Lacking));
+        }
         let lacking = self.backend.finish(sink);
         self.remarks
             .extend(lacking.into_iter().map(Remark::Lacking));
@@ -303,6 +323,20 @@ impl Session {
             });
         }
     }
+}
+
+/// Looks at the sockets that are there, from now on that nothing is missed.
+fn look(places: &[Place], settings: &Settings, remarks: &mut Vec<Remark>) -> Option<Standing> {
+    let namespaces = places.iter().map(|place| place.namespace.try_clone());
+    let standing = namespaces
+        .collect::<io::Result<Vec<_>>>()
+        .and_then(|namespaces| Standing::look(namespaces, settings));
+    standing
+        .map_err(|error| {
+            let why = format!("not told: sockets that were there when watching began: {error}");
+            remarks.push(Remark::Lacking(why));
+        })
+        .ok()
 }
 
 fn load_probe(namespaces: &[Namespace], settings: &Settings) -> Result<Backend, SessionError> {

@@ -45,15 +45,84 @@ fn reads_every_line_of_the_recordings() {
             for entry in &log.entries {
                 assert!(entry.began.is_some() && entry.took.is_some(), "{entry:?}");
                 assert!(entry.downstream_remote.is_some(), "{entry:?}");
-                assert!(entry.downstream_local.is_some(), "{entry:?}");
                 assert_eq!(entry.zoneless, name == "lb");
                 assert_eq!(entry.request_id.is_some(), name != "lb");
-                assert!(entry.bytes.0.is_some() && entry.bytes.1.is_some());
+                assert!(entry.bytes.1.is_some(), "{entry:?}");
+                // What `option httplog` does not tell.
+                let full = text.starts_with('{');
+                assert_eq!(entry.downstream_local.is_some(), full, "{entry:?}");
+                assert_eq!(entry.bytes.0.is_some(), full, "{entry:?}");
             }
             read += log.entries.len();
         }
     }
     assert!(read >= 40, "{read}");
+}
+
+/// The same requests in both formats: fine ones, one over IPv6, one with `x-forwarded-for` and quotes
+/// in its agent, refused by the upstream, timed out, given up by the client; then TCP.
+#[test]
+fn reads_what_a_real_envoy_writes() {
+    let default = read(include_str!("tests/envoy-1.40-default.log"));
+    let istio = read(include_str!("tests/envoy-1.40-istio.log"));
+    assert_eq!((default.first_unread, &istio.first_unread), (None, &None));
+    assert_eq!((default.entries.len(), istio.entries.len()), (8, 8));
+    let flags: Vec<Option<&str>> = istio.entries.iter().map(|of| of.flags.as_deref()).collect();
+    let (refused, tried) = (Some("UF"), Some("UF,URX"));
+    let expected = [
+        None,
+        None,
+        None,
+        refused,
+        Some("UT"),
+        Some("DC"),
+        None,
+        tried,
+    ];
+    assert_eq!(flags, expected);
+    for (number, (short, long)) in default.entries.iter().zip(&istio.entries).enumerate() {
+        // What Istio adds, taken away again.
+        let less = Entry {
+            downstream_remote: None,
+            downstream_local: None,
+            upstream_local: None,
+            upstream: None,
+            details: None,
+            termination: None,
+            failure: None,
+            ..long.clone()
+        };
+        assert_eq!(*short, less);
+        assert_eq!(long.request_id.is_some(), number < 6);
+        assert!(long.upstream_remote.is_some() && long.downstream_local.is_some());
+        assert_eq!(long.upstream_local.is_some(), ![3, 7].contains(&number));
+        // Envoy names a client with port 0 where a header names it.
+        assert_eq!(long.downstream_remote.is_some(), number != 2);
+    }
+    assert_eq!(istio.entries[1].downstream_remote, endpoint("[::1]:59122"));
+    assert_eq!(istio.entries[2].request, text("GET /xff"));
+    assert_eq!(
+        istio.entries[7].failure,
+        text("delayed_connect_error:_Connection_refused")
+    );
+}
+
+#[test]
+fn reads_what_a_real_haproxy_writes() {
+    let log = read(include_str!("tests/haproxy-2.6.log"));
+    assert_eq!(log.first_unread, None);
+    let states: Vec<Option<&str>> = log.entries.iter().map(|of| of.flags.as_deref()).collect();
+    let (refused, denied) = (Some("SC--"), Some("PR--"));
+    assert_eq!(
+        states,
+        [None, None, None, refused, denied, Some("SC"), denied]
+    );
+    assert!(
+        log.entries
+            .iter()
+            .all(|of| of.began.is_some() && of.zoneless)
+    );
+    assert!(log.entries.iter().all(|of| of.downstream_remote.is_some()));
 }
 
 #[test]

@@ -114,6 +114,19 @@ impl Namespace {
         Self::open(Path::new("/proc/thread-self/ns/net"), "")
     }
 
+    /// The same once more, for another thread.
+    ///
+    /// # Errors
+    ///
+    /// Where there are too many open files.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            name: self.name.clone(),
+            file: self.file.try_clone()?,
+            id: self.id,
+        })
+    }
+
     /// That of a process.
     ///
     /// # Errors

@@ -57,6 +57,15 @@ pub enum TargetError {
         /// The name.
         comm: String,
     },
+    /// No container's id can begin so.
+    #[error(
+        "--container {text}: no id of a container is written so: give its first digits (0 to 9, a to \
+         f), as 'crictl ps' and 'docker ps' list them; a name is none"
+    )]
+    NoId {
+        /// What was given.
+        text: String,
+    },
     /// No container's id begins so.
     #[error(
         "--container {prefix}: no process that can be seen from here is in a container whose id \
@@ -206,6 +215,10 @@ fn of_comm(comm: &str) -> Result<Vec<Namespace>, TargetError> {
 fn of_container(prefix: &str) -> Result<Vec<Namespace>, TargetError> {
     // As Kubernetes writes it: containerd://ID.
     let digits = prefix.rsplit('/').next().unwrap_or(prefix).to_lowercase();
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        let text = prefix.to_owned();
+        return Err(TargetError::NoId { text });
+    }
     let mut containers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for pid in processes::all().map_err(TargetError::Processes)? {
         for id in processes::containers(pid) {

@@ -16,6 +16,7 @@ pub(super) fn of(types: &Types) -> Fields {
         family: common("skc_family"),
         state: common("skc_state"),
         local_port: common("skc_num"),
+        sent_port: place("inet_sock", "inet_sport"),
         peer_port: common("skc_dport"),
         local_v4: common("skc_rcv_saddr"),
         peer_v4: common("skc_daddr"),

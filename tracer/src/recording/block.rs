@@ -11,15 +11,17 @@ const STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 
 const SHB_USERAPPL: u16 = 4;
-pub(super) const IF_NAME: u16 = 2;
-pub(super) const IF_DESCRIPTION: u16 = 3;
-pub(super) const IF_TSRESOL: u16 = 9;
+pub(crate) const IF_NAME: u16 = 2;
+pub(crate) const IF_DESCRIPTION: u16 = 3;
+pub(crate) const IF_TSRESOL: u16 = 9;
+/// Units of time: ten to the power of minus this, in seconds.
+pub(crate) const NANOSECONDS: u8 = 9;
 const ISB_IFRECV: u16 = 4;
 const ISB_IFDROP: u16 = 5;
 const END_OF_OPTIONS: u16 = 0;
 
 /// Appends a block.
-pub(super) fn block(to: &mut Vec<u8>, kind: u32, body: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn block(to: &mut Vec<u8>, kind: u32, body: impl FnOnce(&mut Vec<u8>)) {
     let start = to.len();
     to.extend(kind.to_le_bytes());
     to.extend([0; 4]);
@@ -31,7 +33,7 @@ pub(super) fn block(to: &mut Vec<u8>, kind: u32, body: impl FnOnce(&mut Vec<u8>)
 }
 
 /// Appends an option; one too long for the format is left out.
-pub(super) fn option(to: &mut Vec<u8>, code: u16, value: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn option(to: &mut Vec<u8>, code: u16, value: impl FnOnce(&mut Vec<u8>)) {
     let start = to.len();
     to.extend(code.to_le_bytes());
     to.extend([0; 2]);
@@ -49,7 +51,7 @@ fn pad(to: &mut Vec<u8>, start: usize) {
 }
 
 /// The header of a section of unknown length, written by `program`.
-pub(super) fn section(to: &mut Vec<u8>, program: &str) {
+pub(crate) fn section(to: &mut Vec<u8>, program: &str) {
     block(to, SECTION, |body| {
         body.extend(0x1a2b_3c4d_u32.to_le_bytes());
         body.extend([1, 0, 0, 0]);
@@ -60,7 +62,7 @@ pub(super) fn section(to: &mut Vec<u8>, program: &str) {
 }
 
 /// An interface.
-pub(super) fn interface(
+pub(crate) fn interface(
     to: &mut Vec<u8>,
     link: u16,
     snaplen: u32,
@@ -76,7 +78,7 @@ pub(super) fn interface(
 }
 
 /// A frame.
-pub(super) fn packet(to: &mut Vec<u8>, frame: &Frame<'_>, options: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn packet(to: &mut Vec<u8>, frame: &Frame<'_>, options: impl FnOnce(&mut Vec<u8>)) {
     let captured = u32::try_from(frame.data.len()).unwrap_or(u32::MAX);
     block(to, ENHANCED_PACKET, |body| {
         let [high, low] = units(frame.at);
@@ -95,7 +97,7 @@ pub(super) fn packet(to: &mut Vec<u8>, frame: &Frame<'_>, options: impl FnOnce(&
 }
 
 /// What an interface received and lost, where known.
-pub(super) fn statistics(
+pub(crate) fn statistics(
     to: &mut Vec<u8>,
     interface: u32,
     at: Time,

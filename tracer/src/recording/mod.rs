@@ -1,7 +1,7 @@
 //! Records what a live source yields in one pcapng file: Wireshark shows the frames, and
 //! [`Capture`](crate::source::Capture) reads everything again.
 
-mod block;
+pub(crate) mod block;
 mod error;
 mod file;
 
@@ -17,9 +17,6 @@ use crate::source::{Frame, Interface, own};
 use crate::tally::Tally;
 use crate::time::Time;
 use crate::vantage::own_name;
-
-/// Units of time: ten to the power of minus this, in seconds.
-const NANOSECONDS: u8 = 9;
 
 /// A recording that is being written.
 ///
@@ -156,7 +153,9 @@ impl Recorder {
             option(body, block::IF_DESCRIPTION, |value| {
                 value.extend(described.as_bytes());
             });
-            option(body, block::IF_TSRESOL, |value| value.push(NANOSECONDS));
+            option(body, block::IF_TSRESOL, |value| {
+                value.push(block::NANOSECONDS);
+            });
             option(body, own::OPTION, |value| value.extend(&watched));
         });
         self.interfaces.push(Seen {

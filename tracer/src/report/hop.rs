@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::nodes;
+use crate::chain::nodes;
 use crate::chain::{Chain, Strength};
 use crate::flow::{FlowId, Side, Sides};
 use crate::hop::{Hop, Hops, Likeness};

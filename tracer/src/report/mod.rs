@@ -7,7 +7,6 @@ mod kernel;
 mod ladder;
 mod link;
 mod log;
-mod nodes;
 mod socket;
 mod verdict;
 
@@ -265,6 +264,7 @@ impl VantageReport {
         Self {
             name: survey.namespace.clone(),
             source: format!("net:[{}]", survey.inode),
+            namespace: Some(survey.namespace.clone()),
             remarks: survey.remarks.clone(),
             ..Self::default()
         }

@@ -41,6 +41,11 @@ pub enum Damage {
         /// Where the record begins, in bytes of the (decompressed) capture.
         position: u64,
     },
+    /// A recording of hopscope without its end: what was only counted after its last record is missing.
+    NoEnd {
+        /// Where it ends, in bytes of the (decompressed) capture.
+        position: u64,
+    },
     /// A record contradicts itself or the format.
     BadRecord {
         /// Where the record begins, in bytes of the (decompressed) capture.
@@ -96,6 +101,13 @@ impl fmt::Display for Damage {
         match self {
             Self::CutInHalf { position } => {
                 write!(f, "the last record, at byte {position}, is cut in half")
+            }
+            Self::NoEnd { position } => {
+                write!(
+                    f,
+                    "the recording stops at byte {position} without its end: hopscope was killed, still \
+                     writes it, or the file was cut"
+                )
             }
             Self::BadRecord { position, what } => {
                 write!(f, "reading stopped at byte {position}: {what}")

@@ -195,12 +195,27 @@ impl Capture {
                     self.extra = Some(extra);
                     break;
                 }
-                Ok(None) => break,
+                Ok(None) => {
+                    let position = self.window.position();
+                    self.damage = self.stops_early().then_some(Damage::NoEnd { position });
+                    break;
+                }
+                Err(Damage::CutInHalf { position }) if self.stops_early() => {
+                    self.damage = Some(Damage::NoEnd { position });
+                }
                 Err(damage) => self.damage = Some(damage),
             }
         }
         self.frames += self.batch.len() as u64;
         !self.batch.is_empty() || self.extra.is_some()
+    }
+
+    /// Whether it is a recording of hopscope of which the end was not read.
+    fn stops_early(&self) -> bool {
+        match &self.format {
+            Format::Pcap(_) => false,
+            Format::Pcapng(reader) => reader.watch.stops_early(),
+        }
     }
 
     #[inline]
@@ -273,6 +288,11 @@ impl Capture {
             Format::Pcap(_) => true,
             Format::Pcapng(reader) => reader.watch.is_whole(),
         }
+    }
+
+    /// Whether it is a pcapng, which tells more than frames.
+    pub(crate) const fn is_pcapng(&self) -> bool {
+        matches!(self.format, Format::Pcapng(_))
     }
 
     /// Frames passed over because the capture gives no time for them.

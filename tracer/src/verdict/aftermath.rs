@@ -16,6 +16,7 @@ pub(super) fn then(case: &Case<'_>, finding: &Finding) -> Vec<String> {
     };
     let mut told: Vec<(Time, String)> = Vec::new();
     for (number, leg) in case.legs.iter().enumerate() {
+        told.extend(stood_in(case, number, at));
         let Some(first) = leg.first() else {
             continue;
         };
@@ -45,6 +46,20 @@ fn closed(case: &Case<'_>, leg: usize, first: &Mark, at: Time) -> String {
         if first.rst { "reset" } else { "closed" },
         case.name(leg, first.by.other())
     )
+}
+
+/// `gw answered 503 to lb 1.2 ms later`: a proxy's word for what failed behind it.
+fn stood_in(case: &Case<'_>, number: usize, since: Time) -> Option<(Time, String)> {
+    let leg = &case.legs[number];
+    let status = leg.status().filter(|status| *status >= 500)?;
+    let answered = leg.answered_at().filter(|at| *at > since)?;
+    let line = format!(
+        "{} answered {status} to {} {} later",
+        case.name(number, Side::Server),
+        case.name(number, Side::Client),
+        words::length(answered.since(since))
+    );
+    Some((answered, line))
 }
 
 /// Data into a closed connection: a consequence, not an end.

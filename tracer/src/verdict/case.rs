@@ -34,6 +34,8 @@ pub(super) struct Case<'a> {
     pub(super) world: &'a World<'a>,
     /// The chain, by its place; `None` for a hop in no chain.
     pub(super) chain: Option<usize>,
+    /// Names of those between whom the hops are, the client's first.
+    pub(super) nodes: Vec<String>,
     /// Hops, downstream first.
     pub(super) legs: Vec<Leg<'a>>,
     /// How each is joined to the one before.
@@ -264,7 +266,11 @@ impl<'a> Case<'a> {
     /// The node at that side of a leg, in words: `lb`, or `the server 10.0.0.2:80`.
     pub(super) fn who(&self, leg: usize, side: Side) -> String {
         if let Some(vantage) = self.at(leg, side) {
-            return self.world.scene.name(vantage).to_owned();
+            let node = self.nodes.get(Self::node(leg, side));
+            // Between two that are not next to each other others may stand.
+            let node = node.filter(|name| !name.contains("..."));
+            let own = self.world.scene.name(vantage);
+            return node.map_or(own, String::as_str).to_owned();
         }
         let hop = self.legs[leg].hop;
         match side {
@@ -301,6 +307,14 @@ impl<'a> Case<'a> {
     /// The first entry of a log whose flags or details are such.
     pub(super) fn logged(&self, is: impl Fn(&Entry) -> bool) -> Option<(&'a AccessLog, &'a Entry)> {
         self.entries.iter().copied().find(|(_, entry)| is(entry))
+    }
+
+    /// A proxy's log says that an upstream broke off an answer that it had begun (Envoy's details).
+    pub(super) fn broken_off(&self) -> Option<(&'a AccessLog, &'a Entry)> {
+        self.logged(|entry| {
+            let details = entry.details.as_deref().unwrap_or_default();
+            details.starts_with("upstream_reset_after_response_started")
+        })
     }
 
     /// How far times of two flows may be wrong against each other; `None` where nothing is known of

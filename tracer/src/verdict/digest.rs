@@ -332,7 +332,8 @@ fn marks(
     nearest: &Sides<&View<'_>>,
     made: &[Forged],
 ) -> (Vec<Mark>, Option<Mark>) {
-    let of_way = |mark: &Mark| made.iter().any(|made| made.mark.cite == mark.cite);
+    // Vantages farther on show the same segment.
+    let of_way = |mark: &Mark| made.iter().any(|made| same(&made.mark, mark));
     let mut marks: Vec<Mark> = Vec::new();
     for side in [Side::Client, Side::Server] {
         let own = nearest[side].marks().into_iter();
@@ -350,6 +351,13 @@ fn marks(
     marks.sort_by_key(|mark| (mark.at, mark.cite.flow, mark.cite.frame));
     let first = first(views, &marks);
     (marks, first)
+}
+
+/// Whether two vantages show one FIN or RST.
+fn same(one: &Mark, other: &Mark) -> bool {
+    let seq = |mark: &Mark| mark.head.map(|head| head.seq);
+    let alike = one.by == other.by && one.rst == other.rst;
+    one.cite == other.cite || (alike && one.head.is_some() && seq(one) == seq(other))
 }
 
 /// One vantage knows the order of sending best where it alone saw it; of several the first as sent

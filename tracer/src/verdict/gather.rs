@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use super::case::{Case, Leg, World};
 use super::digest::Digest;
 use super::origin::origins;
-use crate::chain::{Chain, Join, Link};
+use crate::chain::{Chain, Join, Link, nodes};
 use crate::hop::Hops;
 use crate::log::{AccessLog, Entry};
 use crate::scene::Scene;
@@ -109,7 +109,9 @@ fn case<'a>(
     joins: &'a [Join],
     entries: Vec<(&'a AccessLog, &'a Entry)>,
 ) -> Case<'a> {
+    let hops: Vec<usize> = legs.iter().map(|leg| leg.digest.place).collect();
     let mut case = Case {
+        nodes: nodes::of(world.scene, world.hops, &hops, joins),
         world,
         chain,
         legs,

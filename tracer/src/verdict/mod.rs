@@ -271,6 +271,7 @@ fn sorted(verdicts: Vec<Verdict>) -> Vec<Verdict> {
             verdict.confidence == Confidence::Possible,
             Reverse(often(verdict)),
             rank(verdict.cause).unwrap_or(rules::ALL.len()),
+            verdict.culprit.is_none(),
             verdict.at,
             verdict.chain,
             verdict.hop,

@@ -61,7 +61,7 @@ pub struct Timeouts {
 /// A table that could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "no table of timeouts: {0}\nit has the form:\n[[timeout]]\nname = \"our gateway\"\nseconds = 90\nkind = \"proxy\" # or \"l4\", \"server\"\nchange = \"how to change it\"\nsource = \"where it is documented\""
+    "{0}; a table has [[timeout]] with name, seconds, kind (\"proxy\", \"l4\" or \"server\"), change and source, all but tolerance_s needed"
 )]
 pub struct TimeoutsError(String);
 
@@ -72,7 +72,16 @@ struct Table {
 }
 
 fn parse(text: &str) -> Result<Vec<Timeout>, TimeoutsError> {
-    let table: Table = toml::from_str(text).map_err(|error| TimeoutsError(error.to_string()))?;
+    let table: Table = toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let place = before.map_or_else(String::new, |before| {
+            let line = before.matches('\n').count() + 1;
+            let start = before.rfind('\n').map_or(0, |end| end + 1);
+            let column = before[start..].chars().count() + 1;
+            format!("line {line}, column {column}: ")
+        });
+        TimeoutsError(format!("{place}{}", error.message()))
+    })?;
     for timeout in &table.timeout {
         let tolerance = timeout.tolerance_s.unwrap_or_default();
         if !(timeout.seconds > 0.0 && timeout.seconds < 1e9 && (0.0..1e9).contains(&tolerance)) {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use tracer::live::{Session, Settings};
 use tracer::recording::Recorder;
@@ -33,7 +34,7 @@ pub(super) fn run(args: &Watch) -> anyhow::Result<Outcome> {
     known::probe(&args.known)?;
     let timeouts = known::timeouts(&args.known)?;
     let namespaces = args.targets.resolve()?;
-    let stop = on_signals()?;
+    let stop = on_signals().context("cannot take signals")?;
     let mut session = Session::open(namespaces, args.backend.into(), &settings)?;
     // Not before it is known that there is something to record: it overwrites the file.
     let recorder = args.write.as_deref().map(Recorder::create).transpose()?;

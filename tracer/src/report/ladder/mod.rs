@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::nodes;
+use crate::chain::nodes;
 use crate::chain::{Chain, Exchange};
 use crate::flow::{FlowId, Side};
 use crate::hop::Hops;

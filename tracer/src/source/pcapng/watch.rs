@@ -21,7 +21,13 @@ pub(in crate::source) struct Watch {
     sections: u64,
     /// Those of them that end as hopscope ends them, with every frame that it wrote.
     whole: u64,
+    /// Sections with what only hopscope writes: no other program has written them anew.
+    own: u64,
+    /// Those of them that have an end.
+    ended: u64,
     /// This section is one of them.
+    here_own: bool,
+    /// This section is one whose interfaces hopscope watched.
     here: bool,
     /// Frames in it so far.
     frames: u64,
@@ -34,9 +40,16 @@ impl Watch {
         self.sections == self.whole && self.unread == Unread::default()
     }
 
+    /// Whether a recording stops before its end.
+    pub(in crate::source) fn stops_early(&self) -> bool {
+        // An end that could not be read is counted, and said.
+        self.ended < self.own && self.unread == Unread::default()
+    }
+
     /// A section begins.
     pub(super) fn section(&mut self) {
         self.here = false;
+        self.here_own = false;
         self.frames = 0;
     }
 
@@ -53,7 +66,9 @@ impl Watch {
             self.here = true;
             self.sections += 1;
         }
-        self.known(own::read_watched(option?))
+        let watched = self.known(own::read_watched(option?))?;
+        self.own += u64::from(!std::mem::replace(&mut self.here_own, true));
+        Some(watched)
     }
 
     /// A frame of this section, and our option of it.
@@ -82,6 +97,7 @@ impl Watch {
                 other,
             }),
             Block::End { frames } => {
+                self.ended += u64::from(self.here_own);
                 self.whole += u64::from(self.here && frames == self.frames);
                 return None;
             }

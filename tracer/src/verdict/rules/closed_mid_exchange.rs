@@ -29,7 +29,8 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         return Err("who closed did so on both its sides: a proxy's own doing".into());
     }
     let leg = &case.legs[origin.leg];
-    if !leg.owed() || leg.asked().is_none() {
+    let owed = leg.owed() || case.broken_off().is_some();
+    if !owed || leg.asked().is_none() {
         return Err("no answer was owed".into());
     }
     Ok(found(case, origin))
@@ -136,6 +137,11 @@ fn found(case: &Case<'_>, origin: &Origin) -> Finding {
         words::length(silence)
     );
     finding.evidence.push(case.cite_mark(number, &mark));
+    if let Some((log, entry)) = case.broken_off() {
+        let details = entry.details.as_deref().unwrap_or_default();
+        let line = format!("{} line {}: {details}", log.name, entry.line);
+        finding.evidence.push(line);
+    }
     if let Some((sent, whole)) = leg.cut_short() {
         finding.evidence.push(format!(
             "the answer announced {whole} bytes with its head, and ended after {sent}"

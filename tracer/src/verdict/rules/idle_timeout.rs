@@ -46,6 +46,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     let Some(origin) = case.origins.first() else {
         return Err("nobody closed".into());
     };
+    if case.broken_off().is_some() {
+        return Err("a proxy's log says that the upstream broke off its answer".into());
+    }
     let timer = timer(case, origin);
     if timer.silence < SILENT {
         let silence = words::length(timer.silence);
@@ -254,11 +257,11 @@ fn advise(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Fin
     let length = words::timer(timer.silence);
     if timer.owed {
         finding.advice.push(format!(
-            "raise the idle timeout of {who} above the slowest answer (it is {length})"
+            "raise the idle timeout of {who}, {length}, above the slowest answer"
         ));
         finding.config.push(format!(
             "HAProxy: timeout client {0}s, timeout server {0}s; Envoy: stream_idle_timeout: {0}s; nginx: proxy_read_timeout {0}s",
-            (timer.silence.as_secs_f64() * 4.0).ceil()
+            (timer.silence.as_secs_f64() * 4.0).round()
         ));
     } else {
         finding.advice.push(format!(

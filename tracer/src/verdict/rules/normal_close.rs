@@ -12,7 +12,12 @@ use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
-    let (number, first) = closed(case)?;
+    if case.broken_off().is_some() {
+        return Err("a proxy's log says that the upstream broke off its answer".into());
+    }
+    let leg = &case.legs[0];
+    let went_on = !leg.is_last && leg.answered();
+    let closed = if went_on { None } else { Some(closed(case)?) };
     let owing = case
         .legs
         .iter()
@@ -29,23 +34,41 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     if case.legs.iter().any(|leg| !leg.tried.is_empty()) {
         return Err("other connections were tried before".into());
     }
+    let Some((number, first)) = closed else {
+        return Ok(used_again(case));
+    };
     if first.rst && case.legs[0].asked().is_none() && case.legs[0].digest.syns == 0 {
         return Err("a RST is all that was seen: what went before is not known".into());
     }
     Ok(found(case, number, first))
 }
 
-/// What ended it: the first close, or what ended the first hop later, after other exchanges.
+/// The connection served other requests afterwards: its end is theirs.
+fn used_again(case: &Case<'_>) -> Finding {
+    let leg = &case.legs[0];
+    let mut finding = Finding::new(0, Culprit::Nobody, Confidence::Likely);
+    finding.alarm = false;
+    finding.at = leg.exchange.and_then(|exchange| exchange.done);
+    finding.flow = leg.hop.sights.first().map(|sight| sight.flow);
+    finding.because = "it was answered, and the connection went on".to_owned();
+    finding.summary = "nothing wrong: answered, and the connection was used again".to_owned();
+    finding.story = format!(
+        "{} got its answer{}, and the connection served another request afterwards.",
+        case.name(0, Side::Client),
+        finding
+            .at
+            .map_or_else(String::new, |at| format!(" at {}", words::clock(at)))
+    );
+    finding
+}
+
+/// What ended it: the first close that nobody had announced.
 fn closed<'a>(case: &'a Case<'_>) -> Result<(usize, &'a Mark), Cow<'static, str>> {
     if matches!(case.legs[0].digest.end, End::Refused | End::Unanswered) {
         return Err("there was no connection".into());
     }
-    if let Some(origin) = case.origins.first() {
-        return Ok((origin.leg, &origin.mark));
-    }
-    let leg = &case.legs[0];
-    let later = leg.digest.first.as_ref().filter(|_| leg.answered());
-    Ok((0, later.ok_or("nobody closed")?))
+    let origin = case.origins.first().ok_or("nobody closed")?;
+    Ok((origin.leg, &origin.mark))
 }
 
 fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {

@@ -1,6 +1,6 @@
 //! Names of those between whom the hops of a chain are.
 
-use crate::chain::Join;
+use super::Join;
 use crate::hop::{Hop, Hops};
 use crate::scene::Scene;
 use crate::segment::Endpoint;
@@ -13,7 +13,7 @@ const APART: &str = "+";
 
 /// One name more than there are hops. Where two neighbours would be called the same, as proxy and app
 /// in one pod, the second is told by its port.
-pub(super) fn of(scene: &Scene<'_>, hops: &Hops, chain: &[usize], joins: &[Join]) -> Vec<String> {
+pub(crate) fn of(scene: &Scene<'_>, hops: &Hops, chain: &[usize], joins: &[Join]) -> Vec<String> {
     let chain: Vec<&Hop> = chain.iter().filter_map(|hop| hops.hops.get(*hop)).collect();
     let (Some(first), Some(last)) = (chain.first(), chain.last()) else {
         return Vec::new();

@@ -1,0 +1,93 @@
+//! Connections that are older than the watch: their sockets are told all the same.
+
+use std::time::Duration;
+
+use hopscope_tests::lab::process::Process;
+use hopscope_tests::lab::wait;
+use hopscope_tests::watching::Watching;
+use serde_json::{Value, json};
+
+use super::{APP, Outcome, Pair};
+
+fn sockets<'a>(report: &'a Value, namespace: &str) -> Vec<&'a Value> {
+    let sockets = report["sockets"].as_array().into_iter().flatten();
+    sockets
+        .filter(|socket| socket["vantage"] == namespace)
+        .collect()
+}
+
+fn moments(socket: &Value) -> Vec<&str> {
+    let seen = socket["seen"].as_array().into_iter().flatten();
+    seen.filter_map(|seen| seen["moment"].as_str()).collect()
+}
+
+#[test]
+fn sockets_of_before_are_found_and_left() -> Outcome {
+    let Some(pair) = Pair::new("watch-standing")? else {
+        return Ok(());
+    };
+    let (client, pod) = (pair.ns("client")?, pair.ns("pod")?);
+    let url = pair.url("/sleep/120000")?;
+    let command = ["curl", "-s", "--keepalive-time", "1", &url];
+    let curl = Process::spawn(client, "curl", &command, pair.logs.path())?;
+    wait::until("the app to be asked", Duration::from_secs(10), || {
+        Ok(pair.app_says("got GET")?.then_some(()))
+    })?;
+    let port = APP.to_string();
+    let targets = ["--port", &port, "--netns", client, "--netns", pod];
+    let arguments = [&["--backend=ebpf", "--format=ndjson"], &targets[..]].concat();
+    let mut watching = match Watching::start(&arguments) {
+        Ok(watching) => watching,
+        Err(why) => {
+            println!("skipped: the probe needs what this machine lacks: {why}");
+            return Ok(());
+        }
+    };
+    watching.until("its keepalive probes are seen", |out, _| {
+        out.contains("keepalive_answer")
+    })?;
+    // One that is opened and closed while watching goes on.
+    pair.curl(&[&pair.url("/ok")?])?;
+    let told = watching.interrupt()?;
+    assert_eq!(told.code, Some(0), "{}", told.err);
+    drop(curl);
+    let lines = hopscope_tests::watching::objects(&told.out)?;
+    let of = |kind: &str| -> Vec<Value> {
+        lines
+            .iter()
+            .filter(|line| line["type"] == kind)
+            .cloned()
+            .collect()
+    };
+    let report = json!({"sockets": of("socket"), "flows": of("flow")});
+    for (namespace, comm) in [(client, "curl"), (pod, "lab_peer")] {
+        let sockets = sockets(&report, namespace);
+        assert_eq!(sockets.len(), 2, "{report}");
+        let old = sockets
+            .iter()
+            .find(|socket| moments(socket) == ["found", "left"]);
+        let old = old.ok_or_else(|| format!("no old one: {report}"))?;
+        assert_eq!(old["comm"], comm);
+        assert_eq!(old["state"], "ESTABLISHED");
+        let new = sockets
+            .iter()
+            .find(|socket| moments(socket) == ["established", "closing"]);
+        assert!(new.is_some(), "{report}");
+        // They are joined to their flows.
+        let cookie = &old["cookie"];
+        let flows = report["flows"].as_array().into_iter().flatten();
+        let joined = flows.filter(|flow| {
+            [&flow["sockets"]["client"], &flow["sockets"]["server"]].contains(&cookie)
+        });
+        assert_eq!(joined.count(), 1, "{report}");
+    }
+    let old = sockets(&report, client);
+    let old = old
+        .iter()
+        .find(|socket| moments(socket) == ["found", "left"]);
+    assert_eq!(
+        old.map(|socket| &socket["options"]["tcp_keepidle_s"]),
+        Some(&json!(1.0))
+    );
+    Ok(())
+}
