@@ -140,7 +140,7 @@ const CHAINS: &[Row] = &[
     ),
     (
         "all",
-        "ended_by = \"client\"",
+        "ended_by = [\"client\", \"nobody\"]",
         "normal",
         "lb-idle-timeout",
         "ended_by is lb",
@@ -178,7 +178,7 @@ const VERDICTS: &[Row] = &[
     ),
     (
         "all",
-        "ended_by = \"client\"",
+        "ended_by = [\"client\", \"nobody\"]",
         "normal",
         "lb-idle-timeout",
         "ended_by is lb",
@@ -443,7 +443,7 @@ fn timeouts_are_known_by_name() -> Outcome {
     };
     assert_eq!(of("known"), "");
     assert!(
-        of("wrong").contains("ours.toml: no table of timeouts"),
+        of("wrong").contains("missing field `seconds`"),
         "{}",
         of("wrong")
     );
