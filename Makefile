@@ -2,7 +2,8 @@
 
 # What building needs, what the tests and the lab need besides, what the bench compares with.
 BUILD = libpcap-dev gcc libc6-dev
-TEST = bpftool curl g++ haproxy iproute2 nftables procps python3-venv tcpdump wireshark-common conntrack
+TEST = bpftool curl g++ haproxy iproute2 libxml2-utils nftables procps python3-venv tcpdump tshark \
+	wireshark-common conntrack
 PROBE = rustc-web libstd-rust-web-dev-bpf binutils-bpf
 BENCH = time tcpdump tcptrace tshark wireshark-common hey iperf3 nginx-light iproute2
 
@@ -64,6 +65,7 @@ schema: build-needs
 bench: build-needs
 	@scripts/packages $(BENCH)
 	@scripts/bench
+	@scripts/bench-check
 	@scripts/bench-live
 
 deny:

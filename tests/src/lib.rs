@@ -2,6 +2,7 @@
 
 pub mod anonymity;
 pub mod binary;
+pub mod cases;
 pub mod craft;
 pub mod judge;
 pub mod lab;

@@ -68,6 +68,7 @@
 
 mod analysis;
 mod expectation;
+mod pcap;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -49,6 +49,8 @@ fn help_of_every_command() -> Outcome {
     golden("read-help.txt", &printed(&["read", "--help"])?)?;
     golden("watch-help.txt", &printed(&["watch", "--help"])?)?;
     golden("sockets-help.txt", &printed(&["sockets", "--help"])?)?;
+    golden("check-help.txt", &printed(&["check", "--help"])?)?;
+    golden("diff-help.txt", &printed(&["diff", "--help"])?)?;
     golden("anonymize-help.txt", &printed(&["anonymize", "--help"])?)?;
     golden("doctor-help.txt", &printed(&["doctor", "--help"])?)?;
     golden("schema-help.txt", &printed(&["schema", "--help"])?)

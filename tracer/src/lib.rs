@@ -13,6 +13,8 @@
 
 pub mod anonymize;
 pub mod chain;
+pub mod check;
+pub mod compare;
 pub mod decode;
 pub mod doctor;
 pub mod flow;

@@ -1,6 +1,8 @@
 //! The command line.
 
 mod anonymize;
+mod check;
+mod diff;
 mod known;
 mod sockets;
 mod targets;
@@ -12,6 +14,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::anonymize::Anonymize;
+pub(crate) use self::check::{Check, CheckFormat};
+pub(crate) use self::diff::{Diff, DiffFormat};
 pub(crate) use self::known::Known;
 pub(crate) use self::sockets::{SocketMethod, Sockets};
 pub(crate) use self::targets::Targets;
@@ -56,6 +60,10 @@ pub(crate) enum Command {
     Watch(Box<Watch>),
     /// Read live sockets: who holds them, and which options are really in effect.
     Sockets(Sockets),
+    /// Hold recorded traces against what is expected of them: regression tests for CI.
+    Check(Check),
+    /// Say what changed between two recordings of the same chain, before and after.
+    Diff(Diff),
     /// Make captures and access logs fit to be shared: no payload, other addresses, same verdicts.
     Anonymize(Anonymize),
     /// Say what works on this machine, what does not, and what to do about it.

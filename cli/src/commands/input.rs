@@ -50,7 +50,7 @@ pub(super) fn input<'a>(argument: &'a OsString, endings: &[&str]) -> Input<'a> {
 }
 
 /// What a file without a name of its own is called.
-fn plain(path: &Path, endings: &[&str]) -> String {
+pub(super) fn plain(path: &Path, endings: &[&str]) -> String {
     if path == Path::new("-") {
         return "stdin".to_owned();
     }

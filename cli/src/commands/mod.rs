@@ -1,6 +1,8 @@
 //! The commands, one file each.
 
 mod anonymize;
+pub(crate) mod check;
+mod diff;
 mod doctor;
 mod input;
 mod known;
@@ -14,10 +16,13 @@ use std::process::ExitCode;
 
 use crate::args::{Cli, Color, Command};
 
-/// Something was printed, and whether all input could be read.
+/// Something was printed, and whether all input could be read; the better comes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
     /// All went well.
     Fine,
+    /// Expectations are not met, or what was compared differs.
+    NotMet,
     /// Some input could not be read; what is wrong was said.
     CouldNotRun,
 }
@@ -25,10 +30,7 @@ pub(crate) enum Outcome {
 impl Outcome {
     /// The worse of two.
     fn and(self, other: Self) -> Self {
-        match self {
-            Self::Fine => other,
-            Self::CouldNotRun => self,
-        }
+        self.max(other)
     }
 }
 
@@ -42,6 +44,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Read(args) => read::run(&args),
         Command::Watch(args) => watch::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Anonymize(args) => anonymize::run(&args),
         Command::Doctor => doctor::run(),
         Command::Sockets(args) => sockets::run(&args),
@@ -49,6 +53,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     };
     match outcome {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
+        Ok(Outcome::NotMet) => ExitCode::from(1),
         Ok(Outcome::CouldNotRun) => ExitCode::from(2),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

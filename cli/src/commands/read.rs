@@ -25,7 +25,7 @@ use crate::render::{self, Wanted};
 const HINT: &str = "All of them: --all; one of them: --flow ID";
 
 /// Endings that say that a file is a capture.
-const ENDINGS: [&str; 6] = [".gz", ".zst", ".pcap", ".pcapng", ".cap", ".dmp"];
+pub(super) const ENDINGS: [&str; 6] = [".gz", ".zst", ".pcap", ".pcapng", ".cap", ".dmp"];
 
 /// Reads all captures that can be read, says which cannot, and prints the report.
 pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
@@ -229,7 +229,7 @@ fn inputs(captures: &[OsString]) -> Vec<Input<'_>> {
 }
 
 /// Does `work` for every item on as many threads as there are processors; results in order.
-fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = thread::available_parallelism()
         .map_or(1, usize::from)
         .min(items.len());

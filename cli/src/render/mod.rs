@@ -1,12 +1,15 @@
 //! Draws reports, one file each.
 
 mod chains;
+pub(crate) mod check;
 mod clocks;
+pub(crate) mod diff;
 mod doctor;
 mod flows;
 mod grid;
 mod hops;
 mod json;
+pub(crate) mod junit;
 mod ladder;
 mod links;
 mod listing;

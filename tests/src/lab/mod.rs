@@ -93,8 +93,11 @@ pub fn missing() -> Option<String> {
     rig::peer().err().map(|error| error.to_string())
 }
 
+/// What `hopscope check` reads in the folder of a recording.
+const EXPECTATIONS: &str = "hopscope.toml";
+
 /// Runs one scenario, watched live by these backends, and writes captures, logs and truth to
-/// `out`/NAME, replacing what is there.
+/// `out`/NAME, replacing what is there but its expectations.
 ///
 /// # Errors
 /// When the lab cannot be built or the scenario does not go as it must; nothing is replaced then.
@@ -106,6 +109,8 @@ pub fn run(scenario: &Scenario, out: &Path, backends: &[&'static str]) -> Result
     (scenario.drive)(&mut lab).with_context(|| format!("scenario {}", scenario.name))?;
     let finished = lab.finish(scenario)?;
     let dir = out.join(scenario.name);
+    // What is expected of a recording is written by people, and holds for the next one, too.
+    let expectations = fs::read(dir.join(EXPECTATIONS)).ok();
     if dir.exists() {
         fs::remove_dir_all(&dir).with_context(|| format!("removing old {}", dir.display()))?;
     }
@@ -114,6 +119,10 @@ pub fn run(scenario: &Scenario, out: &Path, backends: &[&'static str]) -> Result
         let entry = entry?;
         let to = dir.join(entry.file_name());
         fs::copy(entry.path(), &to).with_context(|| format!("writing {}", to.display()))?;
+    }
+    if let Some(text) = expectations {
+        let to = dir.join(EXPECTATIONS);
+        fs::write(&to, text).with_context(|| format!("writing {}", to.display()))?;
     }
     let Finished {
         truth,

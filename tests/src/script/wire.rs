@@ -11,7 +11,7 @@ use tracer::time::Time;
 const WINDOW: u16 = 500;
 
 /// When scripts start: any time will do.
-const START: i64 = 1_795_219_200_000_000_000;
+pub(super) const START: i64 = 1_795_219_200_000_000_000;
 
 /// A sequence or acknowledgment number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

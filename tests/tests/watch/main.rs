@@ -1,6 +1,7 @@
 //! `hopscope watch` on real traffic in namespaces of its own: what it names, what it reports in the
 //! end, and what becomes of it when interfaces, namespaces, disks and readers go away.
 
+mod checked;
 mod comings;
 mod endings;
 mod events;

@@ -1,0 +1,12 @@
+//! `hopscope check` and `hopscope diff`.
+
+mod bad_input;
+mod diff;
+mod flows;
+mod judged;
+mod junit;
+mod output;
+mod pcaps;
+mod sockets;
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;

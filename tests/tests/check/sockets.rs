@@ -1,0 +1,208 @@
+//! Options in effect, of sockets as a watch tells them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tracer::check::{Case, Kind, judge, known_keys};
+use tracer::report::{ClosedByReport, Report, SocketReport};
+use tracer::segment::Endpoint;
+use tracer::socket::{Options, Origin, Process, Reading, Socket, State};
+use tracer::survey::Survey;
+use tracer::time::Time;
+
+use super::Outcome;
+
+fn set<T>(value: T) -> Reading<T> {
+    Reading::Read {
+        value,
+        origin: Origin::Socket,
+    }
+}
+
+/// A socket of the gateway with every option set.
+fn socket() -> Socket {
+    Socket {
+        local: Endpoint::v4([10, 0, 1, 2], 8080),
+        peer: Some(Endpoint::v4([10, 0, 1, 1], 45_358)),
+        state: State::Established,
+        cookie: Some(7),
+        inode: Some(4711),
+        owner: Some(Process {
+            pid: 19_495,
+            comm: "envoy".to_owned(),
+        }),
+        queues: None,
+        timer: None,
+        options: Options {
+            keepalive: set(true),
+            keepidle: set(Duration::from_secs(7)),
+            keepintvl: set(Duration::from_secs(5)),
+            keepcnt: set(2),
+            user_timeout: set(Duration::ZERO),
+            linger: set(Some(Duration::ZERO)),
+            nodelay: set(true),
+            defer_accept: set(Duration::ZERO),
+            congestion: set("cubic".to_owned()),
+        }
+        .into(),
+    }
+}
+
+/// The report on it after a change.
+fn report(change: fn(&mut SocketReport)) -> Report {
+    let mut report = Report::of_sockets(&[Survey {
+        namespace: "gw".to_owned(),
+        sockets: vec![socket()],
+        inode: 1,
+        remarks: Vec::new(),
+    }]);
+    report.sockets[0].closed_by = Some(ClosedByReport {
+        at: Time::from_nanos(0),
+        pid: 19_495,
+        comm: "envoy".to_owned(),
+    });
+    change(&mut report.sockets[0]);
+    report
+}
+
+/// Why an expectation of this socket is not met.
+fn failure(expected: &str, report: &Report) -> Option<String> {
+    let toml =
+        format!("recording = \"x\"\n[[expect]]\nname = \"x\"\nsockets = \"all\"\n{expected}\n");
+    let case = Case::parse(&toml).unwrap_or_else(|faults| unreachable!("{toml}: {faults:?}"));
+    let outcome = &judge(&case, report, &[])[0];
+    outcome
+        .failure
+        .as_ref()
+        .map(|failure| failure.found.concat())
+}
+
+type Row = (
+    &'static str,
+    &'static str,
+    fn(&mut SocketReport),
+    &'static str,
+);
+
+const ROWS: &[Row] = &[
+    (
+        "vantage",
+        "\"g*\"",
+        |socket| socket.vantage = "lb".to_owned(),
+        "vantage is lb",
+    ),
+    (
+        "local",
+        "\"10.0.1.2:8080\"",
+        |socket| socket.local = "10.0.1.3:8080".to_owned(),
+        "local is 10.0.1.3:8080",
+    ),
+    (
+        "local_port",
+        "8080",
+        |socket| socket.local = "10.0.1.2:8081".to_owned(),
+        "local_port is 8081",
+    ),
+    (
+        "peer",
+        "\"10.0.1.1\"",
+        |socket| socket.peer = None,
+        "peer is none (it is a listener)",
+    ),
+    (
+        "peer_port",
+        "45358",
+        |socket| socket.peer = Some("10.0.1.1:1".to_owned()),
+        "peer_port is 1",
+    ),
+    (
+        "state",
+        "\"ESTABLISHED\"",
+        |socket| socket.state = State::CloseWait,
+        "state is CLOSE-WAIT",
+    ),
+    (
+        "owner",
+        "\"envoy\"",
+        |socket| socket.comm = Some("curl".to_owned()),
+        "owner is curl",
+    ),
+    (
+        "closed_by",
+        "\"envoy\"",
+        |socket| socket.closed_by = None,
+        "closed_by is none",
+    ),
+    (
+        "so_linger",
+        "\"0s\"",
+        |socket| socket.options.so_linger_s = None,
+        "so_linger is none (it is off)",
+    ),
+    (
+        "so_keepalive",
+        "true",
+        |socket| socket.options.so_keepalive = Some(false),
+        "so_keepalive is false",
+    ),
+    (
+        "tcp_nodelay",
+        "true",
+        |socket| socket.options.tcp_nodelay = None,
+        "tcp_nodelay is none (it was not read)",
+    ),
+    (
+        "tcp_keepidle",
+        "\"7s\"",
+        |socket| socket.options.tcp_keepidle_s = Some(7200.0),
+        "tcp_keepidle is 7200 s",
+    ),
+    (
+        "tcp_keepintvl",
+        "\"< 75s\"",
+        |socket| socket.options.tcp_keepintvl_s = Some(75.0),
+        "tcp_keepintvl is 75.00 s",
+    ),
+    (
+        "tcp_keepcnt",
+        "2",
+        |socket| socket.options.tcp_keepcnt = Some(9),
+        "tcp_keepcnt is 9",
+    ),
+    (
+        "tcp_user_timeout",
+        "\"0s\"",
+        |socket| socket.options.tcp_user_timeout_s = Some(3.0),
+        "tcp_user_timeout is 3.00 s",
+    ),
+    (
+        "tcp_defer_accept",
+        "\"0s\"",
+        |socket| socket.options.tcp_defer_accept_s = Some(1.0),
+        "tcp_defer_accept is 1.00 s",
+    ),
+    (
+        "tcp_congestion",
+        "\"cubic\"",
+        |socket| socket.options.tcp_congestion = Some("bbr".to_owned()),
+        "tcp_congestion is bbr",
+    ),
+];
+
+#[test]
+fn every_key_of_sockets_fails_where_its_fact_is_another() -> Outcome {
+    for (key, value, change, found) in ROWS {
+        let expected = format!("{key} = {value}");
+        assert_eq!(failure(&expected, &report(|_| {})), None, "{expected}");
+        let missed = failure(&expected, &report(*change)).unwrap_or_default();
+        assert!(missed.contains(found), "{expected}: {missed}");
+    }
+    let covered: BTreeSet<&str> = ROWS.iter().map(|(key, ..)| *key).collect();
+    assert_eq!(
+        known_keys(Kind::Sockets)
+            .into_iter()
+            .collect::<BTreeSet<_>>(),
+        covered
+    );
+    Ok(())
+}

@@ -1,0 +1,531 @@
+//! A case as its file says it.
+
+use std::collections::HashMap;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::fault::{Fault, Place, did_you_mean, listed};
+use super::keys;
+use super::measure::{Range, Unit};
+use super::subject::{KINDS, Kind, Which};
+use super::table::{Entry, Reader, entries, sort};
+use super::test::{Test, Wants};
+
+/// A case: captures and what is expected of them.
+#[derive(Debug, Default)]
+pub struct Case {
+    /// What it shows, for people.
+    pub description: Option<String>,
+    /// A recording of hopscope, whose vantages have names of their own.
+    pub recording: Option<Named>,
+    /// Captures, each named for its vantage, in the order in which they are written.
+    pub captures: Vec<Named>,
+    /// Access logs, each named for its proxy.
+    pub access_logs: Vec<Named>,
+    /// A file of known timeouts.
+    pub timeouts: Option<Named>,
+    /// Only frames that this filter lets pass, in pcap syntax.
+    pub filter: Option<Named>,
+    /// The whole report, as it was blessed.
+    pub snapshot: Option<Named>,
+    /// What must hold.
+    pub expectations: Vec<Expectation>,
+}
+
+/// A file, or another text, under a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Named {
+    /// The name.
+    pub name: String,
+    /// What it names: a file by its path from the case's folder.
+    pub value: String,
+    /// Where that is written.
+    pub place: Place,
+}
+
+/// Something that must hold.
+#[derive(Debug)]
+pub struct Expectation {
+    /// Its name, unlike any other in its case.
+    pub name: String,
+    /// Where it begins.
+    pub place: Place,
+    pub(super) kind: Kind,
+    pub(super) select: Vec<Condition>,
+    pub(super) hold: Vec<Condition>,
+    pub(super) matching: Matching,
+    pub(super) count: Option<Count>,
+}
+
+/// How many may be selected.
+#[derive(Debug)]
+pub(super) struct Count {
+    pub(super) ranges: Test,
+    pub(super) written: String,
+    pub(super) place: Place,
+}
+
+/// A key and what it must be.
+#[derive(Debug)]
+pub(super) struct Condition {
+    pub(super) key: String,
+    pub(super) which: Which,
+    pub(super) wants: Wants,
+    pub(super) test: Test,
+    pub(super) written: String,
+    pub(super) place: Place,
+}
+
+/// Of how many of those selected everything must hold.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Matching {
+    All,
+    Any,
+    None,
+    Number(Range, String),
+}
+
+const FILE_KEYS: [&str; 8] = [
+    "description",
+    "recording",
+    "captures",
+    "access_logs",
+    "timeouts",
+    "filter",
+    "snapshot",
+    "expect",
+];
+
+const EXPECT: &str = "[[expect]]";
+
+impl Case {
+    /// Reads a `hopscope.toml`.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with it, in the order of the file.
+    pub fn parse(text: &str) -> Result<Self, Vec<Fault>> {
+        let document = DeTable::parse(text).map_err(|error| {
+            let span = error.span().unwrap_or(0..0);
+            vec![Fault {
+                place: Place::new(text, &span),
+                what: error.message().to_owned(),
+            }]
+        })?;
+        let mut reader = Reader::new(text);
+        let mut case = Self::default();
+        for entry in entries(document.get_ref()) {
+            case.take(&mut reader, entry);
+        }
+        if case.recording.is_none() && case.captures.is_empty() && reader.faults.is_empty() {
+            reader.fault(
+                &(0..0),
+                "it names no captures: write [captures] and below it gw = \"gw.pcap\", \
+                 or recording = \"watch.pcapng\"",
+            );
+        }
+        if case.expectations.is_empty() && case.snapshot.is_none() && reader.faults.is_empty() {
+            reader.fault(
+                &(0..0),
+                "it expects nothing: write [[expect]] and below it what must hold, \
+                 or snapshot = \"report.json\"",
+            );
+        }
+        case.unlike_names(&mut reader);
+        let mut faults = reader.faults;
+        faults.sort_by_key(|fault| fault.place);
+        if faults.is_empty() {
+            Ok(case)
+        } else {
+            Err(faults)
+        }
+    }
+
+    fn take(&mut self, reader: &mut Reader<'_>, entry: Entry<'_>) {
+        match entry.key {
+            "description" => {
+                let text = reader.string(entry, "\"the gateway keeps idle requests alive\"");
+                self.description = text.map(str::to_owned);
+            }
+            "recording" => self.recording = file(reader, entry, "\"watch.pcapng\""),
+            "timeouts" => self.timeouts = file(reader, entry, "\"timeouts.toml\""),
+            "filter" => self.filter = file(reader, entry, "\"tcp port 8080\""),
+            "snapshot" => self.snapshot = file(reader, entry, "\"report.json\""),
+            "captures" => self.captures = files(reader, entry, "gw = \"gw.pcap\""),
+            "access_logs" => self.access_logs = files(reader, entry, "gw = \"gw.log\""),
+            "expect" => self.expect(reader, entry),
+            other => {
+                let meant = did_you_mean(other, FILE_KEYS);
+                let known = listed(FILE_KEYS);
+                let what = format!("a case has no '{other}', but {known}{meant}");
+                reader.fault(&entry.key_span.span(), what);
+            }
+        }
+    }
+
+    fn expect(&mut self, reader: &mut Reader<'_>, entry: Entry<'_>) {
+        let DeValue::Array(expectations) = entry.value.get_ref() else {
+            let what = format!("expectations begin with {EXPECT} on a line of its own");
+            reader.fault(&entry.key_span.span(), what);
+            return;
+        };
+        for expectation in expectations {
+            match expectation.get_ref() {
+                DeValue::Table(table) => {
+                    let read = Expectation::read(reader, expectation, table);
+                    self.expectations.extend(read);
+                }
+                other => {
+                    let what = format!("an expectation is a table, not {}", sort(other));
+                    reader.fault(&expectation.span(), what);
+                }
+            }
+        }
+    }
+
+    /// Names tell outcomes apart, in logs and in JUnit files.
+    fn unlike_names(&self, reader: &mut Reader<'_>) {
+        let mut first: HashMap<&str, Place> = HashMap::new();
+        for expectation in &self.expectations {
+            if let Some(earlier) = first.insert(&expectation.name, expectation.place) {
+                reader.faults.push(Fault {
+                    place: expectation.place,
+                    what: format!(
+                        "the name '{}' is taken by the expectation at line {}: names tell \
+                         expectations apart",
+                        expectation.name, earlier.line
+                    ),
+                });
+            }
+        }
+    }
+}
+
+fn file(reader: &mut Reader<'_>, entry: Entry<'_>, example: &str) -> Option<Named> {
+    let value = reader.string(entry, example)?.to_owned();
+    Some(Named {
+        name: entry.key.to_owned(),
+        value,
+        place: reader.place(&entry.value.span()),
+    })
+}
+
+fn files(reader: &mut Reader<'_>, entry: Entry<'_>, example: &str) -> Vec<Named> {
+    let Some(table) = reader.table(entry, &format!("[{}] with {example}", entry.key)) else {
+        return Vec::new();
+    };
+    let named = entries(table);
+    named
+        .into_iter()
+        .filter_map(|entry| file(reader, entry, example))
+        .collect()
+}
+
+impl Expectation {
+    fn read(
+        reader: &mut Reader<'_>,
+        whole: &Spanned<DeValue<'_>>,
+        table: &DeTable<'_>,
+    ) -> Option<Self> {
+        let entries = entries(table);
+        let before = reader.faults.len();
+        // Where it is written [[expect]], its first key follows that line.
+        let place = reader.place(&whole.span());
+        let name = entries.iter().find(|entry| entry.key == "name");
+        let name = match name {
+            Some(entry) => reader
+                .string(*entry, "\"the client closes first\"")
+                .map(str::to_owned),
+            None => {
+                reader.fault(
+                    &whole.span(),
+                    "it has no name: write name = \"what must hold\"",
+                );
+                None
+            }
+        };
+        let (kind, select) = Self::selection(reader, whole, &entries)?;
+        let mut expectation = Self {
+            name: name.unwrap_or_default(),
+            place,
+            kind,
+            select,
+            hold: Vec::new(),
+            matching: Matching::All,
+            count: None,
+        };
+        for entry in entries {
+            match entry.key {
+                "name" => {}
+                key if key == kind.name() => {}
+                "match" => expectation.matching = matching(reader, entry).unwrap_or(Matching::All),
+                "count" => expectation.count = count(reader, entry),
+                _ => conditions(reader, kind, "", entry, &mut expectation.hold),
+            }
+        }
+        if expectation.hold.is_empty()
+            && expectation.count.is_none()
+            && reader.faults.len() == before
+        {
+            let what = format!(
+                "it expects nothing of those {}: write what must hold, such as count = \">= 1\"",
+                kind.name()
+            );
+            reader.fault(&whole.span(), what);
+        }
+        (reader.faults.len() == before).then_some(expectation)
+    }
+
+    /// What it is about.
+    fn selection(
+        reader: &mut Reader<'_>,
+        whole: &Spanned<DeValue<'_>>,
+        entries: &[Entry<'_>],
+    ) -> Option<(Kind, Vec<Condition>)> {
+        let about = |entry: &&Entry<'_>| KINDS.iter().any(|kind| kind.name() == entry.key);
+        let about: Vec<&Entry<'_>> = entries.iter().filter(about).collect();
+        match about[..] {
+            [entry] => {
+                let kind = *KINDS.iter().find(|kind| kind.name() == entry.key)?;
+                Some((kind, selectors(reader, kind, *entry)))
+            }
+            [] => {
+                let what = format!(
+                    "it does not say what it is about: write one of {}, such as \
+                     flows = {{ vantage = \"gw\" }}",
+                    listed(KINDS.map(Kind::name))
+                );
+                reader.fault(&whole.span(), what);
+                None
+            }
+            [one, other, ..] => {
+                let what = format!(
+                    "it is about '{}' already: an expectation is about one of them",
+                    one.key
+                );
+                reader.fault(&other.key_span.span(), what);
+                None
+            }
+        }
+    }
+}
+
+fn selectors(reader: &mut Reader<'_>, kind: Kind, entry: Entry<'_>) -> Vec<Condition> {
+    let mut select = Vec::new();
+    match entry.value.get_ref() {
+        DeValue::String(all) if all == "all" => {}
+        DeValue::Table(table) => {
+            for entry in entries(table) {
+                conditions(reader, kind, "", entry, &mut select);
+            }
+        }
+        other => {
+            let what = format!(
+                "'{}' must say which: {{ vantage = \"gw\" }} or \"all\", not {}",
+                entry.key,
+                sort(other)
+            );
+            reader.fault(&entry.value.span(), what);
+        }
+    }
+    select
+}
+
+/// An entry as conditions: tables within it are parts of names.
+fn conditions(
+    reader: &mut Reader<'_>,
+    kind: Kind,
+    prefix: &str,
+    entry: Entry<'_>,
+    found: &mut Vec<Condition>,
+) {
+    let name = format!("{prefix}{}", entry.key);
+    let known = keys::of(kind);
+    if let DeValue::Table(table) = entry.value.get_ref() {
+        let inside = format!("{name}.");
+        if known.iter().any(|(key, ..)| key.starts_with(&inside)) {
+            for entry in entries(table) {
+                conditions(reader, kind, &inside, entry, found);
+            }
+            return;
+        }
+    }
+    let Some((_, wants, which)) = known.iter().find(|(key, ..)| *key == name) else {
+        let what = unknown(kind, &name);
+        reader.fault(&entry.key_span.span(), what);
+        return;
+    };
+    if let Some(test) = test(reader, &name, *wants, entry.value) {
+        found.push(Condition {
+            key: name,
+            which: *which,
+            wants: *wants,
+            test,
+            written: reader.written(&entry.value.span()),
+            place: reader.place(&entry.key_span.span()),
+        });
+    }
+}
+
+/// Why a key has no meaning for a kind.
+fn unknown(kind: Kind, name: &str) -> String {
+    let known = keys::of(kind);
+    let names = || known.iter().map(|(key, ..)| *key);
+    let inside = format!("{name}.");
+    if names().any(|key| key.starts_with(&inside)) {
+        let parts = names().filter_map(|key| key.strip_prefix(&inside));
+        return format!(
+            "'{name}' has parts, of which something can be said: {}",
+            listed(parts)
+        );
+    }
+    let others = KINDS
+        .into_iter()
+        .filter(|other| *other != kind && keys::of(*other).iter().any(|(key, ..)| *key == name));
+    let others: Vec<&str> = others.map(Kind::name).collect();
+    if !others.is_empty() {
+        return format!(
+            "'{name}' is not said of {}, but of {}",
+            kind.name(),
+            listed(others)
+        );
+    }
+    let reserved = ["name", "match", "count"];
+    let meant = did_you_mean(name, names().chain(reserved));
+    let meant = if meant.is_empty() {
+        format!("; known are {}", names().collect::<Vec<_>>().join(", "))
+    } else {
+        meant
+    };
+    format!("of {} nobody knows '{name}'{meant}", kind.name())
+}
+
+/// The test that a value stands for: a list is any of its items.
+fn test(
+    reader: &mut Reader<'_>,
+    name: &str,
+    wants: Wants,
+    value: &Spanned<DeValue<'_>>,
+) -> Option<Test> {
+    let read = match value.get_ref() {
+        DeValue::String(text) => wants.text(text),
+        DeValue::Integer(number) => wants.number(&number.to_string()),
+        DeValue::Float(number) => wants.number(&number.to_string()),
+        DeValue::Boolean(flag) if matches!(wants, Wants::Flag) => Ok(Test::Flag(*flag)),
+        DeValue::Array(items) if !items.is_empty() && !matches!(wants, Wants::Flag) => {
+            let mut all: Option<Test> = None;
+            for item in items {
+                let one = test(reader, name, wants, item)?;
+                match &mut all {
+                    Some(all) => all.or(one),
+                    None => all = Some(one),
+                }
+            }
+            return all;
+        }
+        other => Err(format!("write {}, not {}", wants.example(), sort(other))),
+    };
+    match read {
+        Ok(test) => Some(test),
+        Err(why) => {
+            reader.fault(&value.span(), format!("'{name}': {why}"));
+            None
+        }
+    }
+}
+
+fn matching(reader: &mut Reader<'_>, entry: Entry<'_>) -> Option<Matching> {
+    const EXAMPLE: &str = "'all', 'any', 'none' or 'exactly 2'";
+    let text = reader.string(entry, EXAMPLE)?;
+    let number = text.strip_prefix("exactly ").unwrap_or(text);
+    match text {
+        "all" => Some(Matching::All),
+        "any" => Some(Matching::Any),
+        "none" => Some(Matching::None),
+        _ => match Range::parse(number, Unit::Count) {
+            Ok(range) => Some(Matching::Number(range, text.to_owned())),
+            Err(_) => {
+                let meant = did_you_mean(text, ["all", "any", "none", "exactly 2"]);
+                let what = format!("'match' must be {EXAMPLE}, not '{text}'{meant}");
+                reader.fault(&entry.value.span(), what);
+                None
+            }
+        },
+    }
+}
+
+fn count(reader: &mut Reader<'_>, entry: Entry<'_>) -> Option<Count> {
+    let ranges = test(reader, "count", Wants::Count, entry.value)?;
+    Some(Count {
+        ranges,
+        written: reader.written(&entry.value.span()),
+        place: reader.place(&entry.key_span.span()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOOD: &str = "\
+description = \"what it shows\"
+recording = \"watch.pcapng\"
+timeouts = \"ours.toml\"
+snapshot = \"report.json\"
+[captures]
+z = \"z.pcap\"
+a = \"a.pcap\"
+[[expect]]
+name = \"one\"
+flows = { vantage = [\"a\", \"b*\"], server_port = 80 }
+match = \"exactly 1\"
+keepalive = { client.probes = 0, server = { idle = \"7s ± 10%\" } }
+[[expect]]
+name = \"two\"
+chains = \"all\"
+status = \"200..299\"
+confidence = \">= likely\"
+";
+
+    #[test]
+    fn a_case_is_read_in_the_order_in_which_it_is_written() {
+        let case = Case::parse(GOOD).expect("it is a case");
+        let names: Vec<&str> = case
+            .captures
+            .iter()
+            .map(|named| named.name.as_str())
+            .collect();
+        assert_eq!(names, ["z", "a"]);
+        let place = |expectation: &Expectation| expectation.place.line;
+        assert_eq!(
+            case.expectations.iter().map(place).collect::<Vec<_>>(),
+            [8, 13]
+        );
+        let keys: Vec<&str> = case.expectations[0]
+            .hold
+            .iter()
+            .map(|held| held.key.as_str())
+            .collect();
+        assert_eq!(keys, ["keepalive.client.probes", "keepalive.server.idle"]);
+        assert_eq!(case.expectations[0].hold[1].written, "7s ± 10%");
+    }
+
+    proptest! {
+        /// Whatever is written, it is a case or has faults at places that exist.
+        #[test]
+        fn no_text_is_too_strange(at in 0..GOOD.len(), cut in 0..40_usize, put in ".{0,12}") {
+            let boundary = |at: usize| (0..=at.min(GOOD.len())).rev().find(|at| GOOD.is_char_boundary(*at));
+            let (from, to) = (boundary(at).unwrap_or(0), boundary(at + cut).unwrap_or(0));
+            let text = format!("{}{put}{}", &GOOD[..from], &GOOD[to..]);
+            if let Err(faults) = Case::parse(&text) {
+                prop_assert!(!faults.is_empty());
+                for fault in faults {
+                    prop_assert!(fault.place.line <= text.split('\n').count(), "{fault}");
+                }
+            }
+        }
+    }
+}
