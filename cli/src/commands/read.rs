@@ -71,11 +71,6 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
     };
     let report = Report::new(&sources, &given);
     known::complain_of_strangers(&report);
-    for vantage in &report.vantages {
-        for remark in &vantage.remarks {
-            complain(&format!("{}: {remark}", vantage.name));
-        }
-    }
     if let Some(chain) = args.chain {
         return ladder(args, &report, chain).map(|()| outcome);
     }

@@ -132,6 +132,8 @@ fn middle([from, to]: [i64; 2]) -> Option<(i64, u64)> {
 #[derive(Debug, Default)]
 pub(super) struct Bounds {
     between: BTreeMap<(usize, usize), Room>,
+    /// The first vantage that shares a clock with each.
+    firsts: Vec<usize>,
 }
 
 /// What the second clock is ahead of the first, in nanoseconds.
@@ -174,16 +176,25 @@ impl Room {
 }
 
 impl Bounds {
+    /// None yet.
+    pub(super) fn new(scene: &Scene<'_>) -> Self {
+        let mut firsts: Vec<usize> = Vec::with_capacity(scene.vantages.len());
+        for place in 0..scene.vantages.len() {
+            let before = place
+                .checked_sub(1)
+                .filter(|last| scene.same_clock(*last, place));
+            firsts.push(before.map_or(place, |last| firsts[last]));
+        }
+        Self {
+            between: BTreeMap::new(),
+            firsts,
+        }
+    }
+
     /// Of two vantages, the second of which is nearer to the server, and by how much later it stamps
     /// what both see.
-    pub(super) fn add(
-        &mut self,
-        scene: &Scene<'_>,
-        [near, far]: [usize; 2],
-        lag: Lag,
-        round_trip: Option<i64>,
-    ) {
-        let [near, far] = [near, far].map(|vantage| first_of(scene, vantage));
+    pub(super) fn add(&mut self, [near, far]: [usize; 2], lag: Lag, round_trip: Option<i64>) {
+        let [near, far] = [near, far].map(|vantage| self.firsts[vantage]);
         if near == far {
             return;
         }
@@ -200,16 +211,16 @@ impl Bounds {
     }
 
     /// The clocks, each by the surest way from the first vantage of its island.
-    pub(super) fn solve(&self, scene: &Scene<'_>) -> Clocks {
-        let count = scene.vantages.len();
+    pub(super) fn solve(&self) -> Clocks {
+        let count = self.firsts.len();
         let mut found: Vec<Option<(usize, Offset)>> = vec![None; count];
         for root in 0..count {
-            if found[root].is_none() && first_of(scene, root) == root {
+            if found[root].is_none() && self.firsts[root] == root {
                 self.island(root, &mut found);
             }
         }
         let of = |vantage: usize| {
-            let source = first_of(scene, vantage);
+            let source = self.firsts[vantage];
             let (island, offset) = found[source].unwrap_or_default();
             Tied {
                 island,
@@ -256,13 +267,4 @@ impl Bounds {
             }
         }
     }
-}
-
-/// The first vantage that shares a clock with this one.
-fn first_of(scene: &Scene<'_>, vantage: usize) -> usize {
-    let source = scene.vantages[vantage].source;
-    let before = scene.vantages[..vantage]
-        .iter()
-        .rposition(|seeing| !std::ptr::eq(seeing.source, source));
-    before.map_or(0, |place| place + 1)
 }

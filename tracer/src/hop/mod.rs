@@ -136,12 +136,12 @@ pub fn join(scene: &Scene<'_>) -> Hops {
     let mut families = Families::alone(scene);
     isn::join(&mut families);
     middle::join(&mut families);
-    let mut bounds = Bounds::default();
+    let mut bounds = Bounds::new(scene);
     let families = families.finish().into_iter();
     let mut all: Vec<Stations> = families
         .map(|family| Stations::new(scene, family, &mut bounds))
         .collect();
-    let clocks = bounds.solve(scene);
+    let clocks = bounds.solve();
     let mut hops: Vec<Hop> = Vec::with_capacity(all.len());
     for stations in &mut all {
         stations.settle(scene, &clocks);

@@ -198,11 +198,6 @@ pub(super) fn bound(scene: &Scene<'_>, stations: &[Station], bounds: &mut Bounds
             .filter_map(|station| scene.flows[station.kin.flow].flow.handshake_rtt())
             .min();
         let round_trip = round_trip.and_then(|time| i64::try_from(time.as_nanos()).ok());
-        bounds.add(
-            scene,
-            vantages,
-            Lag::between(&near.marks, &far.marks),
-            round_trip,
-        );
+        bounds.add(vantages, Lag::between(&near.marks, &far.marks), round_trip);
     }
 }

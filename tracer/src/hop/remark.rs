@@ -7,11 +7,17 @@ use foldhash::fast::RandomState;
 use super::{Hop, Hops};
 use crate::scene::Scene;
 
+/// More vantages are not compared each with each: nobody gave so many files by hand.
+const MANY: usize = 256;
+
 /// For each vantage, by its place in the scene, what is odd about it beside the others: it shows what
 /// another one shows, or nothing of the time of any other.
 #[must_use]
 pub fn remarks(scene: &Scene<'_>, hops: &Hops) -> Vec<Vec<String>> {
     let mut remarks = vec![Vec::new(); scene.vantages.len()];
+    if remarks.len() > MANY {
+        return remarks;
+    }
     let joined = joined(scene, hops);
     for (place, remarks) in remarks.iter_mut().enumerate() {
         if let Some(twin) = (0..place).find(|twin| shows_the_same(scene, hops, *twin, place)) {
