@@ -10,8 +10,11 @@ use serde_json::Value;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
+/// A folder, and its captures.
+type Recording = (PathBuf, Vec<String>);
+
 /// The folders of all recordings, and their captures.
-fn recordings() -> Result<Vec<(PathBuf, Vec<String>)>, Box<dyn Error>> {
+fn recordings() -> Result<Vec<Recording>, Box<dyn Error>> {
     let pcaps = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pcaps");
     let mut recordings = Vec::new();
     for entry in fs::read_dir(pcaps)? {

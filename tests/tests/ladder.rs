@@ -123,7 +123,7 @@ fn clocks_that_disagree_draw_the_same_ladder() -> Outcome {
     let mut captures = Vec::new();
     for (name, seconds) in [("client", 0), ("lb", 7), ("gw", 3), ("pod", 900)] {
         let path = pcaps().join(format!("lb-closes-despite-probes/{name}.pcap"));
-        captures.push(folder.file(&format!("{name}.pcap"), &ahead(&fs::read(path)?, seconds))?);
+        captures.push(folder.file(format!("{name}.pcap"), &ahead(&fs::read(path)?, seconds))?);
     }
     let read = |options: &[&str]| -> Result<Told, Box<dyn Error>> {
         let told = hopscope(["read"]).args(options).args(&captures).output()?;

@@ -90,10 +90,8 @@ fn a_proxy_ties_the_clocks_on_both_sides_of_it() {
         let report = shifted(&recorded).report();
         let ahead = |name: &str| ahead(&recorded, recorded.node(name));
         for vantage in &report.vantages {
-            let (Some(offset), Some(error)) = (vantage.clock_offset_s, vantage.clock_error_s)
-            else {
-                panic!("{} has no clock", vantage.name);
-            };
+            let clock = vantage.clock_offset_s.zip(vantage.clock_error_s);
+            let (offset, error) = clock.expect("every vantage has a clock");
             let truth = ahead("client") - ahead(&vantage.name);
             assert!((offset - truth).abs() <= error + 2e-6, "{vantage:?}");
             assert!(error < 0.002, "{vantage:?}");
