@@ -112,7 +112,7 @@ impl Lab {
         counters: &BTreeMap<String, Counters>,
         lists: [&'static [Vantage]; 2],
     ) -> Result<[Vec<Connection>; 2]> {
-        let mut sockets = Sockets::read(events);
+        let mut sockets = Sockets::read(events, self.served.iter().copied().collect());
         sockets.retain(|socket| self.ours(socket.local, socket.remote));
         let marked = |mark: &str| {
             let is = |event: &&Event| matches!(&event.what, What::Mark(m) if m.contains(mark));

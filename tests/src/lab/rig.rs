@@ -46,6 +46,8 @@ impl Drop for Scratch {
 #[derive(Debug)]
 pub struct Lab {
     pub(super) servers: Vec<(String, Process)>,
+    /// Numbers of the processes that serve, or did.
+    pub(super) served: Vec<u32>,
     pub(super) captures: Vec<Capture>,
     pub(super) live: Vec<Live>,
     pub(super) trace: Trace,
@@ -79,6 +81,7 @@ impl Lab {
         let trace = Trace::start()?;
         let mut lab = Self {
             servers: Vec::new(),
+            served: Vec::new(),
             captures: Vec::new(),
             live: Vec::new(),
             trace,
@@ -152,6 +155,7 @@ impl Lab {
             let found = listens(&here.proc_net("tcp")?) || listens(&here.proc_net("tcp6")?);
             Ok(found.then_some(()))
         })?;
+        self.served.push(server.pid());
         self.servers.push((name.to_owned(), server));
         Ok(())
     }

@@ -1,7 +1,10 @@
 //! From trace events to sockets: who closed first as this socket lived it, and how many probes
 //! this socket sent.
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+};
 
 use super::trace::{Event, What};
 
@@ -105,14 +108,21 @@ pub struct Sockets {
     all: Vec<Socket>,
     /// The living: address in the kernel to place in `all`.
     live: HashMap<u64, usize>,
+    /// By port: other labs at the same time listen at the same ones.
     listeners: HashMap<u16, String>,
+    /// The processes of this lab's servers.
+    servers: HashSet<u32>,
 }
 
 impl Sockets {
-    /// All sockets that connected or were accepted, in order of birth.
+    /// All sockets that connected or were accepted, in order of birth; `servers` are the processes of
+    /// this lab that listen.
     #[must_use]
-    pub fn read(events: &[Event]) -> Vec<Socket> {
-        let mut sockets = Self::default();
+    pub fn read(events: &[Event], servers: HashSet<u32>) -> Vec<Socket> {
+        let mut sockets = Self {
+            servers,
+            ..Self::default()
+        };
         let mut running: HashMap<u32, Running> = HashMap::new();
         for event in events {
             sockets.timers(event, &mut running);
@@ -162,7 +172,9 @@ impl Sockets {
     fn state(&mut self, event: &Event, ends: (SocketAddr, SocketAddr), old: &str, new: &str) {
         let (local, remote) = ends;
         if new == "LISTEN" {
-            self.listeners.insert(local.port(), event.comm.clone());
+            if self.servers.contains(&event.pid) {
+                self.listeners.insert(local.port(), event.comm.clone());
+            }
             return;
         }
         let born = matches!((old, new), ("CLOSE", "SYN_SENT") | ("LISTEN", "SYN_RECV"));

@@ -40,6 +40,8 @@ pub struct Event {
     pub cpu: u32,
     /// Whoever was on the processor: the actor only if it happened in a system call.
     pub comm: String,
+    /// Its number.
+    pub pid: u32,
     /// Address of the socket in the kernel; 0 if the event names none.
     pub socket: u64,
     /// What happened.
@@ -216,7 +218,8 @@ fn parse(plain: &str, fields: &str) -> Option<Event> {
     let (head, rest) = plain.split_once(": ")?;
     let (name, text) = rest.split_once(": ")?;
     let (task, place) = head.split_once(" [")?;
-    let comm = task.trim().rsplit_once('-')?.0.to_owned();
+    let (comm, pid) = task.trim().rsplit_once('-')?;
+    let (comm, pid) = (comm.to_owned(), pid.parse().ok()?);
     let cpu = place.split_once(']')?.0.parse().ok()?;
     let at = place.rsplit(' ').next()?.parse().ok()?;
     let what = match name {
@@ -256,6 +259,7 @@ fn parse(plain: &str, fields: &str) -> Option<Event> {
         at,
         cpu,
         comm,
+        pid,
         socket,
         what,
     })

@@ -218,16 +218,19 @@ impl Session {
 
     /// Yields the rest, and watches no more. What became known in the end.
     pub fn finish(mut self, sink: Sink<'_>) -> Vec<Remark> {
-        if let Some(mut standing) = self.standing.take() {
-            let namespaces: Vec<Namespace> =
-                self.places.drain(..).map(|place| place.namespace).collect();
-            let unknown = [standing.found(true, sink), standing.left(&namespaces, sink)];
-            self.remarks
-                .extend(unknown.into_iter().flatten().map(Remark::Lacking));
-        }
+        let mut standing = self.standing.take();
+        let found = standing.as_mut();
+        let found = found.and_then(|standing| standing.found(true, sink));
+        // Before sockets are looked at, which takes long where there are many: nothing is watched
+        // meanwhile.
         let lacking = self.backend.finish(sink);
-        self.remarks
-            .extend(lacking.into_iter().map(Remark::Lacking));
+        let left = standing.and_then(|standing| {
+            let places = self.places.drain(..);
+            let namespaces: Vec<Namespace> = places.map(|place| place.namespace).collect();
+            standing.left(&namespaces, sink)
+        });
+        let unknown = found.into_iter().chain(lacking).chain(left);
+        self.remarks.extend(unknown.map(Remark::Lacking));
         self.remarks
     }
 
