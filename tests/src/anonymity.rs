@@ -55,7 +55,12 @@ pub fn text(told: &str, mapping: &mut Mapping) -> String {
         mapped.push_str(&rest[..start]);
         let word = &rest[start..end];
         let core = word.trim_end_matches(['.', ':']);
-        mapped.push_str(&address(core, mapping));
+        // Two of them with others between: `10.0.0.1...10.0.0.2`.
+        let parts: Vec<String> = core
+            .split("...")
+            .map(|part| address(part, mapping))
+            .collect();
+        mapped.push_str(&parts.join("..."));
         mapped.push_str(&word[core.len()..]);
         rest = &rest[end..];
     }

@@ -278,6 +278,13 @@ fn pcapng_with_every_vantage_of_a_scenario_on_its_own_interface() -> Outcome {
             interfaces.push((vantage, &recording.trace));
         }
     }
+    scenarios.retain(|_, interfaces| interfaces.len() > 1);
+    let mut merged = expected().clone();
+    merged.retain(|name, _| {
+        scenarios
+            .keys()
+            .any(|scenario| name.starts_with(&format!("{scenario}.")))
+    });
     for order in [Order::Little, Order::Big] {
         let format = Pcapng {
             order,
@@ -286,7 +293,6 @@ fn pcapng_with_every_vantage_of_a_scenario_on_its_own_interface() -> Outcome {
         };
         let mut files = Vec::new();
         for (scenario, interfaces) in &scenarios {
-            assert!(interfaces.len() > 1, "{scenario}");
             let file = scratch.file(scenario, &format.file(interfaces))?;
             files.push(((*scenario).to_owned(), file));
         }
@@ -294,7 +300,7 @@ fn pcapng_with_every_vantage_of_a_scenario_on_its_own_interface() -> Outcome {
             .into_iter()
             .map(|(vantage, flows)| (vantage.replacen(':', ".", 1), flows))
             .collect();
-        assert_same(&unnumbered(&found), &unnumbered(expected()));
+        assert_same(&unnumbered(&found), &unnumbered(&merged));
     }
     Ok(())
 }
@@ -469,6 +475,7 @@ fn as_mergecap_merges_them() -> Outcome {
         let scenario = path.parent().map(Path::to_owned).unwrap_or_default();
         scenarios.entry(scenario).or_default().push(path);
     }
+    scenarios.retain(|_, captures| captures.len() > 1);
     for (scenario, captures) in scenarios {
         let merged = scratch.path().join("merged.pcapng");
         // Interfaces in the order of the files; they have no names.

@@ -5,7 +5,7 @@
 
 mod conversation;
 
-use hopscope_tests::script::{Analysis, Frame, analyse, feed};
+use hopscope_tests::script::{self, Analysis, Frame};
 use hopscope_tests::thinning::differences;
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 use proptest::test_runner::{RngSeed, TestCaseError};
@@ -26,6 +26,18 @@ fn config() -> ProptestConfig {
         failure_persistence: None,
         ..default
     }
+}
+
+/// Verdicts look at other flows, too, and name addresses: these laws are not theirs.
+fn without_verdicts(mut analysis: Analysis) -> Analysis {
+    for flow in analysis.flows.iter_mut().filter_map(Value::as_object_mut) {
+        flow.remove("verdict");
+    }
+    analysis
+}
+
+fn analyse(frames: &[Frame]) -> Analysis {
+    without_verdicts(script::analyse(frames))
 }
 
 proptest! {
@@ -202,7 +214,7 @@ proptest! {
         }
         frames.sort_by_key(|frame| frame.at);
         let mut duplicates = 0;
-        let many = feed(|table| {
+        let many = script::feed(|table| {
             let segments: Vec<_> = frames.iter().map(Frame::segment).collect();
             let mut rest = &segments[..];
             let mut sizes = chunks.iter().cycle();
@@ -214,7 +226,7 @@ proptest! {
         });
         let counted: u64 = many.flows.iter().filter_map(|flow| flow["duplicates"].as_u64()).sum();
         prop_assert_eq!(duplicates, counted);
-        prop_assert_eq!(many, analyse(&frames));
+        prop_assert_eq!(without_verdicts(many), analyse(&frames));
     }
 
     #[test]

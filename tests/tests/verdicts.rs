@@ -53,7 +53,7 @@ fn recording(name: &str, captures: &[&str]) -> Vec<PathBuf> {
 fn every_verdict_says_which_rules_were_considered() -> Result<()> {
     let mut causes: BTreeMap<String, usize> = BTreeMap::new();
     for (folder, captures) in scenarios() {
-        let report = report(&captures, &[])?;
+        let report = report(&captures, &["--explain"])?;
         for verdict in verdicts(&report) {
             let cause = &verdict["cause"];
             let considered = verdict["considered"].as_array().expect("rules");

@@ -3,8 +3,11 @@
 use tabled::builder::Builder;
 use tabled::settings::{Padding, Style};
 
-/// Wrapped columns keep at least this many characters.
+/// Wrapped columns keep at least this many characters ...
 const NARROWEST: usize = 14;
+
+/// ... or where addresses leave no room for that, this many.
+const TIGHT: usize = 9;
 
 /// Blanks between two columns.
 const GAP: usize = 2;
@@ -81,10 +84,15 @@ pub(super) fn draw(mut columns: Vec<Column>, width: usize) -> Drawn {
     {
         left_out.extend(columns.remove(spare).cells.into_iter().next());
     }
+    let narrowest = if least(&columns) > width {
+        TIGHT
+    } else {
+        NARROWEST
+    };
     let mut excess = total(&columns).saturating_sub(width);
     for column in columns.iter_mut().rev().filter(|column| column.has_words()) {
         let own = column.width() - GAP;
-        let target = own.saturating_sub(excess).max(NARROWEST);
+        let target = own.saturating_sub(excess).max(narrowest);
         if target < own {
             excess -= own - target;
             column

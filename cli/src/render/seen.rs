@@ -154,6 +154,7 @@ fn report(verdicts: Vec<VerdictReport>) -> Report {
         hop(2, "gw", "app"),
     ];
     report.chains = vec![ChainReport {
+        more: 0,
         id: 0,
         hops: vec![0, 1, 2],
         nodes: ["client", "lb", "gw", "app"].map(str::to_owned).to_vec(),

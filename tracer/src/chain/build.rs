@@ -9,6 +9,9 @@ use crate::flow::Side;
 use crate::log::AccessLog;
 use crate::time::Time;
 
+/// Plain exchanges that are told one by one: of more, each hop tells how many it had.
+const ONE_BY_ONE: usize = 1_000;
+
 /// All chains, by the time they began.
 pub(super) fn chains(context: &Context<'_>, found: &Found, logs: &[AccessLog]) -> Vec<Chain> {
     let turns = &context.turns.all;
@@ -17,15 +20,52 @@ pub(super) fn chains(context: &Context<'_>, found: &Found, logs: &[AccessLog]) -
         let told = found.is_tried[*turn] && found.next[*turn].is_none();
         found.before[*turn].is_none() && !told
     };
+    let folded = folded(context, found);
     let mut starts: Vec<(Time, usize)> = (0..turns.len())
         .filter(begins)
+        .filter(|turn| folded.is_none() || !is_plain(context, found, *turn))
         .map(|turn| (began(context, &turns[turn]), turn))
         .collect();
     starts.sort_unstable();
     let starts = starts.into_iter();
-    starts
-        .map(|(_, turn)| chain(context, found, logs, turn))
-        .collect()
+    let chains = starts.map(|(_, turn)| {
+        let mut chain = chain(context, found, logs, turn);
+        let last = context.turns.of[turns[turn].hop].end == turn + 1;
+        let more = folded.as_ref().filter(|_| last);
+        chain.more = more.map_or(0, |folded| folded[turns[turn].hop]);
+        chain
+    });
+    chains.collect()
+}
+
+/// Where there are more plain exchanges than anybody looks at one by one, how many each hop has.
+fn folded(context: &Context<'_>, found: &Found) -> Option<Vec<u64>> {
+    let mut folded = vec![0; context.turns.of.len()];
+    let plain = (0..context.turns.all.len()).filter(|turn| is_plain(context, found, *turn));
+    let mut count = 0;
+    for turn in plain {
+        folded[context.turns.all[turn].hop] += 1;
+        count += 1;
+    }
+    (count > ONE_BY_ONE).then_some(folded)
+}
+
+/// Whether nothing is to be told of an exchange but that it was: it was answered, without an error
+/// that can be read, nothing was joined to it or tried for it, no log tells of it, and others follow
+/// on its hop.
+fn is_plain(context: &Context<'_>, found: &Found, turn: usize) -> bool {
+    let exchange = &context.turns.all[turn];
+    let seen = exchange.seen.client.or(exchange.seen.server);
+    let alone = found.next[turn].is_none()
+        && found.before[turn].is_none()
+        && !found.is_tried[turn]
+        && !found.tried.contains_key(&turn)
+        && found.entries[turn].is_empty();
+    alone
+        && exchange.number.is_some()
+        && seen.is_some_and(|seen| seen.done.is_some() && !seen.failed)
+        && exchange.status.as_ref().is_none_or(|said| said.code < 500)
+        && context.turns.of[exchange.hop].end != turn + 1
 }
 
 fn began(context: &Context<'_>, turn: &Turn) -> Time {

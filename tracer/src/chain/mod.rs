@@ -33,6 +33,9 @@ pub struct Chain {
     pub links: Vec<Link>,
     /// How each link is joined to the one before, one fewer than there are.
     pub joins: Vec<Join>,
+    /// Exchanges of the same hop that this chain stands for beside its own: each was answered, and
+    /// joined to nothing. Zero unless there are very many.
+    pub more: u64,
 }
 
 /// What a chain has of a hop.

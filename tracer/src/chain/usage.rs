@@ -89,9 +89,15 @@ pub fn usage(scene: &Scene<'_>, hops: &Hops, chains: &[Chain]) -> Vec<Usage> {
             }
         }
     }
+    // By when each was first seen: addresses are in an order of their own.
+    let mut links: Vec<(u16, Growing)> = links
+        .into_iter()
+        .map(|((_, port), link)| (port, link))
+        .collect();
+    links.sort_by_key(|(_, link)| link.hops.values().flatten().min().copied());
     let links = links.into_iter();
     links
-        .filter_map(|((_, port), link)| link.finish(scene, hops, &turns, port))
+        .filter_map(|(port, link)| link.finish(scene, hops, &turns, port))
         .collect()
 }
 
@@ -125,7 +131,9 @@ impl Growing {
         began.sort_unstable();
         let spans = exchanges.iter();
         let spans = spans.filter_map(|turn| span(scene, hops, turn));
-        let addresses = self.hops.iter().filter_map(|(server, places)| {
+        let mut addresses: Vec<(&Endpoint, &Vec<usize>)> = self.hops.iter().collect();
+        addresses.sort_by_key(|(_, places)| places.iter().min());
+        let addresses = addresses.into_iter().filter_map(|(server, places)| {
             let turns: Vec<&Turn> = places.iter().flat_map(of_hop).collect();
             share(scene, hops, (*server, places), &turns, &began)
         });

@@ -96,6 +96,9 @@ pub struct ChainReport {
     pub began: Option<Time>,
     /// Last byte of the answer, seen nearest to the client; null where it is owed.
     pub done: Option<Time>,
+    /// Exchanges of the same hop that this stands for beside its own, each answered and joined to
+    /// nothing; zero unless there are very many.
+    pub more: u64,
 }
 
 impl HopReport {
@@ -179,6 +182,7 @@ impl ChainReport {
             status: status.map(|status| status.code),
             began: first.map(|exchange| exchange.began),
             done: first.and_then(|exchange| exchange.done),
+            more: chain.more,
         }
     }
 }

@@ -20,6 +20,9 @@ const ABOUT: f64 = 0.02;
 /// Ends that are nearer to each other than this are one event.
 const APART: Duration = Duration::from_millis(200);
 
+/// Ends that are looked at for each verdict: whatever repeats so often is a habit.
+const LOOKED_AT: usize = 256;
+
 /// Connections that a verdict about ages needs.
 const ENOUGH: usize = 3;
 
@@ -49,6 +52,8 @@ struct Ends {
     silences: Vec<(Duration, Time)>,
     /// What lived how long, and how long it had been silent then; sorted by age.
     lives: Vec<Life>,
+    /// What the ages have in common.
+    age: Option<Age>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -101,11 +106,16 @@ impl Habits {
         for ends in habits.ends.values_mut() {
             ends.silences.sort_unstable();
             ends.lives.sort_unstable_by_key(|life| life.age);
+            ends.age = common_age(&ends.lives);
+        }
+        for ages in habits.announced.values_mut() {
+            ages.sort_unstable();
         }
         habits
     }
 
-    /// How often connections to that server ended by that side after a silence of this length.
+    /// How often connections to that server ended by that side after a silence of this length, up to
+    /// [`LOOKED_AT`] times.
     pub(super) fn after_silence(&self, server: Endpoint, by: Side, silence: Duration) -> usize {
         let Some(ends) = self.ends.get(&(server, by)) else {
             return 0;
@@ -117,10 +127,10 @@ impl Habits {
         let to = ends
             .silences
             .partition_point(|known| known.0 <= silence + within);
-        let mut at: Vec<Time> = ends.silences[from..to]
-            .iter()
-            .map(|known| known.1)
-            .collect();
+        let alike = &ends.silences[from..to];
+        // Of very many, some spread over all of them tell as much.
+        let every = alike.len().div_ceil(LOOKED_AT).max(1);
+        let mut at: Vec<Time> = alike.iter().step_by(every).map(|known| known.1).collect();
         at.sort_unstable();
         // One event ends many connections at once, and says nothing about each one's silence.
         at.dedup_by(|later, earlier| later.since(*earlier) <= APART);
@@ -131,47 +141,49 @@ impl Habits {
     pub(super) fn announced(&self, server: Endpoint, age: Duration) -> usize {
         let ages = self.announced.get(&server).map_or(&[][..], Vec::as_slice);
         let (age, jitter) = (age.as_secs_f64(), 1.0 + JITTER);
-        let near = |other: &&Duration| {
-            let other = other.as_secs_f64();
-            other <= age * jitter && age <= other * jitter
-        };
-        ages.iter().filter(near).count()
+        let from = ages.partition_point(|other| other.as_secs_f64() * jitter < age);
+        let to = ages.partition_point(|other| other.as_secs_f64() <= age * jitter);
+        to - from
     }
 
-    /// The age at which that side ends connections to that server, where there is one: most of them
-    /// lived as long, whatever went on, and more than one exchange each.
+    /// The age at which that side ends connections to that server, where there is one.
     pub(super) fn age(&self, server: Endpoint, by: Side) -> Option<Age> {
-        let lives = &self.ends.get(&(server, by))?.lives;
-        // Those of one request each live as long as that took.
-        let lives: Vec<&Life> = lives.iter().filter(|life| life.turns > 2).collect();
-        let middle = lives.get(lives.len() / 2)?.age;
-        if lives.len() < ENOUGH || middle.as_secs_f64() < YOUNG {
-            return None;
-        }
-        let near = |life: &&&Life| {
-            let off = life.age.as_secs_f64() / middle.as_secs_f64();
-            (1.0 - JITTER..=1.0 + JITTER).contains(&off)
-        };
-        let alike: Vec<&&Life> = lives.iter().filter(near).collect();
-        // Others may have been closed for reasons of their own.
-        if alike.len() < ENOUGH || alike.len() * 4 < lives.len() * 3 {
-            return None;
-        }
-        let ends = alike.iter().map(|life| life.ended);
-        let spread = ends.clone().max()?.since(ends.min()?);
-        let silences = alike.iter().map(|life| life.silence);
-        let (least, most) = (silences.clone().min()?, silences.max()?);
-        // All at once is a restart; after one length of silence is an idle timeout.
-        let at_once = spread < middle.mul_f64(SPREAD);
-        let idle = least >= IDLE && most - least <= SAME.max(least.mul_f64(ABOUT));
-        if at_once || idle {
-            return None;
-        }
-        Some(Age {
-            middle,
-            range: (alike.first()?.age, alike.last()?.age),
-            of: alike.len(),
-            silences: (least, most),
-        })
+        self.ends.get(&(server, by))?.age
     }
+}
+
+/// The age of most lives, sorted by it: they lived as long, whatever went on, and more than one
+/// exchange each.
+fn common_age(lives: &[Life]) -> Option<Age> {
+    // Those of one request each live as long as that took.
+    let lives: Vec<&Life> = lives.iter().filter(|life| life.turns > 2).collect();
+    let middle = lives.get(lives.len() / 2)?.age;
+    if lives.len() < ENOUGH || middle.as_secs_f64() < YOUNG {
+        return None;
+    }
+    let near = |life: &&&Life| {
+        let off = life.age.as_secs_f64() / middle.as_secs_f64();
+        (1.0 - JITTER..=1.0 + JITTER).contains(&off)
+    };
+    let alike: Vec<&&Life> = lives.iter().filter(near).collect();
+    // Others may have been closed for reasons of their own.
+    if alike.len() < ENOUGH || alike.len() * 4 < lives.len() * 3 {
+        return None;
+    }
+    let ends = alike.iter().map(|life| life.ended);
+    let spread = ends.clone().max()?.since(ends.min()?);
+    let silences = alike.iter().map(|life| life.silence);
+    let (least, most) = (silences.clone().min()?, silences.max()?);
+    // All at once is a restart; after one length of silence is an idle timeout.
+    let at_once = spread < middle.mul_f64(SPREAD);
+    let idle = least >= IDLE && most - least <= SAME.max(least.mul_f64(ABOUT));
+    if at_once || idle {
+        return None;
+    }
+    Some(Age {
+        middle,
+        range: (alike.first()?.age, alike.last()?.age),
+        of: alike.len(),
+        silences: (least, most),
+    })
 }
