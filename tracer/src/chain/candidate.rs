@@ -164,7 +164,9 @@ impl Pair {
         match self.nearness {
             Nearness::Unseen | Nearness::Apart => false,
             Nearness::Maybe => {
-                let in_time = late <= AT_ONCE || (self.familiar && soon <= AT_ONCE);
+                // One time alone tells less than two.
+                let at_once = gaps.answer.map_or(QUEUED, |_| AT_ONCE);
+                let in_time = late <= at_once || (self.familiar && soon <= AT_ONCE);
                 in_time && self.fit < Fit::Far && self.content < Content::Different
             }
             Nearness::Same if whole_connection => late <= AT_ONCE,

@@ -1,6 +1,7 @@
 //! Why hops are joined, in words.
 
 use super::context::{Context, Found, Joined};
+use super::place::endpoints;
 use super::turn::Seen;
 use super::{Content, Strength};
 use crate::flow::Side;
@@ -18,7 +19,7 @@ pub(super) fn of(
     let (before, behind) = (&turns[down], &turns[joined.to]);
     let mut evidence = Vec::new();
     if joined.by == Strength::AccessLog {
-        evidence.extend(entries(found, logs, down));
+        evidence.extend(entries(context, found, logs, down));
     }
     if joined.by == Strength::ProxyProtocol
         && let Some(client) = behind.proxied
@@ -57,12 +58,20 @@ pub(super) fn of(
     evidence
 }
 
-/// The lines of access logs that name both connections.
-fn entries(found: &Found, logs: &[AccessLog], down: usize) -> Vec<String> {
+/// The lines of access logs that name both connections, or the second and who is behind the first.
+fn entries(context: &Context<'_>, found: &Found, logs: &[AccessLog], down: usize) -> Vec<String> {
+    let hop = &context.hops.hops[context.turns.all[down].hop];
+    let at = endpoints(context.scene, hop, Side::Server);
     let lines = found.entries[down].iter().map(|&(log, entry)| {
         let entry = &logs[log].entries[entry];
+        let clients = [entry.downstream_direct, entry.downstream_remote];
+        let both = at.is_some_and(|at| clients.contains(&Some(at.client)));
+        let names = match entry.downstream_remote.filter(|_| !both) {
+            Some(client) => format!("names the second and {client}, whose bytes the first carries"),
+            None => "names both".to_owned(),
+        };
         format!(
-            "line {} of the access log {} names both",
+            "line {} of the access log {} {names}",
             entry.line, logs[log].name
         )
     });
@@ -80,7 +89,13 @@ fn times(context: &Context<'_>, seen: &Seen, onward: &Seen, whole: bool) -> Vec<
     };
     let (from, to) = (frame(seen), frame(onward));
     let milliseconds = |time: std::time::Duration| format!("{:.3} ms", time.as_secs_f64() * 1e3);
-    let after = milliseconds(onward.began.since(seen.began));
+    // The first bytes may be the proxy's own, as a PROXY protocol header is.
+    let went_on = if onward.began < seen.began {
+        onward.asked
+    } else {
+        onward.began
+    };
+    let after = milliseconds(went_on.since(seen.began));
     let mut times = vec![if whole {
         format!("{to}: opened {after} after {from}")
     } else {

@@ -64,6 +64,7 @@ pub(super) fn join(context: &Context<'_>, found: &mut Found) -> Candidates {
         found.join(candidate.down, joined(candidate));
     }
     part_rings(context, found);
+    part_returns(context, found);
     let turns = 0..context.turns.all.len();
     let others = turns.map(|down| candidates.others(context, found, down));
     let others: Vec<Vec<usize>> = others.collect();
@@ -268,4 +269,49 @@ fn part_rings(context: &Context<'_>, found: &mut Found) {
             found.part(down);
         }
     }
+}
+
+/// What goes on from one address to a server does not come by there again: where it seems so, the
+/// unlikeliest join between is one of strangers, if it is not known that they meet in one place.
+fn part_returns(context: &Context<'_>, found: &mut Found) {
+    let firsts = 0..found.next.len();
+    let firsts: Vec<usize> = firsts
+        .filter(|turn| found.before[*turn].is_none() && found.next[*turn].is_some())
+        .collect();
+    for first in firsts {
+        let mut start = first;
+        while let Some(weakest) = weakest_of_return(context, found, start) {
+            let Some(parted) = found.part(weakest) else {
+                break;
+            };
+            // What went on from there is a chain of its own now.
+            if weakest_of_return(context, found, start).is_none() {
+                start = parted.to;
+            }
+        }
+    }
+}
+
+/// The turn whose join is to be undone for the chain from `first` not to come by one place twice.
+fn weakest_of_return(context: &Context<'_>, found: &Found, first: usize) -> Option<usize> {
+    let mut row = vec![first];
+    let mut at = first;
+    while let Some(joined) = &found.next[at] {
+        at = joined.to;
+        let way = |turn: usize| context.places.way(context.turns.all[turn].hop);
+        if let Some(since) = row.iter().position(|before| way(*before) == way(at)) {
+            let unsure = |down: &&usize| -> Option<u64> {
+                let joined = found.next[**down].as_ref()?;
+                let hop = |turn: usize| context.turns.all[turn].hop;
+                let nearness = context.places.nearness(hop(**down), hop(joined.to));
+                (joined.weight > 0 && nearness > Nearness::Same).then_some(joined.weight)
+            };
+            let unsure = row[since..]
+                .iter()
+                .filter_map(|down| Some((unsure(&down)?, *down)));
+            return unsure.max().map(|(_, down)| down);
+        }
+        row.push(at);
+    }
+    None
 }

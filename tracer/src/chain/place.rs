@@ -126,6 +126,11 @@ impl Places {
         self.addresses[hop].1
     }
 
+    /// From which address to which address and port a hop goes.
+    pub(super) fn way(&self, hop: usize) -> (u32, u32, u16) {
+        self.addresses[hop]
+    }
+
     /// Whether an address connects to another, so that the two are not of one stack.
     pub(super) fn are_peers(&self, client: u32, server: u32) -> bool {
         self.peers.contains(&(client, server))

@@ -36,19 +36,31 @@ struct Account {
     entries: Vec<(usize, Option<usize>)>,
 }
 
+/// What one log says, by the downstream connection.
+type Accounts = BTreeMap<usize, Account>;
+
 /// Joins what the logs name.
 pub(super) fn join(context: &mut Context<'_>, found: &mut Found, logs: &[AccessLog]) {
     if logs.is_empty() {
         return;
     }
     let ends = Ends::new(context);
-    for (number, log) in logs.iter().enumerate() {
-        let clock = LogClock::new(context, &ends, log);
-        for (hop, account) in accounts(context, &ends, log, &clock) {
+    let clocks: Vec<LogClock> = logs
+        .iter()
+        .map(|log| LogClock::new(context, &ends, log))
+        .collect();
+    let told = logs.iter().zip(&clocks);
+    let mut told: Vec<Accounts> = told
+        .map(|(log, clock)| accounts(context, &ends, log, clock))
+        .collect();
+    behind_others(context, &mut told);
+    for (number, accounts) in told.iter().enumerate() {
+        for (hop, account) in accounts {
             for upstream in account.entries.iter().filter_map(|(_, upstream)| *upstream) {
-                context.places.share(hop, upstream);
+                context.places.share(*hop, upstream);
             }
-            assign(context, found, (number, log), &clock, (hop, &account));
+            let log = (number, &logs[number]);
+            assign(context, found, log, &clocks[number], (*hop, account));
         }
     }
     context.places.part(context.hops);
@@ -82,13 +94,8 @@ impl Ends {
 }
 
 /// The entries of a log, by the downstream connection that they speak of.
-fn accounts(
-    context: &Context<'_>,
-    ends: &Ends,
-    log: &AccessLog,
-    clock: &LogClock,
-) -> BTreeMap<usize, Account> {
-    let mut accounts: BTreeMap<usize, Account> = BTreeMap::new();
+fn accounts(context: &Context<'_>, ends: &Ends, log: &AccessLog, clock: &LogClock) -> Accounts {
+    let mut accounts = Accounts::new();
     let mut order: Vec<usize> = (0..log.entries.len()).collect();
     order.sort_by_key(|place| log.entries[*place].began);
     for place in order {
@@ -119,6 +126,55 @@ fn accounts(
         }
     }
     accounts
+}
+
+/// Where a proxy behind another logs the client that a PROXY protocol header names, and no header can
+/// be read, two logs name one client: what the second has is the upstream connection of the first,
+/// that ends where the second's upstream begins. What ends elsewhere and no log leads on from was
+/// never this proxy's.
+fn behind_others(context: &Context<'_>, told: &mut [Accounts]) {
+    let mut moved: Vec<(usize, Option<usize>, (usize, usize))> = Vec::new();
+    for (number, accounts) in told.iter().enumerate() {
+        for (hop, account) in accounts {
+            for &(place, upstream) in &account.entries {
+                let Some(upstream) = upstream else {
+                    continue;
+                };
+                let others = told.iter().enumerate();
+                let others = others.filter(|(other, _)| *other != number);
+                let others = others.filter_map(|(_, other)| other.get(hop));
+                let onward = others.flat_map(|account| &account.entries);
+                let onward = onward.filter_map(|(_, onward)| *onward);
+                let mut between: Vec<usize> = onward
+                    .filter(|onward| {
+                        *onward != upstream
+                            && context.places.nearness(*onward, upstream) == Nearness::Same
+                    })
+                    .collect();
+                between.sort_unstable();
+                between.dedup();
+                let apart = context.places.nearness(*hop, upstream) == Nearness::Apart;
+                if apart || !between.is_empty() {
+                    let only = between.first().filter(|_| between.len() == 1);
+                    moved.push((number, only.copied(), (place, *hop)));
+                }
+            }
+        }
+    }
+    for (number, to, (place, from)) in moved {
+        let accounts = &mut told[number];
+        let entries = accounts.get_mut(&from).map(|account| &mut account.entries);
+        let Some(entries) = entries else {
+            continue;
+        };
+        let Some(at) = entries.iter().position(|(entry, _)| *entry == place) else {
+            continue;
+        };
+        let entry = entries.remove(at);
+        if let Some(to) = to {
+            accounts.entry(to).or_default().entries.push(entry);
+        }
+    }
 }
 
 /// The connection whose PROXY protocol header names the client that an entry names: the proxy takes it
@@ -291,7 +347,9 @@ pub(super) fn in_order(
                 continue;
             };
             let jitter = Duration::from_millis(1);
-            let early = at.since(onward) > jitter;
+            // The first bytes may be the proxy's own, as a PROXY protocol header is.
+            let last = context.view(&context.turns.all[up], Side::Client);
+            let early = last.is_some_and(|seen| at.since(seen.asked) > jitter);
             if early && !whole && context.turns.all[up].number.is_some() {
                 ups.next();
                 continue;

@@ -105,6 +105,14 @@ impl<'a> Leg<'a> {
         self.request().map(|turn| turn.until)
     }
 
+    /// How long after the request something was; `None` where the request was not seen, as where the
+    /// capture began with its answer, or that was before it.
+    pub(super) fn waited(&self, until: Time) -> Option<Duration> {
+        let unseen = self.exchange.is_some_and(|exchange| exchange.bytes.0 == 0);
+        let asked = self.asked().filter(|asked| !unseen && *asked <= until)?;
+        Some(until.since(asked))
+    }
+
     /// The last turn of the client before it ended.
     fn request(&self) -> Option<&'a Turn> {
         let until = self.digest.first.map_or(self.digest.last, |mark| mark.at);

@@ -27,9 +27,7 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     }
     let mark = origin.mark;
     let client = case.name(0, Side::Client);
-    let waited = leg
-        .asked()
-        .map_or_else(Default::default, |asked| mark.at.since(asked));
+    let waited = leg.waited(mark.at).map(words::length);
     let process = leg
         .digest
         .kernel(Side::Client, |kind| matches!(kind, FactKind::Closed(_)));
@@ -50,14 +48,19 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     finding.flow = Some(mark.cite.flow);
     finding.because = format!("{client} closed first, while an answer was owed to it");
     finding.summary = format!(
-        "{} gave up after {} without an answer",
+        "{} gave up{} without an answer",
         case.who(0, Side::Client),
-        words::length(waited)
+        waited
+            .as_ref()
+            .map_or_else(String::new, |waited| format!(" after {waited}"))
     );
     finding.story = format!(
-        "{client} closed at {}, {} after its request, while the answer was owed; nobody had closed before.",
+        "{client} closed at {}, {}, while the answer was owed; nobody had closed before.",
         words::clock(mark.at),
-        words::length(waited)
+        waited.as_ref().map_or_else(
+            || "after a request that was not seen".to_owned(),
+            |waited| format!("{waited} after its request")
+        )
     );
     finding.evidence.push(case.cite_mark(0, &mark));
     if let Some(told) = process
@@ -84,8 +87,8 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         finding.against.push(format!("what followed was not seen: {client} may have closed one direction only and have waited on"));
     }
     finding.advice.push(format!(
-        "find out why the answer took longer than {}, or let {client} wait longer (curl --max-time, the client's request timeout)",
-        words::length(waited)
+        "find out why the answer took{}, or let {client} wait longer (curl --max-time, the client's request timeout)",
+        waited.map_or_else(|| " so long".to_owned(), |waited| format!(" longer than {waited}"))
     ));
     Ok(finding)
 }

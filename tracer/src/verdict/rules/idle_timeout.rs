@@ -21,7 +21,7 @@ use crate::verdict::case::Case;
 use crate::verdict::digest::{Digest, Mark};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::origin::Origin;
-use crate::verdict::timeouts::{Kind, Timeout, whole_seconds};
+use crate::verdict::timeouts::{Kind, Timeout, nearly_whole_seconds, whole_seconds};
 use crate::verdict::words;
 
 /// Shorter silences are those of conversations.
@@ -80,7 +80,11 @@ fn timer<'a>(case: &Case<'a>, origin: &Origin) -> Timer<'a> {
         silence,
         known: case.world.timeouts.matching(silence, kinds),
         repeated: habits.after_silence(leg.hop.server, origin.mark.by, silence),
-        whole: whole_seconds(silence),
+        // Who closes both sides at once has a reason of its own; a little late is late enough then.
+        whole: match origin.both {
+            Some(_) => nearly_whole_seconds(silence),
+            None => whole_seconds(silence),
+        },
         log: case.logged(says_timeout),
         owed,
         gone: gone && owed,

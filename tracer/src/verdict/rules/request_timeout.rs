@@ -1,7 +1,8 @@
 //! A gateway answered (504) or let go while its upstream still owed the answer.
 //!
 //! Holds where a hop was answered and the next one was not, without the upstream having closed before;
-//! or where a 504 or a log's UT says so. Certain where the answer says it.
+//! or where a 504 or a log's UT says so. Certain where the answer says it. An answer whose request was
+//! before the capture says nothing of who waited for whom, unless a log does.
 //!
 //! Looks alike: an upstream that closed in the middle of the exchange, after which the gateway answers
 //! 503; a client that gave up, where nobody answers.
@@ -17,6 +18,8 @@ use crate::verdict::words;
 /// Gateway Timeout (RFC 9110 section 15.6.5).
 const GATEWAY_TIMEOUT: u16 = 504;
 
+const UNSEEN: &str = "the request that was answered was not seen";
+
 pub(super) fn judge(case: &Case<'_>) -> Found {
     let log = case.logged(|entry| has_flag(entry, &["UT", "SI"]));
     for (number, pair) in case.legs.windows(2).enumerate() {
@@ -27,6 +30,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         else {
             continue;
         };
+        if leg.waited(answered).is_none() && log.is_none() {
+            return Err(UNSEEN.into());
+        }
         if matches!(next.digest.end, End::Refused | End::Unanswered) {
             return Err("there was no connection to the upstream".into());
         }
@@ -69,6 +75,10 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     let number = case.legs.len() - 1;
     let leg = &case.legs[number];
     if leg.status() == Some(GATEWAY_TIMEOUT) || (log.is_some() && leg.answered()) {
+        let waited = leg.answered_at().and_then(|answered| leg.waited(answered));
+        if waited.is_none() && log.is_none() {
+            return Err(UNSEEN.into());
+        }
         let gateway = case.name(number, Side::Server);
         let author = case.author(number);
         if author == Author::Server && log.is_none() {
@@ -104,23 +114,26 @@ fn found(
     let who = case.who(number, Side::Server);
     let gateway = case.name(number, Side::Server);
     let mut finding = Finding::new(number, culprit, confidence);
-    let (asked, answered) = (leg.asked(), leg.answered_at());
-    let waited = asked
-        .zip(answered)
-        .map(|(asked, answered)| answered.since(asked));
-    let waited = waited.unwrap_or_default();
+    let answered = leg.answered_at();
+    let waited = answered.and_then(|answered| leg.waited(answered));
     finding.at = answered;
     finding.flow = leg.hop.sights.last().map(|sight| sight.flow);
     let status = leg.status();
     finding.because = "a gateway answered while its upstream still owed the answer".to_owned();
     finding.summary = format!(
-        "{who} ended it: request timeout of {}{}",
-        words::timer(waited),
+        "{who} ended it: request timeout{}{}",
+        waited.map_or_else(String::new, |waited| format!(
+            " of {}",
+            words::timer(waited)
+        )),
         status.map_or_else(String::new, |status| format!(", answered {status}"))
     );
     finding.story = format!(
-        "{gateway} answered {} after it had been asked, at {}, without having got an answer from its upstream.",
-        words::length(waited),
+        "{gateway} answered{}, at {}, without having got an answer from its upstream.",
+        waited.map_or_else(
+            || ", of which the request was not seen".to_owned(),
+            |waited| format!(" {} after it had been asked", words::length(waited))
+        ),
         answered.map_or_else(String::new, words::clock)
     );
     if let Some((log, entry)) = case.logged(|entry| has_flag(entry, &["UT", "SI"])) {
@@ -137,8 +150,11 @@ fn found(
             .push(format!("the answer's status is {status}"));
     }
     finding.advice.push(format!(
-        "make the upstream faster, or let {gateway} wait longer than {}: route timeout (Envoy: 15 s by default; Istio: none), per-try timeout",
-        words::timer(waited)
+        "make the upstream faster, or let {gateway} wait longer{}: route timeout (Envoy: 15 s by default; Istio: none), per-try timeout",
+        waited.map_or_else(String::new, |waited| format!(
+            " than {}",
+            words::timer(waited)
+        ))
     ));
     finding
         .config
