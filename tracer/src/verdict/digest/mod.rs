@@ -128,8 +128,10 @@ pub(super) struct Forged {
     pub(super) mark: Mark,
     /// The TTL of what its side else sends, where it has another.
     pub(super) usual: Option<u8>,
-    /// A vantage nearer to that side did not see it, and was watching.
+    /// A vantage nearer to that side did not see it, and was watching, or the host that it left made it.
     pub(super) proved: bool,
+    /// A vantage nearer to that side shows that it went on afterwards.
+    pub(super) went_on: bool,
 }
 
 /// A RST whose TTL is unlike that of all else that its side sent.
