@@ -79,6 +79,8 @@ pub fn feed(handle: impl FnOnce(&mut FlowTable<(Trails, Collector)>)) -> Analysi
 fn report(flows: Vec<Flow>, trails: Vec<Trail>) -> Vec<Value> {
     let vantages = ["one", "two"].map(|name| Vantage {
         name: name.to_owned(),
+        first: flows.iter().map(Flow::first_at).min(),
+        last: flows.iter().map(Flow::last_at).max(),
         ..Vantage::default()
     });
     let gathered = Gathered {

@@ -429,6 +429,45 @@ fn a_reset_from_between_was_made() {
     assert_eq!(hops.hops[0].ways[0].lost.server, Some(1));
 }
 
+/// Captures lose frames, and few say so: what looks as all else of its sender is the sender's, though the
+/// vantage next to it does not show it. Unless the sender went on.
+#[test]
+fn what_a_capture_lost_was_not_made() {
+    let ends = [end(1, 40_000), end(3, 80)];
+    for (flags, goes_on) in [(RST, false), (FIN_ACK, false), (RST, true), (FIN_ACK, true)] {
+        let mut talk = Talk::open([7_000, 9_000], Some(5));
+        talk.exchange(100, 2_000).wait(100 * MS);
+        let ended = talk.sent.len();
+        talk.send(Side::Server, flags, 0).wait(100 * MS);
+        if goes_on {
+            talk.send(Side::Server, ACK, 500).wait(100 * MS);
+        }
+        // Another connection shows that both captures ran on.
+        let mut other = Talk::open([70_000, 90_000], Some(5));
+        other.exchange(100, 2_000).wait(1_000 * MS);
+        other.close();
+        let beside = [end(1, 40_001), end(3, 80)];
+        let near = capture(
+            "near",
+            right,
+            &[View::new(&talk, ends, 0), View::new(&other, beside, 0)],
+        );
+        let far = capture(
+            "far",
+            |at| at + HOUR,
+            &[
+                View::new(&talk, ends, WAY).without([ended]),
+                View::new(&other, beside, WAY),
+            ],
+        );
+        let hops = join(&[near, far]);
+        let made = hops.hops.iter().flat_map(|hop| &hop.ways[0].made);
+        let made: Vec<_> = made.map(|made| (made.proved, made.went_on)).collect();
+        let expected: &[(bool, bool)] = if goes_on { &[(true, true)] } else { &[] };
+        assert_eq!(made, expected, "{flags:?}");
+    }
+}
+
 /// What leaves a host that has it come in on another side is not its own.
 #[test]
 fn a_host_that_forwards_stands_at_neither_side() {

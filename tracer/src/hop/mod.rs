@@ -105,9 +105,12 @@ pub struct Made {
     pub ttl: (u8, Option<u8>),
     /// Its IPv4 identification.
     pub ip_id: Option<u16>,
-    /// A vantage nearer to that side was watching and did not see it, or the host of this one sent it.
-    /// Otherwise only its TTL tells.
+    /// A vantage nearer to that side was watching and did not see it, and its TTL is unlike; or that
+    /// side went on as if it had not; or the host of this vantage sent it. Otherwise only its TTL tells.
     pub proved: bool,
+    /// A vantage nearer to that side shows that it went on: with new data, or, after a RST, with
+    /// anything.
+    pub went_on: bool,
     /// The host of the vantage that shows it made it: it left that host without having come in.
     pub here: bool,
 }

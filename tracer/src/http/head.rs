@@ -148,7 +148,10 @@ fn whole(head: &[u8]) -> Unit {
         return Unit::Foreign;
     };
     let old = asked.version == Some(0);
-    let (request, body) = request(method, target, old, asked.headers);
+    let (mut request, body) = request(method, target, old, asked.headers);
+    if let Body::Of(length @ 1..) = body {
+        request.whole = Some(length.saturating_add(head.len() as u64));
+    }
     Unit::Message(Heading::Request(Box::new(request)), head.len(), body)
 }
 
@@ -171,6 +174,7 @@ fn request(method: &str, target: &str, old: bool, headers: &[Header<'_>]) -> (Re
         closes: closes(headers, old),
         timeout_ms: number(headers, "x-envoy-expected-rq-timeout-ms"),
         attempt: number(headers, "x-envoy-attempt-count"),
+        whole: None,
     };
     let body = match method {
         // What follows belongs to another protocol.

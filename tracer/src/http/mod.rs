@@ -139,6 +139,9 @@ pub struct Request {
     pub timeout_ms: Option<u64>,
     /// `x-envoy-attempt-count`: which try of an Envoy it is, from 1.
     pub attempt: Option<u64>,
+    /// Bytes of head and body, where there is a body and the head tells how long it is
+    /// (`content-length`).
+    pub whole: Option<u64>,
 }
 
 /// The head of an HTTP/1 answer.

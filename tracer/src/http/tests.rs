@@ -75,7 +75,7 @@ impl Talk {
                 }
             });
         }
-        // How long answers are is a test of its own.
+        // How long messages are is a test of its own.
         let without = |(by, heading): &(Side, Heading)| match heading {
             Heading::Status(status) => {
                 let status = Status {
@@ -83,6 +83,11 @@ impl Talk {
                     ..status.clone()
                 };
                 (*by, Heading::Status(status))
+            }
+            Heading::Request(request) => {
+                let mut request = request.clone();
+                request.whole = None;
+                (*by, Heading::Request(request))
             }
             other => (*by, other.clone()),
         };

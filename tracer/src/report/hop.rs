@@ -55,8 +55,8 @@ pub struct MadeReport {
     pub ttl: u8,
     /// What the other segments of that side have there.
     pub usual_ttl: Option<u8>,
-    /// A vantage nearer to that side was watching and did not see it, or the host of this one sent it.
-    /// Otherwise only its TTL tells.
+    /// A vantage nearer to that side was watching and did not see it, and its TTL is unlike or that side
+    /// went on as if it had not sent it; or the host of this one sent it. Otherwise only its TTL tells.
     pub proved: bool,
     /// The host of the vantage that shows it made it: it left that host without having come in.
     pub here: bool,

@@ -183,6 +183,28 @@ impl<'a> Case<'a> {
         self.is_proxy(leg, Side::Server) || heads.any(|head| head.passage.is_some())
     }
 
+    /// Whether the capture at the server of a leg ran while the request was there: only then is what it
+    /// does not show not there.
+    pub(super) fn covers(&self, leg: usize) -> bool {
+        let own = &self.legs[leg];
+        let (Some(at), Some(answered)) = (self.at(leg, Side::Server), own.answered_at()) else {
+            return false;
+        };
+        let scene = self.world.scene;
+        let vantage = scene.vantages[at].vantage;
+        let clocks = &self.world.hops.clocks;
+        let common = |time| clocks.common(at, time);
+        let (Some(first), Some(last)) = (vantage.first.map(common), vantage.last.map(common))
+        else {
+            return false;
+        };
+        let nearest = own.answered_in().map(|flow| scene.flows[flow].vantage);
+        let error = nearest.and_then(|nearest| clocks.error(at, nearest));
+        let error = Duration::from_nanos(error.unwrap_or_default());
+        let asked = own.asked().unwrap_or(answered);
+        first <= asked + error && answered <= last + error
+    }
+
     /// Who made the answer of a leg, as far as it says so.
     pub(super) fn author(&self, leg: usize) -> Author {
         let Some(status) = self.legs[leg].head() else {
@@ -201,7 +223,7 @@ impl<'a> Case<'a> {
             Author::Upstream
         } else if envoy || self.is_proxy(leg, Side::Server) {
             Author::Gateway
-        } else if self.at(leg, Side::Server).is_some() {
+        } else if self.at(leg, Side::Server).is_some() && self.covers(leg) {
             Author::Server
         } else {
             Author::Unknown

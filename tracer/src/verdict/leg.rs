@@ -82,6 +82,18 @@ impl<'a> Leg<'a> {
         (told && sent < whole).then_some((sent, whole))
     }
 
+    /// How many bytes of the request were sent of how many that it announced, where that is less: the
+    /// client did not finish it.
+    pub(super) fn unfinished(&self) -> Option<(u64, u64)> {
+        let exchange = self.exchange?;
+        let whole = exchange.request.as_ref()?.whole?;
+        let sent = exchange.bytes.0;
+        // After `100 Continue` the rest comes in another turn.
+        let mut answers = self.digest.answers.iter();
+        let interim = answers.any(|answer| answer.status.code < 200 && answer.at >= exchange.began);
+        (self.digest.is_asked_whole && !interim && sent < whole).then_some((sent, whole))
+    }
+
     /// Nobody took in an answer of that time: the client had closed before, and reset it.
     fn came_too_late(&self, answered: Time) -> bool {
         let closed = self.first().filter(|first| first.by == Side::Client);

@@ -17,6 +17,7 @@ pub(super) fn made(views: &[View<'_>], hop: &Hop) -> Vec<Forged> {
             mark: *mark,
             usual: made.ttl.1.filter(|_| made.is_unlike()),
             proved: made.proved,
+            went_on: made.went_on,
         }));
     }
     for left in left(views, hop) {
@@ -37,28 +38,27 @@ pub(super) fn left(views: &[View<'_>], hop: &Hop) -> Vec<Forged> {
         if hop.at.client == vantage || hop.at.server == vantage {
             continue;
         }
-        let passes = |by: Side| {
-            let of = view
-                .events()
-                .iter()
-                .filter(|event| view.side(event.by) == by);
-            let mut heads = of.filter_map(|event| event.head);
-            heads.any(|head| head.passage == Some(Passage::In))
+        let came_in = |by: Side| {
+            let of = view.events().iter();
+            let of = of.filter(move |event| view.side(event.by) == by);
+            let heads = of.filter_map(|event| event.head);
+            heads.filter(|head| head.passage == Some(Passage::In))
         };
-        let out = |mark: &Mark| {
-            mark.head
-                .is_some_and(|head| head.passage == Some(Passage::Out))
+        // Only the coming of what was forwarded, which takes one from the TTL, may not have been captured.
+        let is_own = |mark: &Mark| {
+            let out = mark.head.filter(|head| head.passage == Some(Passage::Out));
+            out.is_some_and(|out| {
+                let mut own = came_in(mark.by).map(|head| out.ttl.checked_add(1) != Some(head.ttl));
+                own.next().is_some_and(|first| first && own.all(|own| own))
+            })
         };
         let marks = view.marks().into_iter();
-        found.extend(
-            marks
-                .filter(|mark| out(mark) && passes(mark.by))
-                .map(|mark| Forged {
-                    mark,
-                    usual: None,
-                    proved: true,
-                }),
-        );
+        found.extend(marks.filter(is_own).map(|mark| Forged {
+            mark,
+            usual: None,
+            proved: true,
+            went_on: false,
+        }));
     }
     found
 }

@@ -29,7 +29,8 @@ pub(super) struct Digest {
     pub(super) begun: Time,
     /// The last segment seen.
     pub(super) last: Time,
-    /// How it ended, at the vantage nearest to the client.
+    /// How it ended, at the vantage nearest to the client, or at one that saw it established where
+    /// that one's capture did not.
     pub(super) end: End,
     /// SYNs of the client.
     pub(super) syns: u32,
@@ -45,7 +46,7 @@ pub(super) struct Digest {
     pub(super) probes: Sides<Vec<Probed>>,
     /// How each side's probing ended.
     pub(super) run_end: Sides<Option<RunEnd>>,
-    /// Windows of zero that each side held.
+    /// The longest window of zero that each side held.
     pub(super) stalls: Sides<Option<Stall>>,
     /// Data of each side that was sent again and again and never acknowledged.
     pub(super) unheard: Sides<Option<Unheard>>,
@@ -57,6 +58,8 @@ pub(super) struct Digest {
     pub(super) answers: Vec<Answer>,
     /// All bytes of the server were seen.
     pub(super) is_whole: bool,
+    /// All bytes of the client were.
+    pub(super) is_asked_whole: bool,
     /// A side said that it will end the connection (HTTP/2 GOAWAY).
     pub(super) goaway: Option<Goaway>,
 }
@@ -96,14 +99,16 @@ pub(super) struct Probed {
     pub(super) answered: bool,
 }
 
-/// A window of zero, held.
+/// A window of zero, held: the longest time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stall {
-    /// The first time.
+    /// From when on.
     pub(super) since: Time,
     pub(super) cite: Cite,
-    /// All times together.
+    /// For how long.
     pub(super) held: Duration,
+    /// How long windows of zero were held in all.
+    pub(super) total: Duration,
     /// It was opened again.
     pub(super) opened: bool,
 }
@@ -128,8 +133,10 @@ pub(super) struct Forged {
     pub(super) mark: Mark,
     /// The TTL of what its side else sends, where it has another.
     pub(super) usual: Option<u8>,
-    /// A vantage nearer to that side did not see it, and was watching.
+    /// A vantage nearer to that side did not see it, and was watching, or the host that it left made it.
     pub(super) proved: bool,
+    /// A vantage nearer to that side shows that it went on afterwards.
+    pub(super) went_on: bool,
 }
 
 /// A RST whose TTL is unlike that of all else that its side sent.
@@ -191,9 +198,9 @@ impl Digest {
             place,
             begun: begun.min().unwrap_or_default(),
             last: last.max().unwrap_or_default(),
-            end: client.flow().end(),
+            end: end(&views, client),
             syns: client.flow().syns(),
-            turns: turns::turns(&nearest),
+            turns: turns::turns(&views),
             odd: marks::odd(&views, hop),
             marks,
             first,
@@ -204,10 +211,8 @@ impl Digest {
             unheard: sides(|side| turns::unheard(nearest[side], side)),
             told: said::told(&views),
             answers: said::answers(&views),
-            is_whole: views.iter().all(|view| {
-                let server = view.side(Side::Server);
-                view.flow().unseen_bytes(server) == 0
-            }),
+            is_whole: is_whole(&views, Side::Server),
+            is_asked_whole: is_whole(&views, Side::Client),
             goaway: said::goaway(&views),
         }
     }
@@ -235,6 +240,27 @@ impl Digest {
             .iter()
             .find(|told| told.by == by && is(&told.kind))
     }
+}
+
+fn is_whole(views: &[View<'_>], side: Side) -> bool {
+    let mut views = views.iter();
+    views.all(|view| view.flow().unseen_bytes(view.side(side)) == 0)
+}
+
+/// A capture that ended too soon shows no answer to a SYN. What the client sent after it, seen elsewhere,
+/// shows that there was one.
+fn end(views: &[View<'_>], nearest: &View<'_>) -> End {
+    let own = nearest.flow().end();
+    if own != End::Unanswered {
+        return own;
+    }
+    let went_on = |view: &&View<'_>| {
+        let flow = view.flow();
+        let client = view.side(Side::Client);
+        flow.end() != End::Unanswered && flow.segments(client) > u64::from(flow.syns())
+    };
+    let other = views.iter().find(went_on);
+    other.map_or(own, |view| view.flow().end())
 }
 
 fn sides<T>(of: impl Fn(Side) -> T) -> Sides<T> {

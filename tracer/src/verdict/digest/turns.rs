@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use super::view::View;
 use super::{Probed, Stall, Turn, Unheard};
-use crate::flow::{Event, Side, Sides, What};
+use crate::flow::{Event, Side, What};
 use crate::time::Time;
 
-pub(super) fn turns(nearest: &Sides<&View<'_>>) -> Vec<Turn> {
+pub(super) fn turns(views: &[View<'_>]) -> Vec<Turn> {
     let mut turns: Vec<Turn> = Vec::new();
     for side in [Side::Client, Side::Server] {
-        let view = nearest[side];
+        let Some(view) = farthest_on(views, side) else {
+            continue;
+        };
         turns.extend(view.events().iter().filter_map(|event| match event.what {
             What::Data { until, .. } if view.side(event.by) == side => Some(Turn {
                 by: side,
@@ -26,6 +28,21 @@ pub(super) fn turns(nearest: &Sides<&View<'_>>) -> Vec<Turn> {
     turns
 }
 
+/// The vantage that shows most of what a side sent, of several the nearest to it: a capture that ended
+/// early, or lost the end, does not show the last of it.
+fn farthest_on<'v, 'a>(views: &'v [View<'a>], side: Side) -> Option<&'v View<'a>> {
+    let next = |view: &View<'_>| Some(view.flow().sequence(view.side(side))?[1]);
+    let further = |best: &'v View<'a>, view: &'v View<'a>| match (next(best), next(view)) {
+        (Some(one), Some(other)) if other.is_after(one) => view,
+        (None, Some(_)) => view,
+        _ => best,
+    };
+    match side {
+        Side::Client => views.iter().reduce(further),
+        Side::Server => views.iter().rev().reduce(further),
+    }
+}
+
 pub(super) fn probes(view: &View<'_>, side: Side) -> Vec<Probed> {
     let probes = view.flow().probes(view.side(side)).iter();
     probes
@@ -37,11 +54,19 @@ pub(super) fn probes(view: &View<'_>, side: Side) -> Vec<Probed> {
         .collect()
 }
 
+/// So much may pass in one opening of a window without ending the stall: less than three segments of
+/// Ethernet's size. A reader that reads takes in more at once (RFC 9293 section 3.8.6.2.2).
+const TRICKLE: u32 = 4096;
+
+/// The longest time for which a side held its window at zero, with openings that let nothing to speak of
+/// pass.
 pub(super) fn stall(view: &View<'_>, side: Side) -> Option<Stall> {
     if view.flow().zero_windows(view.side(side)) == 0 {
         return None;
     }
-    let mut stall: Option<Stall> = None;
+    let mut runs: Vec<Stall> = Vec::new();
+    let mut taken = None;
+    let mut total = Duration::ZERO;
     let mut since = None;
     for event in view.events() {
         if view.side(event.by) != side {
@@ -49,28 +74,41 @@ pub(super) fn stall(view: &View<'_>, side: Side) -> Option<Stall> {
         }
         match event.what {
             What::ZeroWindow => {
-                since.get_or_insert(event.at);
-                stall.get_or_insert(Stall {
-                    since: view.common(event.at),
-                    cite: view.cite(event.frame),
-                    held: Duration::ZERO,
-                    opened: true,
-                });
+                let at = view.common(event.at);
+                since.get_or_insert(at);
+                let now = event.head.map(|head| head.ack);
+                let passed = now.zip(taken).map(|(now, then)| now.distance_from(then));
+                let goes_on = passed.is_some_and(|passed| passed.unsigned_abs() <= TRICKLE);
+                if !goes_on || runs.is_empty() {
+                    taken = now;
+                    runs.push(Stall {
+                        since: at,
+                        cite: view.cite(event.frame),
+                        held: Duration::ZERO,
+                        total: Duration::ZERO,
+                        opened: true,
+                    });
+                }
             }
             What::WindowOpened { after } => {
-                since = None;
-                if let Some(stall) = &mut stall {
-                    stall.held += after;
+                let begun = since.take();
+                total += after;
+                if let Some(run) = runs.last_mut() {
+                    let until = begun.map_or(run.since, |begun| begun + after);
+                    run.held = until.since(run.since).max(after);
                 }
             }
             _ => {}
         }
     }
-    if let (Some(stall), Some(since)) = (&mut stall, since) {
-        stall.opened = false;
-        stall.held += view.flow().last_at().since(since);
+    if let (Some(run), Some(begun)) = (runs.last_mut(), since) {
+        let last = view.common(view.flow().last_at());
+        run.opened = false;
+        run.held = last.since(run.since);
+        total += last.since(begun);
     }
-    stall
+    let longest = runs.into_iter().max_by_key(|run| run.held)?;
+    Some(Stall { total, ..longest })
 }
 
 /// Data that a side sent again until the end, while nothing came back.

@@ -1,10 +1,11 @@
 //! A FIN or RST that the side it claims to come from never sent.
 //!
-//! Holds where it was seen at one end and never passed the vantage of its sender (which the joined
-//! hop knows), or where a RST has a TTL unlike all else that this side sent (FACTS 3.13): a firewall,
-//! a NAT whose entry timed out, a middlebox.
+//! Holds where it has a TTL unlike all else that this side sent (FACTS 3.13), where that side went on
+//! as if it had not sent it, or where it left a host that it had not come in to (which the joined hop
+//! knows): a firewall, a NAT whose entry timed out, a middlebox.
 //!
-//! Looks alike: a RST of the peer's own kernel, which has the TTL of the rest.
+//! Looks alike: a RST of the peer's own kernel, which has the TTL of the rest; and one that the vantage of
+//! its sender did not capture.
 
 use crate::flow::Side;
 use crate::verdict::Confidence;
@@ -31,6 +32,12 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
                 ),
                 None => format!("a vantage nearer to {named} did not see it"),
             });
+            if forged.went_on {
+                finding.evidence.push(format!(
+                    "{named} went on afterwards, as who has sent a {} does not",
+                    words::kind(mark.rst)
+                ));
+            }
             finding
                 .evidence
                 .extend(forged.usual.map(|usual| ttl(mark, usual)));

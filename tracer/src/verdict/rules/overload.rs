@@ -30,7 +30,12 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     }
     let log = case.logged(|entry| entry.upstream_local.is_none() && said(entry).is_some());
     let status = leg.status();
-    let sees = case.sees_upstream_of(number);
+    let waited = leg.answered_at().and_then(|answered| leg.waited(answered));
+    if log.is_none() && waited.is_none() {
+        // What it became behind the server was not seen either.
+        return Err("the request that was answered was not seen".into());
+    }
+    let sees = case.sees_upstream_of(number) && case.covers(number);
     let worded = worded(leg);
     let author = case.author(number);
     if log.is_none() && worded.is_none() && matches!(author, Author::Upstream | Author::Server) {
@@ -97,11 +102,20 @@ fn found(
     let unsaid = "an open circuit breaker, or no healthy upstream";
     let why = said.map_or(unsaid, |(_, why)| why);
     let who = case.who(number, Side::Server);
-    finding.summary = format!("{who} refused the request itself: 503, {why}");
-    finding.story = format!(
-        "{gateway} answered 503{} and sent nothing to any upstream for this request: {why}.",
-        after.map_or_else(String::new, |after| format!(" after {after}"))
-    );
+    let after = after.map_or_else(String::new, |after| format!(" after {after}"));
+    (finding.summary, finding.story) = if confidence == Confidence::Possible {
+        (
+            format!("{who} may have refused the request itself: 503, {why}"),
+            format!("{gateway} answered 503{after}; what it did for that was not seen."),
+        )
+    } else {
+        (
+            format!("{who} refused the request itself: 503, {why}"),
+            format!(
+                "{gateway} answered 503{after} and sent nothing to any upstream for this request: {why}."
+            ),
+        )
+    };
     if let (Some((log, entry)), Some((flag, why))) = (logged, said) {
         let line = format!("{} line {}: {flag}, {why}", log.name, entry.line);
         finding.evidence.push(line);

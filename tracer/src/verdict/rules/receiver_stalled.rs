@@ -1,17 +1,18 @@
 //! A side held its window at zero: it stopped reading.
 //!
-//! Holds where that took a second or longer, and a tenth of the connection's life or until its end.
-//! Whoever closes then does so for what the reader did: the reader is the one that is named.
+//! Holds where that took a second or longer at one time, and a tenth of the connection's life or until
+//! its end. Whoever closes then does so for what the reader did: the reader is the one that is named. A
+//! proxy that could not pass on what it had read is no reader: the far one is.
 //!
-//! Looks alike: a window that is zero for a moment while much is sent, and keepalive probes, which a
-//! zero-window probe has the shape of (FACTS 3.2).
+//! Looks alike: windows that are zero for moments while much is sent to a slow reader, and keepalive
+//! probes, which a zero-window probe has the shape of (FACTS 3.2).
 
 use std::time::Duration;
 
 use crate::flow::Side;
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
-use crate::verdict::digest::Stall;
+use crate::verdict::digest::{Digest, Stall};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
 
@@ -19,23 +20,63 @@ use crate::verdict::words;
 const LONG: Duration = Duration::from_secs(1);
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
-    let mut short = None;
+    let (mut short, mut passing) = (None, None);
     for (number, leg) in case.legs.iter().enumerate() {
         let lived = leg.digest.last.since(leg.digest.begun);
         for side in [Side::Client, Side::Server] {
             let Some(stall) = leg.digest.stalls[side] else {
                 continue;
             };
-            if stall.held >= LONG && (!stall.opened || stall.held * 10 >= lived) {
+            let long = stall.held >= LONG && (!stall.opened || stall.held * 10 >= lived);
+            if !long {
+                short = Some(stall.held);
+            } else if passes_on(case, number, side, stall) {
+                passing = Some(case.name(number, side));
+            } else {
                 return Ok(found(case, number, side, stall));
             }
-            short = Some(stall.held);
         }
+    }
+    if let Some(name) = passing {
+        return Err(format!("{name} could not pass on what it had read, to a slow reader").into());
     }
     match short {
         Some(held) => Err(format!("a window was zero for {} only", words::length(held)).into()),
         None => Err("no window was zero".into()),
     }
+}
+
+/// A proxy that did not read because it was still sending what it had read before, on its other side:
+/// it was, or the reader there held windows of zero for half of the time.
+fn passes_on(case: &Case<'_>, leg: usize, side: Side, stall: Stall) -> bool {
+    let beyond = match side {
+        Side::Client => leg.checked_sub(1),
+        Side::Server => Some(leg + 1),
+    };
+    if let Some(other) = beyond.and_then(|beyond| case.legs.get(beyond)) {
+        return waits(other.digest, side, stall);
+    }
+    // What it is joined to is not known; one of its other connections may be it.
+    let Some(vantage) = case.at(leg, side).filter(|_| case.is_proxy(leg, side)) else {
+        return false;
+    };
+    let hops = &case.world.hops.hops;
+    let mut others = case.world.digests.iter();
+    others.any(|other| {
+        hops[other.place].at[side.other()] == Some(vantage) && waits(other, side, stall)
+    })
+}
+
+/// Whether a sender on that hop had to wait for the reader at that side in the midst of a stall
+/// elsewhere.
+fn waits(other: &Digest, side: Side, stall: Stall) -> bool {
+    let half = stall.held / 2;
+    let still_sending = other.turns.iter().any(|turn| {
+        let (begun, until) = (turn.at, turn.until);
+        turn.by == side.other() && begun <= stall.since + half && until > stall.since + half
+    });
+    let reader = other.stalls[side];
+    still_sending || reader.is_some_and(|reader| reader.total >= half)
 }
 
 fn found(case: &Case<'_>, leg: usize, side: Side, stall: Stall) -> Finding {
@@ -48,7 +89,7 @@ fn found(case: &Case<'_>, leg: usize, side: Side, stall: Stall) -> Finding {
     finding.because = format!("{reader} held its window at zero for {held}");
     finding.summary = format!("{reader} read nothing for {held}, and {sender} could not send");
     finding.story = format!(
-        "From {} on {reader} advertised a window of zero, for {held} in all{}.{}",
+        "From {} on {reader} advertised a window of zero, for {held}{}.{}",
         words::clock(stall.since),
         if stall.opened {
             ""

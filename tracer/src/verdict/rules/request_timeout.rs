@@ -4,8 +4,12 @@
 //! or where a 504 or a log's UT says so. Certain where the answer says it. An answer whose request was
 //! before the capture says nothing of who waited for whom, unless a log does.
 //!
+//! A request that its client did not finish is nobody's slowness but the client's: it is the one named.
+//!
 //! Looks alike: an upstream that closed in the middle of the exchange, after which the gateway answers
 //! 503; a client that gave up, where nobody answers.
+
+use std::time::Duration;
 
 use crate::flow::{End, Side};
 use crate::verdict::Confidence;
@@ -18,9 +22,22 @@ use crate::verdict::words;
 /// Gateway Timeout (RFC 9110 section 15.6.5).
 const GATEWAY_TIMEOUT: u16 = 504;
 
+/// Request Timeout (RFC 9110 section 15.5.9).
+const NOT_ASKED_IN_TIME: u16 = 408;
+
+/// Who sends nothing for so long in the middle of a request stalls; a gateway that answers sooner does so
+/// for another reason.
+const STALLED: Duration = Duration::from_secs(1);
+
+/// No gateway waits shorter. Where the answer cannot be read, bytes that come sooner are no timer's.
+const SHORTEST: Duration = Duration::from_millis(100);
+
 const UNSEEN: &str = "the request that was answered was not seen";
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
+    if let Some(finding) = unfinished(case) {
+        return Ok(finding);
+    }
     let log = case.logged(|entry| has_flag(entry, &["UT", "SI"]));
     for (number, pair) in case.legs.windows(2).enumerate() {
         let [leg, next] = pair else {
@@ -47,6 +64,10 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             return Err("the upstream had closed before the gateway answered".into());
         }
         let status = leg.status();
+        let waited = leg.waited(answered);
+        if status.is_none() && log.is_none() && waited.is_none_or(|waited| waited < SHORTEST) {
+            return Err("what came back at once was no answer of a timer".into());
+        }
         let confidence = match status {
             Some(GATEWAY_TIMEOUT) => Confidence::Certain,
             _ if log.is_some() => Confidence::Certain,
@@ -102,6 +123,52 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         return Ok(finding);
     }
     Err("no gateway answered while its upstream owed an answer".into())
+}
+
+/// A gateway answered 408 or 504 because the rest of the request did not come.
+fn unfinished(case: &Case<'_>) -> Option<Finding> {
+    let mut legs = case.legs.iter().enumerate();
+    let (number, leg, sent, whole) = legs.find_map(|(number, leg)| {
+        let (sent, whole) = leg.unfinished()?;
+        Some((number, leg, sent, whole))
+    })?;
+    let status = leg.status().filter(|status| {
+        let gateway = [NOT_ASKED_IN_TIME, GATEWAY_TIMEOUT];
+        gateway.contains(status)
+    })?;
+    let answered = leg.answered_at()?;
+    let waited = leg.waited(answered).filter(|waited| *waited >= STALLED)?;
+    let (client, gateway) = (
+        case.name(number, Side::Client),
+        case.name(number, Side::Server),
+    );
+    let culprit = Culprit::End(number, Side::Client);
+    let mut finding = Finding::new(number, culprit, Confidence::Likely);
+    finding.at = Some(answered);
+    finding.flow = leg.hop.sights.last().map(|sight| sight.flow);
+    finding.because = "the client did not finish its request".to_owned();
+    let waited = words::timer(waited);
+    finding.summary = format!(
+        "{} stalled: it sent {sent} of {whole} bytes of its request, and nothing more for {waited}",
+        case.who(number, Side::Client)
+    );
+    finding.story = format!(
+        "{client} sent {sent} bytes of a request that announced {whole}, the last of them at {}; {gateway} waited {waited} for the rest and answered {status}.",
+        leg.asked().map_or_else(String::new, words::clock)
+    );
+    finding
+        .evidence
+        .push(format!("the answer's status is {status}"));
+    finding.evidence.push(format!(
+        "content-length says {whole} bytes with the head, {sent} were sent"
+    ));
+    finding.against.push(format!(
+        "not an upstream that is slow: what it was asked was never complete, and {gateway} had to wait for {client}"
+    ));
+    finding.advice.push(format!(
+        "find out why {client} stopped in the middle of its upload; a longer timeout of {gateway} only waits longer"
+    ));
+    Some(finding)
 }
 
 fn found(

@@ -59,10 +59,12 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
         .first
         .is_some_and(|first| first.by == side && first.at >= unheard.until);
     let lost = lost(case, leg, side);
-    let silent = seen_until(case, unheard).since(unheard.until) > unheard.gap * 2;
+    // The next would have come after twice the time, half a time ago.
+    let silent = seen_until(case, unheard).since(unheard.until) > unheard.gap * 5 / 2;
+    let ended = gave_up || silent || kernel.is_some();
     let confidence = if kernel.is_some() {
         Confidence::Certain
-    } else if unheard.times >= MANY
+    } else if (unheard.times >= MANY && ended)
         || (unheard.times >= SOME && (gave_up || silent || lost > u64::from(unheard.times)))
     {
         Confidence::Likely
@@ -77,11 +79,13 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
     finding.flow = Some(unheard.cite.flow);
     let times = words::count(unheard.times as usize, "retransmission");
     finding.because = format!("{times} of {sender} and no acknowledgment");
-    finding.summary = format!(
-        "{} gave up: {peer} acknowledged nothing for {}",
-        case.who(leg, side),
-        words::length(lasted)
-    );
+    let who = case.who(leg, side);
+    let lasted = words::length(lasted);
+    finding.summary = if ended {
+        format!("{who} gave up: {peer} acknowledged nothing for {lasted}")
+    } else {
+        format!("{peer} acknowledged nothing of {who} for {lasted}, as far as was captured")
+    };
     finding.story = format!(
         "{sender} sent data to {peer} at {} and again {} until {}; nothing came back{}.",
         words::clock(unheard.since),
@@ -89,8 +93,10 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
         words::clock(unheard.until),
         if gave_up {
             ", and it closed"
-        } else {
+        } else if ended {
             ", and its stack forgot the connection without a FIN or RST"
+        } else {
+            ", and the capture ended before the next was due"
         }
     );
     finding.evidence.push(format!(

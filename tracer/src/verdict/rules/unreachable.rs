@@ -52,7 +52,15 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, next: Option<&Digest>) ->
         .and_then(Leg::first)
         .filter(|first| first.by == Side::Server && first.at >= digest.begun)
         .map(|first| first.at);
-    let moved_on = next.map(|next| next.begun).or(answered).or(closed);
+    // A pooled connection is older than the retry: the request on it is the retry.
+    let retried = next.and_then(|next| {
+        let exchange = case.legs[leg]
+            .exchange
+            .filter(|_| next.begun <= digest.begun);
+        exchange.map_or(Some(next.begun), |exchange| Some(exchange.began))
+    });
+    let retried = retried.filter(|retried| *retried > digest.begun);
+    let moved_on = retried.or(answered).or(closed);
     let until = moved_on.unwrap_or_else(|| seen_until(case, digest));
     let waited = until.since(digest.begun);
     let gave_up = until.since(digest.last) > patience(digest);
