@@ -12,10 +12,11 @@ pub(super) fn turns(nearest: &Sides<&View<'_>>) -> Vec<Turn> {
     for side in [Side::Client, Side::Server] {
         let view = nearest[side];
         turns.extend(view.events().iter().filter_map(|event| match event.what {
-            What::Data { until, .. } if view.side(event.by) == side => Some(Turn {
+            What::Data { until, bytes } if view.side(event.by) == side => Some(Turn {
                 by: side,
                 at: view.common(event.at),
                 until: view.common(until),
+                bytes,
                 cite: view.cite(event.frame),
                 head: event.head,
             }),
