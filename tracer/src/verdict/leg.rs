@@ -72,8 +72,17 @@ impl<'a> Leg<'a> {
         last.is_some_and(|turn| turn.by == Side::Client)
     }
 
+    /// What was asked is the rest of a request that had been answered before.
+    pub(super) fn is_rest(&self) -> bool {
+        let began = self.exchange.map(|exchange| exchange.began);
+        began.is_some_and(|began| self.digest.rests.contains(&began))
+    }
+
     /// What was asked last is no request: the client said it as it closed.
     pub(super) fn parted(&self) -> bool {
+        if self.is_rest() {
+            return true;
+        }
         self.digest.parting.is_some_and(|parting| {
             let began = self.exchange.map(|exchange| exchange.began);
             began.map_or(!parting.alone, |began| began >= parting.at)

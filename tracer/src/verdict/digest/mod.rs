@@ -4,6 +4,7 @@
 //! What a side sent is taken from the vantage nearest to it, so that what was lost, made or delayed
 //! on the way does not change who did what first.
 
+mod half;
 mod marks;
 mod parting;
 mod said;
@@ -40,6 +41,11 @@ pub(super) struct Digest {
     pub(super) carries: Carries,
     /// The client's last bytes before it closed, where they ask for nothing.
     pub(super) parting: Option<Parting>,
+    /// When the client sent on what it had begun to ask, although it had its answer: no requests, and not
+    /// among the turns.
+    pub(super) rests: Vec<Time>,
+    /// The client's FIN right after its request, which was honoured as half a close and ended nothing.
+    pub(super) half: Option<Mark>,
     /// FINs and RSTs as sent, by time, without those that the way made.
     pub(super) marks: Vec<Mark>,
     /// The first of them that ended it.
@@ -213,6 +219,9 @@ impl Digest {
         let mut turns = turns::turns(&nearest);
         let carries = parting::carries(&views);
         let parting = parting::take(&mut turns, &marks, carries, client.flow().handshake_rtt());
+        let rests = parting::rests(&mut turns, client, carries);
+        let half = half::of(&turns, &marks, parting.as_ref());
+        let first = half.map_or(first, |half| half::end(&marks, &half));
         let begun = views.iter().map(|view| {
             let flow = view.flow();
             view.common(flow.opened_at().unwrap_or_else(|| flow.first_at()))
@@ -227,6 +236,8 @@ impl Digest {
             turns,
             carries,
             parting,
+            rests,
+            half,
             odd: marks::odd(&views, hop),
             marks,
             first,

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::view::View;
 use super::{Carries, Mark, Parting, Turn};
-use crate::flow::Side;
+use crate::flow::{Side, What};
 use crate::http::Heading;
+use crate::time::Time;
 
 /// Who closes sooner after its last byte than this, or than three round trips, waited for nothing:
 /// nobody's patience is shorter, and some wait one round trip for the peer's goodbye before they close.
@@ -94,6 +95,58 @@ pub(super) fn take(
         return None;
     }
     Some(Parting { at: turn.at, alone })
+}
+
+/// Takes out of the turns what the client sends on of a request after its final answer, as where an
+/// upload is refused (RFC 9110 section 15.5.14): bytes that begin no request of HTTP/1.
+pub(super) fn rests(turns: &mut Vec<Turn>, client: &View<'_>, carries: Carries) -> Vec<Time> {
+    let trail = client.scene.flows[client.sight.flow].trail;
+    let headings = &trail.headings;
+    if carries != Carries::Http || headings.iter().any(|turn| turn.heading == Heading::Http2) {
+        return Vec::new();
+    }
+    let of = |frame: u64| {
+        let first = headings.partition_point(|turn| turn.frame < frame);
+        headings[first..]
+            .iter()
+            .take_while(move |turn| turn.frame == frame)
+    };
+    let captured = |frame: u64| {
+        trail
+            .prints
+            .binary_search_by_key(&frame, |turn| turn.frame)
+            .is_ok()
+    };
+    let begins = |turn: &Turn| {
+        let mut said = of(turn.cite.frame);
+        said.any(|said| matches!(said.heading, Heading::Request(_)))
+    };
+    let mut answered = false;
+    let mut rests = Vec::new();
+    for event in client.events() {
+        if !matches!(event.what, What::Data { .. }) {
+            continue;
+        }
+        if client.side(event.by) == Side::Server {
+            let last = of(event.frame).filter_map(|said| match &said.heading {
+                Heading::Status(status) => Some(status.code),
+                _ => None,
+            });
+            answered = last.last().is_some_and(|code| code >= 200);
+        } else if answered && captured(event.frame) {
+            rests.push(event.frame);
+        }
+    }
+    let cut = |turn: &Turn| {
+        turn.by == Side::Client && rests.binary_search(&turn.cite.frame).is_ok() && !begins(turn)
+    };
+    let found = turns
+        .iter()
+        .filter(|turn| cut(turn))
+        .map(|turn| turn.at)
+        .collect();
+    turns.retain(|turn| !cut(turn));
+    found
 }
 
 /// The last turn of a side, where it closed soon after and nothing was said in between.

@@ -96,7 +96,10 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
     finding.flow = Some(first.cite.flow);
     finding.because = format!("nothing was owed when {closer} closed");
     let how = if first.rst { "reset" } else { "closed" };
-    finding.summary = if let Some(parting) = parting {
+    finding.summary = if leg.is_rest() {
+        let client = case.who(number, Side::Client);
+        format!("nothing wrong: {client} sent the rest of a request that had been answered before")
+    } else if let Some(parting) = parting {
         let what = if parting.alone {
             "a goodbye"
         } else {
@@ -113,7 +116,9 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
         "{closer} {how} at {}, {} after the last byte{}.",
         words::clock(first.at),
         words::length(leg.silence(first.at)),
-        if parting.is_some() {
+        if leg.is_rest() {
+            "; what was sent last is the rest of a request that had its answer"
+        } else if parting.is_some() {
             "; the client closed right after what it had sent, and waited for no answer to it"
         } else if exchanged {
             ", when every request had been answered"
