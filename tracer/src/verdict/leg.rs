@@ -59,6 +59,9 @@ impl<'a> Leg<'a> {
 
     /// The server owed an answer when the hop ended, or at the end of what was seen.
     pub(super) fn owed(&self) -> bool {
+        if self.parted() {
+            return false;
+        }
         if let Some(exchange) = self.exchange {
             let answered = exchange.answered;
             return answered.is_none_or(|answered| self.came_too_late(answered))
@@ -67,6 +70,23 @@ impl<'a> Leg<'a> {
         let until = self.digest.first.map_or(self.digest.last, |mark| mark.at);
         let last = self.digest.last_turn(until);
         last.is_some_and(|turn| turn.by == Side::Client)
+    }
+
+    /// What was asked is the rest of a request that had been answered before.
+    pub(super) fn is_rest(&self) -> bool {
+        let began = self.exchange.map(|exchange| exchange.began);
+        began.is_some_and(|began| self.digest.rests.contains(&began))
+    }
+
+    /// What was asked last is no request: the client said it as it closed.
+    pub(super) fn parted(&self) -> bool {
+        if self.is_rest() {
+            return true;
+        }
+        self.digest.parting.is_some_and(|parting| {
+            let began = self.exchange.map(|exchange| exchange.began);
+            began.map_or(!parting.alone, |began| began >= parting.at)
+        })
     }
 
     /// How many bytes of the answer were sent of how many that it announced, where it ended before.

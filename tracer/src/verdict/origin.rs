@@ -11,7 +11,7 @@ use crate::flow::Side;
 
 /// A close is passed on at once, or after what Envoy waits for the other side to close (1 s,
 /// `delayed_close_timeout`) and a little more. What comes later is somebody's own doing.
-const PASSED_ON_WITHIN: Duration = Duration::from_millis(1_500);
+pub(super) const PASSED_ON_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// A node that closes both its sides does so within this.
 pub(super) const TOGETHER: Duration = Duration::from_millis(100);

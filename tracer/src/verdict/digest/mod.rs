@@ -4,7 +4,9 @@
 //! What a side sent is taken from the vantage nearest to it, so that what was lost, made or delayed
 //! on the way does not change who did what first.
 
+mod half;
 mod marks;
+mod parting;
 mod said;
 mod turns;
 mod view;
@@ -34,8 +36,17 @@ pub(super) struct Digest {
     pub(super) end: End,
     /// SYNs of the client.
     pub(super) syns: u32,
-    /// Whose turn it was, when.
+    /// Whose turn it was, when; without words of parting.
     pub(super) turns: Vec<Turn>,
+    /// Whether it carries HTTP, as far as its payload was captured.
+    pub(super) carries: Carries,
+    /// The client's last bytes before it closed, where they ask for nothing.
+    pub(super) parting: Option<Parting>,
+    /// When the client sent on what it had begun to ask, although it had its answer: no requests, and not
+    /// among the turns.
+    pub(super) rests: Vec<Time>,
+    /// The client's FIN right after its request, which was honoured as half a close and ended nothing.
+    pub(super) half: Option<Mark>,
     /// FINs and RSTs as sent, by time, without those that the way made.
     pub(super) marks: Vec<Mark>,
     /// The first of them that ended it.
@@ -70,8 +81,31 @@ pub(super) struct Turn {
     pub(super) by: Side,
     pub(super) at: Time,
     pub(super) until: Time,
+    /// Payload bytes.
+    pub(super) bytes: u64,
     pub(super) cite: Cite,
     pub(super) head: Option<Head>,
+}
+
+/// What the payload is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Carries {
+    Http,
+    /// TLS records, and what is in them cannot be read.
+    Tls,
+    /// Something that is neither.
+    Other,
+    /// No payload was captured.
+    Unknown,
+}
+
+/// Bytes that a client sent as it closed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parting {
+    /// The first of the turn.
+    pub(super) at: Time,
+    /// It is a message of its own, as small as those that say goodbye, and not among the turns.
+    pub(super) alone: bool,
 }
 
 /// A frame of a flow, by the flow's place in the scene.
@@ -189,6 +223,12 @@ impl Digest {
         let made = marks::made(&views, hop);
         let (marks, first) = marks::marks(&views, &nearest, &made);
         let client = nearest.client;
+        let mut turns = turns::turns(&nearest);
+        let carries = parting::carries(&views);
+        let parting = parting::take(&mut turns, &marks, carries, client.flow().handshake_rtt());
+        let rests = parting::rests(&mut turns, client, carries);
+        let half = half::of(&turns, &marks, parting.as_ref());
+        let first = half.map_or(first, |half| half::end(&marks, &half));
         let begun = views.iter().map(|view| {
             let flow = view.flow();
             view.common(flow.opened_at().unwrap_or_else(|| flow.first_at()))
@@ -200,7 +240,11 @@ impl Digest {
             last: last.max().unwrap_or_default(),
             end: end(&views, client),
             syns: client.flow().syns(),
-            turns: turns::turns(&views),
+            turns,
+            carries,
+            parting,
+            rests,
+            half,
             odd: marks::odd(&views, hop),
             marks,
             first,

@@ -14,10 +14,11 @@ pub(super) fn turns(views: &[View<'_>]) -> Vec<Turn> {
             continue;
         };
         turns.extend(view.events().iter().filter_map(|event| match event.what {
-            What::Data { until, .. } if view.side(event.by) == side => Some(Turn {
+            What::Data { until, bytes } if view.side(event.by) == side => Some(Turn {
                 by: side,
                 at: view.common(event.at),
                 until: view.common(until),
+                bytes,
                 cite: view.cite(event.frame),
                 head: event.head,
             }),

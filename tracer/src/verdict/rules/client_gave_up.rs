@@ -4,15 +4,25 @@
 //! was owed. Likely only with a vantage at that client: seen from elsewhere, whoever is in front may
 //! pass on a close or have a timer of its own.
 //!
+//! What is neither HTTP nor TLS need not ask for anything: such a client is never certain to have given
+//! up, and where it was never answered and waited less than a second it may as well only have delivered
+//! something (logs, metrics): that is possible, and no alarm.
+//!
 //! Looks alike: a load balancer's idle timeout seen from behind it; a half-close, after which the
 //! client takes the answer.
+
+use std::time::Duration;
 
 use crate::flow::Side;
 use crate::kernel::FactKind;
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
+use crate::verdict::digest::Carries;
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
+
+/// Whoever waits for an answer waits longer, where nothing says what is spoken.
+const PATIENT: Duration = Duration::from_secs(1);
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
     let Some(origin) = case.origins.first() else {
@@ -25,9 +35,13 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     if !leg.owed() || leg.asked().is_none() {
         return Err("no answer was owed to it".into());
     }
+    let other = leg.digest.carries == Carries::Other;
+    let heard = leg.digest.turns.iter().any(|turn| turn.by == Side::Server);
+    let waited = leg.waited(origin.mark.at);
+    let delivered = other && !heard && waited.is_some_and(|waited| waited < PATIENT);
     let mark = origin.mark;
     let client = case.name(0, Side::Client);
-    let waited = leg.waited(mark.at).map(words::length);
+    let waited = waited.map(words::length);
     let process = leg
         .digest
         .kernel(Side::Client, |kind| matches!(kind, FactKind::Closed(_)));
@@ -39,11 +53,13 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     // A FIN that nothing follows may be half a close, after which the answer still comes.
     let both = mark.rst || leg.digest.first_by(Side::Server).is_some();
     let confidence = match (own && both, process) {
-        (true, Some(_)) => Confidence::Certain,
-        (true, None) => Confidence::Likely,
+        _ if delivered => Confidence::Possible,
+        (true, Some(_)) if !other => Confidence::Certain,
+        (true, _) => Confidence::Likely,
         (false, _) => Confidence::Possible,
     };
     let mut finding = Finding::new(0, Culprit::End(0, Side::Client), confidence);
+    finding.alarm = !delivered;
     finding.at = Some(mark.at);
     finding.flow = Some(mark.cite.flow);
     finding.because = format!("{client} closed first, while an answer was owed to it");
@@ -85,6 +101,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     }
     if !both {
         finding.against.push(format!("what followed was not seen: {client} may have closed one direction only and have waited on"));
+    }
+    if delivered {
+        finding.against.push(format!("{client} may have wanted no answer: the server never sent anything, and what is spoken is not known"));
     }
     finding.advice.push(format!(
         "find out why the answer took{}, or let {client} wait longer (curl --max-time, the client's request timeout)",

@@ -109,8 +109,8 @@ fn found(case: &Case<'_>, origin: &Origin) -> Finding {
     let process = leg
         .digest
         .kernel(Side::Server, |kind| matches!(kind, FactKind::Closed(_)));
-    // Where nobody stands at the server it may as well be a proxy with a timer.
-    let told = case.at(number, Side::Server).is_some();
+    // Where nobody stands at the server it may as well be a proxy with a timer, and where one stands it is.
+    let told = case.at(number, Side::Server).is_some() && !case.is_proxy(number, Side::Server);
     let whole = timeouts::whole_seconds(silence).filter(|_| !told);
     let confidence = match (process, whole) {
         (Some(_), _) => Confidence::Certain,
@@ -158,6 +158,11 @@ fn found(case: &Case<'_>, origin: &Origin) -> Finding {
     if let Some(whole) = whole {
         finding.against.push(format!(
             "it may be an idle timeout of a proxy: {server} closed after almost exactly {whole} s of silence, and no vantage shows whether something is behind it"
+        ));
+    } else if let Some(half) = leg.digest.half {
+        finding.against.push(format!(
+            "not the client giving up: its FIN at {} came right after the request, and {server} went on waiting",
+            words::clock(half.at)
         ));
     } else {
         finding.against.push(format!(

@@ -240,10 +240,18 @@ fn length_of(timer: &Timer<'_>) -> Option<String> {
 
 fn against(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Finding) {
     let who = case.name(origin.leg, origin.mark.by);
-    if origin.node != 0 && timer.owed {
+    let half = case.legs[origin.leg].digest.half;
+    if origin.node != 0 && timer.owed && half.is_none() {
         let client = case.name(0, Side::Client);
         finding.against.push(format!(
             "not {client} giving up: no FIN or RST came from it before"
+        ));
+    }
+    if let Some(half) = half {
+        finding.against.push(format!(
+            "the FIN of {} at {} ended nothing: it came right after the request, and {who} went on waiting for the answer",
+            case.name(origin.leg, half.by),
+            words::clock(half.at)
         ));
     }
     if timer.gone {

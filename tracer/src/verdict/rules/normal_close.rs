@@ -1,5 +1,9 @@
 //! What was asked was answered, then one side closed and the others followed: nothing is wrong.
 //!
+//! Nobody waits for an answer to words of parting, nor to what is sent right before the close where
+//! nothing says that it was a request: then it is likely, or only possible where nothing had ever been
+//! answered.
+//!
 //! Looks alike: an error answer of a gateway, after which everybody closes in good order.
 
 use std::borrow::Cow;
@@ -32,7 +36,8 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     if let Some(status) = leg.status().filter(|status| *status >= 500 && !own) {
         return Err(format!("the answer was {status}").into());
     }
-    if case.legs.iter().any(|leg| !leg.tried.is_empty()) {
+    let mut tried = case.legs.iter().flat_map(|leg| &leg.tried);
+    if tried.any(|digest| digest.parting.is_none()) {
         return Err("other connections were tried before".into());
     }
     let Some((number, first)) = closed else {
@@ -78,7 +83,9 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
     let closer = case.name(number, first.by);
     let culprit = Culprit::End(number, first.by);
     let exchanged = case.legs[0].asked().is_some();
-    let confidence = if first.rst && !exchanged {
+    let parting = leg.digest.parting.filter(|_| leg.parted());
+    let unheard = parting.is_some_and(|parting| !parting.alone);
+    let confidence = if unheard || first.rst && !exchanged {
         Confidence::Possible
     } else {
         Confidence::Likely
@@ -89,7 +96,18 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
     finding.flow = Some(first.cite.flow);
     finding.because = format!("nothing was owed when {closer} closed");
     let how = if first.rst { "reset" } else { "closed" };
-    finding.summary = if exchanged {
+    finding.summary = if leg.is_rest() {
+        let client = case.who(number, Side::Client);
+        format!("nothing wrong: {client} sent the rest of a request that had been answered before")
+    } else if let Some(parting) = parting {
+        let what = if parting.alone {
+            "a goodbye"
+        } else {
+            "bytes that nothing answered"
+        };
+        let client = case.who(number, Side::Client);
+        format!("nothing wrong: {client} sent {what} and closed the connection")
+    } else if exchanged {
         format!("nothing wrong: answered, then {who} {how} the connection")
     } else {
         format!("nothing wrong: {who} {how} a connection on which nothing was asked")
@@ -98,7 +116,11 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
         "{closer} {how} at {}, {} after the last byte{}.",
         words::clock(first.at),
         words::length(leg.silence(first.at)),
-        if exchanged {
+        if leg.is_rest() {
+            "; what was sent last is the rest of a request that had its answer"
+        } else if parting.is_some() {
+            "; the client closed right after what it had sent, and waited for no answer to it"
+        } else if exchanged {
             ", when every request had been answered"
         } else {
             ""

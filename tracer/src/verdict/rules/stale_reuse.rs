@@ -4,14 +4,19 @@
 //! Holds where a server that had answered before closed without having taken in the last request: its
 //! FIN acknowledges less than the request, whatever the order at any vantage.
 //!
-//! Looks alike: a server that dies with the request in its hands; its FIN acknowledges it.
+//! Looks alike: the rest of a request that the server refused and closed after; a server that dies with the request in its hands; its FIN acknowledges it.
+
+use std::time::Duration;
 
 use crate::flow::Side;
 use crate::verdict::Confidence;
 use crate::verdict::case::{Case, has_flag};
-use crate::verdict::digest::{Digest, Mark, Turn};
+use crate::verdict::digest::{Carries, Digest, Mark, Turn};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
+
+/// A close so soon after an answer belongs to it.
+const AT_ONCE: Duration = Duration::from_millis(10);
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
     let mut closed = false;
@@ -51,7 +56,14 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, request: &Turn, fin: &Mar
         .iter()
         .find(|mark| mark.rst && mark.by == Side::Server);
     let log = case.logged(|entry| has_flag(entry, &["UC"]));
-    let confidence = if reset.is_some() || log.is_some() {
+    let before = digest.turns.len() - 1;
+    let idle = digest.turns[before - 1].until;
+    let silent = fin.at.since(idle);
+    // Where nobody can read it, what crosses an answer and its close may be the rest of what it answers.
+    let rest = digest.carries != Carries::Http && silent < AT_ONCE;
+    let confidence = if rest {
+        Confidence::Possible
+    } else if reset.is_some() || log.is_some() {
         Confidence::Certain
     } else {
         Confidence::Likely
@@ -60,9 +72,6 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, request: &Turn, fin: &Mar
     finding.hop = Some(digest.place);
     finding.at = Some(fin.at);
     finding.flow = Some(fin.cite.flow);
-    let before = digest.turns.len() - 1;
-    let idle = digest.turns[before - 1].until;
-    let silent = fin.at.since(idle);
     finding.because =
         "the server's FIN does not acknowledge the request that crossed it".to_owned();
     finding.summary = format!(
