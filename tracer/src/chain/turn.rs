@@ -2,6 +2,7 @@
 //! server.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::flow::{End, Event, Flow, Side, Sides, Trail, What};
 use crate::hop::{Hop, Hops, Sight};
@@ -273,10 +274,9 @@ fn finish(flow: &Flow, exchanges: &mut [Told]) {
     let Some(last) = exchanges.last_mut() else {
         return;
     };
-    let over = flow.closed_at();
     let seen = &mut last.seen;
-    if let Some(over) = over
-        && seen.answered.is_some_and(|answered| over < answered)
+    if let Some(answered) = seen.answered
+        && (flow.closed_at().is_some_and(|over| over < answered) || refused(flow, answered))
     {
         // What comes after both sides closed, or one reset, nobody takes in.
         (seen.answered, seen.done) = (None, None);
@@ -285,6 +285,20 @@ fn finish(flow: &Flow, exchanges: &mut [Told]) {
     }
     seen.ended = ended(flow).map(|ended| ended.max(seen.began));
     seen.failed = seen.answered.is_none() && seen.ended.is_some();
+}
+
+/// A RST that answers data comes within a round trip of it.
+const ROUND_TRIP: Duration = Duration::from_millis(500);
+
+/// Whether whoever asked had let go of the connection altogether before the answer came, rather than
+/// closed its own direction alone: its stack had forgotten the connection by then.
+fn refused(flow: &Flow, answered: Time) -> bool {
+    let Some(fin) = flow.fins().first().filter(|fin| fin.at < answered) else {
+        return false;
+    };
+    let rsts = flow.rsts().iter().filter(|rst| rst.forgot(fin));
+    let mut after = rsts.filter(|rst| rst.at >= answered);
+    after.any(|rst| rst.at.since(answered) <= ROUND_TRIP)
 }
 
 /// What the first bytes of a turn say.
