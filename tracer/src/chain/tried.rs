@@ -139,8 +139,8 @@ fn for_whom(
             let turn = &context.turns.all[down];
             let seen = context.view(turn, Side::Server)?;
             let over = seen
-                .finish()
-                .is_some_and(|finish| nanos(at.since(finish)) > JITTER);
+                .worked_on()
+                .is_some_and(|until| nanos(at.since(until)) > JITTER);
             let strange =
                 context.places.strangers(turn.hop, hop) || !alike(context, found, down, up);
             if over || strange || served(context, found, down, at) {

@@ -44,6 +44,9 @@ pub(super) struct Seen {
     pub(super) knew: Option<Time>,
     /// The first FIN or RST after it began.
     pub(super) ended: Option<Time>,
+    /// When both sides had closed, or one reset, where that ended it: until then a request is answered
+    /// whose client closed its own direction behind it.
+    pub(super) over: Option<Time>,
     /// It got no answer before the connection ended.
     pub(super) failed: bool,
     /// The flow, by its place in the scene.
@@ -72,6 +75,11 @@ impl Seen {
     /// The answer, or else the end of the connection that it was owed on.
     pub(super) fn finish(&self) -> Option<Time> {
         self.answered.or(self.ended)
+    }
+
+    /// Until when whoever was asked may have worked on it.
+    pub(super) fn worked_on(&self) -> Option<Time> {
+        self.answered.or(self.over).or(self.ended)
     }
 }
 
@@ -166,6 +174,7 @@ fn life(scene: &Scene<'_>, sight: Sight, end: Side) -> Seen {
         done: None,
         knew: None,
         ended,
+        over: flow.closed_at(),
         failed,
         flow: sight.flow,
         frame: opening.map_or(0, |event| event.frame),
@@ -284,6 +293,7 @@ fn finish(flow: &Flow, exchanges: &mut [Told]) {
         last.turn.bytes.1 = 0;
     }
     seen.ended = ended(flow).map(|ended| ended.max(seen.began));
+    seen.over = flow.closed_at().map(|over| over.max(seen.began));
     seen.failed = seen.answered.is_none() && seen.ended.is_some();
 }
 
@@ -374,6 +384,7 @@ impl Told {
                 done: None,
                 knew: None,
                 ended: None,
+                over: None,
                 failed: false,
                 flow: sight.flow,
                 frame: event.frame,
