@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::flow::{End, Event, Flow, Side, Sides, Trail, What};
+use crate::flow::{End, Ending, Event, Flow, Side, Sides, Trail, What};
 use crate::hop::{Hop, Hops, Sight};
 use crate::http::{Heading, Request, Status};
 use crate::scene::Scene;
@@ -44,8 +44,8 @@ pub(super) struct Seen {
     pub(super) knew: Option<Time>,
     /// The first FIN or RST after it began.
     pub(super) ended: Option<Time>,
-    /// When both sides had closed, or one reset, where that ended it: until then a request is answered
-    /// whose client closed its own direction behind it.
+    /// Since when nobody can answer it any more: a FIN of whoever asked closes its own direction alone,
+    /// and is not that (RFC 9293 section 3.6).
     pub(super) over: Option<Time>,
     /// It got no answer before the connection ended.
     pub(super) failed: bool,
@@ -79,7 +79,7 @@ impl Seen {
 
     /// Until when whoever was asked may have worked on it.
     pub(super) fn worked_on(&self) -> Option<Time> {
-        self.answered.or(self.over).or(self.ended)
+        self.answered.or(self.over)
     }
 }
 
@@ -174,7 +174,7 @@ fn life(scene: &Scene<'_>, sight: Sight, end: Side) -> Seen {
         done: None,
         knew: None,
         ended,
-        over: flow.closed_at(),
+        over: ended,
         failed,
         flow: sight.flow,
         frame: opening.map_or(0, |event| event.frame),
@@ -183,6 +183,14 @@ fn life(scene: &Scene<'_>, sight: Sight, end: Side) -> Seen {
 
 fn ended(flow: &Flow) -> Option<Time> {
     flow.ending().map(|ending| ending.closing().at)
+}
+
+/// Since when nobody can answer on a flow any more.
+fn over(flow: &Flow, asker: Side) -> Option<Time> {
+    match flow.ending()? {
+        Ending::Fin(fin) if fin.by == asker => flow.closed_at(),
+        ending => Some(ending.closing().at),
+    }
 }
 
 /// Turns as both ends saw them. The client's bytes number them.
@@ -270,7 +278,12 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
     if let (Some(first), Some(accepted)) = (exchanges.first_mut(), accepted.flatten().next()) {
         first.seen.since = accepted.min(first.seen.began);
     }
-    finish(seen.flow, &mut exchanges);
+    let asker = if sight.swapped {
+        Side::Server
+    } else {
+        Side::Client
+    };
+    finish(seen.flow, asker, &mut exchanges);
     for told in &mut exchanges {
         let seen = &mut told.seen;
         seen.knew = if http2 { seen.done } else { seen.answered };
@@ -279,7 +292,7 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
 }
 
 /// What each exchange came to, where the connection ended first.
-fn finish(flow: &Flow, exchanges: &mut [Told]) {
+fn finish(flow: &Flow, asker: Side, exchanges: &mut [Told]) {
     let Some(last) = exchanges.last_mut() else {
         return;
     };
@@ -293,7 +306,7 @@ fn finish(flow: &Flow, exchanges: &mut [Told]) {
         last.turn.bytes.1 = 0;
     }
     seen.ended = ended(flow).map(|ended| ended.max(seen.began));
-    seen.over = flow.closed_at().map(|over| over.max(seen.began));
+    seen.over = over(flow, asker).map(|over| over.max(seen.began));
     seen.failed = seen.answered.is_none() && seen.ended.is_some();
 }
 
