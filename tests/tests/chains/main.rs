@@ -3,10 +3,16 @@
 mod busy;
 mod stage;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use tracer::chain::Strength;
 
 use self::busy::Load;
 use self::stage::{Recorded, recording, recordings};
+
+/// Ethernet, IPv4 and TCP with timestamps.
+const HEADERS: u32 = 66;
 
 /// What the proxies' own logs say is what time and size say.
 #[test]
@@ -242,6 +248,68 @@ fn what_was_tried_before_is_told() {
     let refused = recording("refused").without_logs();
     let chains = stage::renamed(&refused.chains());
     assert_eq!(chains, ["client:a>lb#0 lb:b>gw#0 gw:c>?#-"]);
+}
+
+/// The gateway logs the client that the balancer's PROXY protocol header names, who never had a
+/// connection with it; without payload nobody can read that header.
+#[test]
+fn a_log_behind_a_proxy_protocol_header_names_another_proxys_client() {
+    let recorded = recording("proxy-protocol");
+    let chains = recorded.chains();
+    assert_eq!(chains.len(), 3, "{chains:?}");
+    let mut headers = recorded.each(|_, trace| trace.cut(HEADERS));
+    for _ in 0..2 {
+        assert_eq!(headers.chains(), chains);
+        for chain in headers.report().chains {
+            let by_log = [Strength::AccessLog; 2];
+            assert_eq!(chain.joined_by[..2], by_log, "{chain:?}");
+        }
+        headers.logs.reverse();
+    }
+    // Without the balancer's log nobody says which connection it is: time and size have to.
+    headers.logs.retain(|log| log.name == "gw");
+    assert_eq!(headers.chains(), chains);
+}
+
+/// Whenever a capture ends: requests that others send meanwhile are no part of those on their way.
+#[test]
+fn what_is_sure_when_a_capture_ends_is_so_later() {
+    for name in ["overload", "concurrent"] {
+        let recorded = recording(name).without_logs();
+        let later: BTreeSet<[String; 2]> = sure(&recorded).into_iter().collect();
+        let times = recorded.captures.iter().flat_map(|(_, trace)| {
+            let times = trace.packets.iter();
+            times.map(|packet| packet.at)
+        });
+        let mut times: Vec<u64> = times.collect();
+        times.sort_unstable();
+        for end in times.into_iter().step_by(7) {
+            let cut = recorded.clone().each(|_, trace| {
+                let mut cut = trace.clone();
+                cut.packets.retain(|packet| packet.at < end);
+                cut
+            });
+            for pair in sure(&cut) {
+                assert!(later.contains(&pair), "{name} until {end}: {pair:?}");
+            }
+        }
+    }
+}
+
+/// Hops that are joined without an alternative, two by two, by their clients: of one that only just
+/// began nobody knows more.
+fn sure(recorded: &Recorded) -> Vec<[String; 2]> {
+    let report = recorded.report();
+    let mut pairs = Vec::new();
+    for chain in &report.chains {
+        let told = recorded.told(&report, chain);
+        let client = |link: &str| link.split('>').next().map(str::to_owned);
+        let links: Vec<String> = told.split(' ').filter_map(client).collect();
+        let joins = links.windows(2).zip(&chain.others);
+        let sure = joins.filter(|(_, others)| others.is_empty());
+        pairs.extend(sure.map(|(pair, _)| [pair[0].clone(), pair[1].clone()]));
+    }
+    pairs
 }
 
 /// One capture at the proxy is enough, whichever it is.

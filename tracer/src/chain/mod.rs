@@ -1,5 +1,6 @@
 //! Chains: hops joined through the proxies between them, one exchange each.
 
+mod accounts;
 mod build;
 mod candidate;
 mod clock;
