@@ -181,6 +181,68 @@ fn a_log_that_is_of_no_use_is_said_with_the_reason() -> Outcome {
     Ok(())
 }
 
+/// Envoy's default text format has no address of a client.
+#[test]
+fn a_format_without_addresses_is_said_to_be_the_reason() -> Outcome {
+    let scratch = Scratch::new("access-logs-bare")?;
+    let line = "[2026-11-21T07:25:27.510Z] \"GET /report HTTP/1.1\" 200 - 0 3 12 11 \"-\" \"curl\" \"-\" \"app\" \
+        \"10.0.2.2:8087\"\n";
+    let file = scratch.file("gw.log", line.as_bytes())?;
+    let told = read(&CHAIN, &[&file.to_string_lossy()])?;
+    assert_eq!(told.code, Some(0));
+    assert!(
+        told.err
+            .contains("gw.log: its format tells no client's address and port"),
+        "{}",
+        told.err
+    );
+    assert!(
+        !told.err.contains("what was captured is from"),
+        "{}",
+        told.err
+    );
+    Ok(())
+}
+
+#[test]
+fn a_name_that_no_vantage_has_is_said_where_nothing_matched() -> Outcome {
+    let named = format!("nobody={}", path("nat/gw.log"));
+    let told = read(&CHAIN, &[&named])?;
+    assert!(
+        told.err.contains("no vantage is called 'nobody'"),
+        "{}",
+        told.err
+    );
+    // What names connections needs no name.
+    let named = format!("nobody={}", path("normal/gw.log"));
+    let told = read(&CHAIN, &[&named])?;
+    assert!(!told.err.contains("no vantage is called"), "{}", told.err);
+    Ok(())
+}
+
+/// HAProxy's configuration manual, section 8.5: s, the server-side timeout struck; Q, in the queue.
+#[test]
+fn a_timeout_in_the_queue_is_haproxys_own_refusal() -> Outcome {
+    let scratch = Scratch::new("access-logs-queue")?;
+    let refused = |state: &str| -> Result<String, Box<dyn Error>> {
+        let line = format!(
+            "10.0.1.1:48334 [21/Nov/2026:07:26:46.068] f b/<NOSRV> 0/0/-1/-1/0 503 81 - - {state} \
+            3/3/2/0/0 0/1 \"GET /sleep/2000 HTTP/1.1\"\n"
+        );
+        let log = scratch.file("gw.log", line.as_bytes())?;
+        let mut arguments: Vec<OsString> = vec!["read".into(), "--access-log".into(), log.into()];
+        for capture in ["client", "gw"] {
+            arguments.push(recorded(&format!("overload/{capture}.pcap")).into());
+        }
+        Ok(Told::from(hopscope(arguments).output()?).out)
+    };
+    let told = "gw line 1: sQ, it waited in the queue";
+    let queued = refused("sQ--")?;
+    assert!(queued.contains(told), "{queued}");
+    assert!(!refused("----")?.contains("in the queue"));
+    Ok(())
+}
+
 /// Whoever watches for hours must learn of it before.
 #[test]
 fn watching_does_not_begin_where_a_log_cannot_be_opened() -> Outcome {

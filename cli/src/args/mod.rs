@@ -113,12 +113,20 @@ pub(crate) struct Read {
     #[arg(long)]
     pub(crate) explain: bool,
     /// The timeline of one flow, by its number in the table.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["all", "format", "explain", "access_logs"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["all", "format", "explain", "access_logs"],
+        allow_negative_numbers = true, value_parser = number)]
     pub(crate) flow: Option<u64>,
     /// One chain as a ladder, by its number in the table: who told what to whom, and when; with
     /// --all every step.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["flow", "format", "explain"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["flow", "format", "explain"],
+        allow_negative_numbers = true, value_parser = number)]
     pub(crate) chain: Option<u64>,
+}
+
+/// A number that a table shows.
+fn number(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "it must be a number from the table of flows or chains".to_owned())
 }
 
 /// Formats of a report.

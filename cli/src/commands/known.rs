@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::BufReader;
 
 use anyhow::Context;
-use tracer::log::AccessLog;
+use tracer::log::{AccessLog, Entry};
 use tracer::report::{AccessLogReport, Report};
 use tracer::verdict::Timeouts;
 
@@ -105,16 +105,47 @@ fn unread(log: &AccessLog) -> Option<String> {
     ))
 }
 
+/// Whether an entry says which connection it speaks of.
+fn names_a_peer(entry: &Entry) -> bool {
+    let ends = [
+        entry.downstream_remote,
+        entry.downstream_direct,
+        entry.upstream_local,
+    ];
+    ends.iter().any(Option::is_some)
+}
+
 /// Says which logs are of no use, and why.
-pub(super) fn complain_of_strangers(report: &Report) {
-    let strange = |log: &&AccessLogReport| log.matched == 0 && log.entries > 0;
+pub(super) fn complain_of_strangers(report: &Report, logs: &[AccessLog]) {
+    let strange = |log: &AccessLogReport| log.matched == 0 && log.entries > 0;
     let first = report.vantages.iter().filter_map(|vantage| vantage.first);
     let last = report.vantages.iter().filter_map(|vantage| vantage.last);
     let captured = first.min().zip(last.max());
-    for log in report.access_logs.iter().filter(strange) {
+    for (log, given) in report.access_logs.iter().zip(logs) {
+        if !strange(log) {
+            continue;
+        }
         let AccessLogReport {
             source, entries, ..
         } = log;
+        if !given.entries.iter().any(names_a_peer) {
+            complain(&format!(
+                "{source}: its format tells no client's address and port, by which its {entries} entries \
+                could be matched: log them, too (Envoy: %DOWNSTREAM_REMOTE_ADDRESS% and \
+                %UPSTREAM_LOCAL_ADDRESS% in JSON, or Istio's text format; HAProxy: option httplog)"
+            ));
+            continue;
+        }
+        if !report
+            .vantages
+            .iter()
+            .any(|vantage| vantage.name == log.name)
+        {
+            complain(&format!(
+                "{source}: no vantage is called '{}': a log goes by the name of the capture at its proxy",
+                log.name
+            ));
+        }
         complain(&match (log.seen, log.first.zip(log.last), captured) {
             (0, Some((from, to)), Some((first, last))) => format!(
                 "{source}: none of its {entries} entries names a connection that was captured; they \

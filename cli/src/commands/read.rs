@@ -70,7 +70,7 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
         explain: args.explain,
     };
     let report = Report::new(&sources, &given);
-    known::complain_of_strangers(&report);
+    known::complain_of_strangers(&report, &given.logs);
     if let Some(chain) = args.chain {
         return ladder(args, &report, chain).map(|()| outcome);
     }

@@ -35,6 +35,49 @@ fn chains_are_those_of_the_logs() {
     assert!(by_log > 30, "{by_log}");
 }
 
+/// How long the request of a client that closed its direction behind it waits, and when the proxy goes
+/// on with it.
+fn half_closed(closed: &str, goes_on: &str) -> Vec<String> {
+    let script = format!(
+        "# A request, and the FIN behind it.
+connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
+connection 2 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
+0.000   C SYN
++0.0001 S SYN+ACK
++0.001  C ACK
+0.010   C ACK \"GET /slow HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"
++0.0001 C FIN+ACK
+{closed}{goes_on}  C2 SYN
++0.001  S2 SYN+ACK
++0.0001 C2 ACK
++0.0001 C2 ACK \"GET /slow HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"
++0.0001 C2 FIN+ACK
++0.001  S2 ACK
+3.010   C2 RST+ACK
+---
+flows = 2
+"
+    );
+    let script = hopscope_tests::script::Script::parse(&script).expect("a script");
+    Recorded::made("lb", script.trace()).chains()
+}
+
+/// A FIN of whoever asked closes its direction alone (RFC 9293 section 3.6): it waits on.
+#[test]
+fn a_request_goes_on_after_its_client_closed_its_direction() {
+    assert_eq!(
+        half_closed("+0.0001 S ACK\n", "0.012").len(),
+        1,
+        "one chain of both hops"
+    );
+}
+
+/// Who reset waits no more.
+#[test]
+fn nothing_goes_on_after_a_reset() {
+    assert_eq!(half_closed("+0.0001 C RST+ACK\n", "0.014").len(), 2);
+}
+
 /// Without the payload there is nothing to read.
 #[test]
 fn chains_need_no_payload() {

@@ -189,6 +189,7 @@ fn in_common(context: &Context<'_>, turn: &Turn, end: Side) -> Option<Seen> {
         done: seen.done.map(common),
         knew: seen.knew.map(common),
         ended: seen.ended.map(common),
+        over: seen.over.map(common),
         ..seen
     })
 }
@@ -204,8 +205,8 @@ fn within(seen: &Seen, onward: &Seen, slack: u64) -> bool {
         return false;
     }
     if seen
-        .finish()
-        .is_some_and(|finish| after(onward.began, finish))
+        .worked_on()
+        .is_some_and(|until| after(onward.began, until))
     {
         return false;
     }

@@ -121,6 +121,7 @@ impl Context<'_> {
             done: seen.done.map(shifted),
             knew: seen.knew.map(shifted),
             ended: seen.ended.map(shifted),
+            over: seen.over.map(shifted),
             ..seen
         })
     }

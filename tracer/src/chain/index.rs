@@ -172,7 +172,8 @@ impl Group {
         let soon = Duration::from_nanos(SOON);
         let began = seen.began;
         let finish = seen.finish();
-        let late = |at: Time| finish.is_some_and(|finish| at.since(finish) > jitter);
+        let until = seen.worked_on();
+        let late = |at: Time| until.is_some_and(|until| at.since(until) > jitter);
         let possible = |entry: &&Entry| {
             // An answer that came after the one that was sent is another.
             let both = seen.knew.zip(entry.answered);
@@ -190,6 +191,7 @@ impl Group {
         let unseen = next.next().map(|entry| nanos(entry.at.since(began)));
         near.unseen = near.unseen.into_iter().chain(unseen).min();
         if let Some(finish) = finish {
+            let late = |at: Time| at.since(finish) > jitter;
             let past = self.finished.partition_point(|entry| !late(entry.at));
             let last = self.finished[..past].iter().rev();
             let last = last.take_while(|entry| finish.since(entry.at) <= soon);

@@ -166,8 +166,8 @@ fn during(context: &Context<'_>, found: &Found, down: usize, upstream: usize) ->
                 // A connection is opened before anything is sent on it.
                 (whole || seen.began.since(onward.began) <= jitter)
                     && seen
-                        .finish()
-                        .is_none_or(|finish| onward.began.since(finish) <= jitter)
+                        .worked_on()
+                        .is_none_or(|until| onward.began.since(until) <= jitter)
             })
     })
 }

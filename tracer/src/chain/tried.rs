@@ -24,6 +24,18 @@ const LOOKED_AT: usize = 32;
 pub(super) fn join(context: &Context<'_>, found: &mut Found, candidates: &Candidates) {
     go_on(context, found, candidates);
     connect(context, found);
+    part_of_it(context, found);
+}
+
+/// What was tried for a turn is no alternative to what it went on as.
+fn part_of_it(context: &Context<'_>, found: &mut Found) {
+    let hop = |turn: &usize| context.turns.all[*turn].hop;
+    for (down, tried) in &found.tried {
+        let tried: Vec<usize> = tried.iter().map(hop).collect();
+        if let Some(joined) = &mut found.next[*down] {
+            joined.others.retain(|other| !tried.contains(other));
+        }
+    }
 }
 
 /// Requests that failed on one hop and were sent on another.
@@ -127,8 +139,8 @@ fn for_whom(
             let turn = &context.turns.all[down];
             let seen = context.view(turn, Side::Server)?;
             let over = seen
-                .finish()
-                .is_some_and(|finish| nanos(at.since(finish)) > JITTER);
+                .worked_on()
+                .is_some_and(|until| nanos(at.since(until)) > JITTER);
             let strange =
                 context.places.strangers(turn.hop, hop) || !alike(context, found, down, up);
             if over || strange || served(context, found, down, at) {

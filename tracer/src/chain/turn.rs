@@ -2,8 +2,9 @@
 //! server.
 
 use std::ops::Range;
+use std::time::Duration;
 
-use crate::flow::{End, Event, Flow, Side, Sides, Trail, What};
+use crate::flow::{End, Ending, Event, Flow, Side, Sides, Trail, What};
 use crate::hop::{Hop, Hops, Sight};
 use crate::http::{Heading, Request, Status};
 use crate::scene::Scene;
@@ -43,6 +44,9 @@ pub(super) struct Seen {
     pub(super) knew: Option<Time>,
     /// The first FIN or RST after it began.
     pub(super) ended: Option<Time>,
+    /// Since when nobody can answer it any more: a FIN of whoever asked closes its own direction alone,
+    /// and is not that (RFC 9293 section 3.6).
+    pub(super) over: Option<Time>,
     /// It got no answer before the connection ended.
     pub(super) failed: bool,
     /// The flow, by its place in the scene.
@@ -71,6 +75,11 @@ impl Seen {
     /// The answer, or else the end of the connection that it was owed on.
     pub(super) fn finish(&self) -> Option<Time> {
         self.answered.or(self.ended)
+    }
+
+    /// Until when whoever was asked may have worked on it.
+    pub(super) fn worked_on(&self) -> Option<Time> {
+        self.answered.or(self.over)
     }
 }
 
@@ -165,6 +174,7 @@ fn life(scene: &Scene<'_>, sight: Sight, end: Side) -> Seen {
         done: None,
         knew: None,
         ended,
+        over: ended,
         failed,
         flow: sight.flow,
         frame: opening.map_or(0, |event| event.frame),
@@ -173,6 +183,14 @@ fn life(scene: &Scene<'_>, sight: Sight, end: Side) -> Seen {
 
 fn ended(flow: &Flow) -> Option<Time> {
     flow.ending().map(|ending| ending.closing().at)
+}
+
+/// Since when nobody can answer on a flow any more.
+fn over(flow: &Flow, asker: Side) -> Option<Time> {
+    match flow.ending()? {
+        Ending::Fin(fin) if fin.by == asker => flow.closed_at(),
+        ending => Some(ending.closing().at),
+    }
 }
 
 /// Turns as both ends saw them. The client's bytes number them.
@@ -260,7 +278,12 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
     if let (Some(first), Some(accepted)) = (exchanges.first_mut(), accepted.flatten().next()) {
         first.seen.since = accepted.min(first.seen.began);
     }
-    finish(seen.flow, &mut exchanges);
+    let asker = if sight.swapped {
+        Side::Server
+    } else {
+        Side::Client
+    };
+    finish(seen.flow, asker, &mut exchanges);
     for told in &mut exchanges {
         let seen = &mut told.seen;
         seen.knew = if http2 { seen.done } else { seen.answered };
@@ -269,14 +292,13 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
 }
 
 /// What each exchange came to, where the connection ended first.
-fn finish(flow: &Flow, exchanges: &mut [Told]) {
+fn finish(flow: &Flow, asker: Side, exchanges: &mut [Told]) {
     let Some(last) = exchanges.last_mut() else {
         return;
     };
-    let over = flow.closed_at();
     let seen = &mut last.seen;
-    if let Some(over) = over
-        && seen.answered.is_some_and(|answered| over < answered)
+    if let Some(answered) = seen.answered
+        && (flow.closed_at().is_some_and(|over| over < answered) || refused(flow, answered))
     {
         // What comes after both sides closed, or one reset, nobody takes in.
         (seen.answered, seen.done) = (None, None);
@@ -284,7 +306,22 @@ fn finish(flow: &Flow, exchanges: &mut [Told]) {
         last.turn.bytes.1 = 0;
     }
     seen.ended = ended(flow).map(|ended| ended.max(seen.began));
+    seen.over = over(flow, asker).map(|over| over.max(seen.began));
     seen.failed = seen.answered.is_none() && seen.ended.is_some();
+}
+
+/// A RST that answers data comes within a round trip of it.
+const ROUND_TRIP: Duration = Duration::from_millis(500);
+
+/// Whether whoever asked had let go of the connection altogether before the answer came, rather than
+/// closed its own direction alone: its stack had forgotten the connection by then.
+fn refused(flow: &Flow, answered: Time) -> bool {
+    let Some(fin) = flow.fins().first().filter(|fin| fin.at < answered) else {
+        return false;
+    };
+    let rsts = flow.rsts().iter().filter(|rst| rst.forgot(fin));
+    let mut after = rsts.filter(|rst| rst.at >= answered);
+    after.any(|rst| rst.at.since(answered) <= ROUND_TRIP)
 }
 
 /// What the first bytes of a turn say.
@@ -360,6 +397,7 @@ impl Told {
                 done: None,
                 knew: None,
                 ended: None,
+                over: None,
                 failed: false,
                 flow: sight.flow,
                 frame: event.frame,

@@ -42,6 +42,13 @@ impl Closing {
         self.end
     }
 
+    /// Whether this RST is what a stack sends that had forgotten the connection after its own `fin`: it
+    /// acknowledges nothing, and has the number that its peer acknowledges (RFC 9293 section 3.10.7.1).
+    #[must_use]
+    pub fn forgot(&self, fin: &Self) -> bool {
+        self.by == fin.by && self.acknowledges.is_none() && self.end == fin.end
+    }
+
     /// Whether the numbers of a RST captured before this FIN show that the FIN was sent first.
     fn came_before(&self, rst: &Self) -> bool {
         if self.by == rst.by {

@@ -133,7 +133,7 @@ impl<'a> Watched<'a> {
             ..Given::default()
         };
         let mut report = Report::new(&[gathered], &given);
-        known::complain_of_strangers(&report);
+        known::complain_of_strangers(&report, &given.logs);
         for vantage in &mut report.vantages {
             vantage.remarks.extend(no_probe.map(str::to_owned));
             let own = self

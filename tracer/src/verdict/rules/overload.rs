@@ -11,13 +11,25 @@ use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::{Leg, NO_HEALTHY, OVERFLOW};
 use crate::verdict::words;
 
-/// Response flags of Envoy for what never went upstream, and what they say.
-const FLAGS: [(&str, &str); 4] = [
+/// Response flags of Envoy for what never went upstream, and what they say; and how HAProxy's
+/// termination states begin (its configuration manual, section 8.5).
+const FLAGS: [(&str, &str); 6] = [
     ("UO", "a circuit breaker is open (upstream overflow)"),
     ("UH", "no upstream host is healthy"),
     ("NR", "there is no route for the request"),
     ("NC", "the upstream cluster does not exist"),
+    (
+        QUEUED,
+        "it waited in the queue for a server until the queue's timeout",
+    ),
+    (NO_SERVER, "no server is up"),
 ];
+
+/// HAProxy: the timeout of the queue struck.
+const QUEUED: &str = "sQ";
+
+/// HAProxy: there was no connection to a server.
+const NO_SERVER: &str = "SC";
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
     let number = case.legs.len() - 1;
@@ -75,7 +87,17 @@ fn worded(leg: &Leg<'_>) -> Option<&'static (&'static str, &'static str)> {
 
 /// What its flags say.
 fn said(entry: &Entry) -> Option<&'static (&'static str, &'static str)> {
-    FLAGS.iter().find(|(flag, _)| has_flag(entry, &[flag]))
+    FLAGS.iter().find(|(flag, _)| says(entry, flag))
+}
+
+fn says(entry: &Entry, flag: &str) -> bool {
+    let state = entry.flags.as_deref().unwrap_or_default();
+    match flag {
+        // It is that of a server that was tried, too.
+        NO_SERVER => state.starts_with(flag) && state.len() == 4 && entry.attempts == Some(0),
+        QUEUED => state.starts_with(flag) && state.len() == 4,
+        flag => has_flag(entry, &[flag]),
+    }
 }
 
 fn found(
@@ -87,7 +109,7 @@ fn found(
     sees: bool,
 ) -> Finding {
     let gateway = case.name(number, Side::Server);
-    let logged = said.and_then(|(flag, _)| case.logged(|entry| has_flag(entry, &[flag])));
+    let logged = said.and_then(|(flag, _)| case.logged(|entry| says(entry, flag)));
     let culprit = if logged.is_some() || case.author(number) == Author::Gateway {
         Culprit::End(number, Side::Server)
     } else {
@@ -143,6 +165,13 @@ fn advise(finding: &mut Finding, said: Option<&(&str, &str)>, gateway: &str) {
             "raise the circuit breaker's limits, or slow the clients down".to_owned()
         }
         Some(("UH", _)) => "look at the health of the upstream's endpoints: there are none, or outlier detection has ejected them".to_owned(),
+        Some((QUEUED, _)) => {
+            finding.config.push("HAProxy: timeout queue; maxconn on the server lines".to_owned());
+            "add servers or raise their maxconn, let requests wait longer (timeout queue), or slow the clients down".to_owned()
+        }
+        Some((NO_SERVER, _)) => {
+            "look at the health checks of the backend's servers: none was up".to_owned()
+        }
         Some(("NR" | "NC", _)) => {
             "this is configuration, not load: add the route or the cluster".to_owned()
         }
