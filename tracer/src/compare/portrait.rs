@@ -247,7 +247,9 @@ fn cause(traits: &mut Traits, verdict: &Value) {
         let is_address =
             |word: &&str| word.parse::<IpAddr>().is_ok() || word.parse::<SocketAddr>().is_ok();
         let words: Vec<&str> = by.split(' ').filter(|word| !is_address(word)).collect();
-        format!(" by {}", words.join(" "))
+        let words = words.join(" ");
+        // A vantage may be called as the side is, which has an article where no vantage is there.
+        format!(" by {}", words.strip_prefix("the ").unwrap_or(&words))
     });
     let told = format!(
         "{}{by}, {}",
