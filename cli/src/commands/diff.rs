@@ -9,10 +9,10 @@ use tracer::compare::{Tolerance, compare};
 use tracer::report::{Given, Report};
 use tracer::vantage::Naming;
 
-use super::{Outcome, complain, unless_closed};
 use super::check::{captured, case};
 use super::input::plain;
 use super::read::ENDINGS;
+use super::{Outcome, complain, unless_closed};
 use crate::args::{Diff, DiffFormat};
 use crate::render;
 
@@ -29,7 +29,10 @@ pub(super) fn run(args: &Diff) -> anyhow::Result<Outcome> {
     );
     for (path, report) in [(&args.before, &before), (&args.after, &after)] {
         for cut in cuts(report) {
-            complain(&format!("{}: {cut}; what came after is not compared", told(path)));
+            complain(&format!(
+                "{}: {cut}; what came after is not compared",
+                told(path)
+            ));
         }
     }
     let tolerance = Tolerance {

@@ -134,9 +134,7 @@ fn nothing_to_check(case: &Case, report: &Report) -> Option<Problem> {
             filter,
             "nothing to check: this filter lets no TCP segment of its captures pass".to_owned(),
         ),
-        None => Problem::of_file(
-            "nothing to check: its captures hold no TCP segment".to_owned(),
-        ),
+        None => Problem::of_file("nothing to check: its captures hold no TCP segment".to_owned()),
     })
 }
 
@@ -260,10 +258,14 @@ pub(in crate::commands) fn is_file(path: &Path) -> Result<(), String> {
     match fs::metadata(path) {
         Ok(found) if found.is_file() => Ok(()),
         Ok(found) if found.is_dir() => Err("it is a folder, not a file".to_owned()),
-        Ok(_) => Err("it is no regular file, but a FIFO or a device; copy what it gives to a file and \
+        Ok(_) => Err(
+            "it is no regular file, but a FIFO or a device; copy what it gives to a file and \
                       name that"
-            .to_owned()),
-        Err(error) => Err(format!("cannot read it: {error}; check the name and the permissions")),
+                .to_owned(),
+        ),
+        Err(error) => Err(format!(
+            "cannot read it: {error}; check the name and the permissions"
+        )),
     }
 }
 

@@ -97,7 +97,9 @@ fn blessed(path: &Path) -> Result<Option<String>, String> {
     let failed = |error: io::Error| format!("cannot read it: {error}; check the permissions");
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_symlink() => {
-            return Err("it is a symbolic link; a snapshot is written over, so name a file".to_owned());
+            return Err(
+                "it is a symbolic link; a snapshot is written over, so name a file".to_owned(),
+            );
         }
         Ok(found) if !found.is_file() => {
             return Err("it is no regular file; name another for the snapshot".to_owned());
@@ -108,9 +110,13 @@ fn blessed(path: &Path) -> Result<Option<String>, String> {
     }
     let mut text = String::new();
     let file = fs::File::open(path).map_err(failed)?;
-    file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+    file.take(MOST_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
     if text.len() as u64 > MOST_BYTES {
-        return Err("it is larger than 1 GiB, as no report is; name another for the snapshot".to_owned());
+        return Err(
+            "it is larger than 1 GiB, as no report is; name another for the snapshot".to_owned(),
+        );
     }
     Ok(Some(text))
 }
