@@ -26,7 +26,7 @@ pub(crate) struct Diff {
     #[arg(value_name = "AFTER")]
     pub(crate) after: PathBuf,
     /// Times that differ by less, in percent of the longer one, are the same.
-    #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = percent, allow_negative_numbers = true)]
     pub(crate) tolerance: f64,
     /// How to print the differences.
     #[arg(long, value_name = "FORMAT", default_value = "table")]

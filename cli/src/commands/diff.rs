@@ -3,16 +3,16 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use tracer::compare::{Tolerance, compare};
 use tracer::report::{Given, Report};
 use tracer::vantage::Naming;
 
-use super::Outcome;
 use super::check::{captured, case};
 use super::input::plain;
 use super::read::ENDINGS;
+use super::{Outcome, complain, unless_closed};
 use crate::args::{Diff, DiffFormat};
 use crate::render;
 
@@ -21,20 +21,53 @@ pub(super) fn run(args: &Diff) -> anyhow::Result<Outcome> {
     let told = |path: &Path| format!("{}", path.display());
     let before = report(&args.before).with_context(|| told(&args.before))?;
     let after = report(&args.after).with_context(|| told(&args.after))?;
+    ensure!(
+        !is_empty(&before) || !is_empty(&after),
+        "nothing to compare: neither {} nor {} holds a TCP segment or a socket",
+        told(&args.before),
+        told(&args.after)
+    );
+    for (path, report) in [(&args.before, &before), (&args.after, &after)] {
+        for cut in cuts(report) {
+            complain(&format!(
+                "{}: {cut}; what came after is not compared",
+                told(path)
+            ));
+        }
+    }
     let tolerance = Tolerance {
         part: args.tolerance / 100.0,
     };
     let differences = compare(&before, &after, tolerance)?;
     let (before, after) = (told(&args.before), told(&args.after));
-    match args.format {
-        DiffFormat::Table => render::diff::table(&before, &after, &differences)?,
-        DiffFormat::Json => render::diff::json(&before, &after, &differences)?,
-    }
+    let printed = match args.format {
+        DiffFormat::Table => render::diff::table(&before, &after, &differences),
+        DiffFormat::Json => render::diff::json(&before, &after, &differences),
+    };
+    unless_closed(printed)?;
     if differences.is_empty() {
         Ok(Outcome::Fine)
     } else {
         Ok(Outcome::NotMet)
     }
+}
+
+fn list<'v>(report: &'v Value, name: &str) -> &'v [Value] {
+    report[name].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Whether a report says nothing of any connection.
+fn is_empty(report: &Value) -> bool {
+    list(report, "flows").is_empty() && list(report, "sockets").is_empty()
+}
+
+/// Captures that were cut, in words.
+fn cuts(report: &Value) -> impl Iterator<Item = String> {
+    let cut = |vantage: &Value| {
+        let damage = vantage["damage"].as_str()?;
+        Some(format!("{}: {damage}", vantage["name"].as_str()?))
+    };
+    list(report, "vantages").iter().filter_map(cut)
 }
 
 /// The report on what a path names, as JSON.
@@ -50,6 +83,7 @@ fn report(path: &Path) -> anyhow::Result<Value> {
         let captured = captured::folder(path)?;
         return json(&Report::new(&captured.sources, &captured.given));
     }
+    case::is_file(path).map_err(anyhow::Error::msg)?;
     // A capture never begins as JSON does: its magic numbers are none of those characters.
     if begins_as_json(path)? {
         let text = fs::read(path).context("cannot read it")?;

@@ -11,7 +11,7 @@ mod schema;
 mod sockets;
 mod watch;
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::args::{Cli, Color, Command};
@@ -65,7 +65,9 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 
 /// One line on standard error.
 pub(crate) fn complain(what: &str) {
-    anstream::eprintln!("hopscope: {}", crate::render::harmless(what));
+    let mut out = anstream::stderr().lock();
+    // Where nobody listens any more, the work goes on all the same.
+    let _ = writeln!(out, "hopscope: {}", crate::render::harmless(what));
 }
 
 /// An error with what was being done. Only printing hands on what the system says as it is.
@@ -85,6 +87,14 @@ fn told(error: &anyhow::Error) -> String {
         Some(_) => "check where it goes",
     };
     format!("cannot write to standard output: {error:#}; {remedy}")
+}
+
+/// What was printed. A reader that has seen enough changes nothing of what came out.
+fn unless_closed(printed: anyhow::Result<()>) -> anyhow::Result<()> {
+    match printed {
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        other => other,
+    }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -30,6 +30,9 @@ pub(crate) fn text(checked: &[Checked]) -> anyhow::Result<()> {
                 harmless(&located(case, problem))
             )?;
         }
+        for note in &case.notes {
+            writeln!(out, "note  {}", harmless(&format!("{}: {note}", case.case)))?;
+        }
         for outcome in &case.outcomes {
             let title = harmless(&format!("{}: {}", case.case, outcome.name));
             match &outcome.failure {

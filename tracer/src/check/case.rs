@@ -25,6 +25,8 @@ pub struct Case {
     pub access_logs: Vec<Named>,
     /// A file of known timeouts.
     pub timeouts: Option<Named>,
+    /// A capture may end in the middle of a frame.
+    pub cut: bool,
     /// Only frames that this filter lets pass, in pcap syntax.
     pub filter: Option<Named>,
     /// The whole report, as it was blessed.
@@ -86,13 +88,14 @@ pub(super) enum Matching {
     Number(Range, String),
 }
 
-const FILE_KEYS: [&str; 8] = [
+const FILE_KEYS: [&str; 9] = [
     "description",
     "recording",
     "captures",
     "access_logs",
     "timeouts",
     "filter",
+    "cut",
     "snapshot",
     "expect",
 ];
@@ -132,6 +135,14 @@ impl Case {
                  or snapshot = \"report.json\"",
             );
         }
+        if let (Some(recording), false) = (&case.recording, case.captures.is_empty()) {
+            reader.faults.push(Fault {
+                place: recording.place,
+                what: "a case is a recording or captures, not both: its vantages have names of \
+                       their own; leave one of them out"
+                    .to_owned(),
+            });
+        }
         case.unlike_names(&mut reader);
         let mut faults = reader.faults;
         faults.sort_by_key(|fault| fault.place);
@@ -152,6 +163,7 @@ impl Case {
             "timeouts" => self.timeouts = file(reader, entry, "\"timeouts.toml\""),
             "filter" => self.filter = file(reader, entry, "\"tcp port 8080\""),
             "snapshot" => self.snapshot = file(reader, entry, "\"report.json\""),
+            "cut" => self.cut = allowed(reader, entry),
             "captures" => self.captures = files(reader, entry, "gw = \"gw.pcap\""),
             "access_logs" => self.access_logs = files(reader, entry, "gw = \"gw.log\""),
             "expect" => self.expect(reader, entry),
@@ -200,6 +212,16 @@ impl Case {
             }
         }
     }
+}
+
+/// Nothing but `"allowed"` has a meaning: a cut is refused where nothing is said.
+fn allowed(reader: &mut Reader<'_>, entry: Entry<'_>) -> bool {
+    let text = reader.string(entry, "\"allowed\"");
+    if let Some(other) = text.filter(|text| *text != "allowed") {
+        let what = format!("'cut' can only be \"allowed\", not '{other}'");
+        reader.fault(&entry.value.span(), what);
+    }
+    text == Some("allowed")
 }
 
 fn file(reader: &mut Reader<'_>, entry: Entry<'_>, example: &str) -> Option<Named> {
@@ -472,7 +494,7 @@ mod tests {
 
     const GOOD: &str = "\
 description = \"what it shows\"
-recording = \"watch.pcapng\"
+cut = \"allowed\"
 timeouts = \"ours.toml\"
 snapshot = \"report.json\"
 [captures]

@@ -57,9 +57,11 @@ pub fn judge(case: &Case, report: &Report, sources: &[Gathered]) -> Vec<Outcome>
 fn of<T: Subject>(view: &View<'_>, expectation: &Expectation) -> Outcome {
     let selected = select::<T>(view, &expectation.select);
     let failure = unknown_vantage(view, expectation)
-        .or_else(|| miscounted(&selected, expectation))
+        .or_else(|| unrecorded(view, expectation))
+        .or_else(|| miscounted(view, &selected, expectation))
         .or_else(|| nothing_selected::<T>(view, expectation, &selected))
-        .or_else(|| unmet(view, expectation, &selected));
+        .or_else(|| unmet(view, expectation, &selected))
+        .or_else(|| untold::<T>(view, expectation, &selected));
     Outcome {
         name: expectation.name.clone(),
         place: expectation.place,
@@ -152,7 +154,25 @@ fn unknown_vantage(view: &View<'_>, expectation: &Expectation) -> Option<Failure
     None
 }
 
-fn miscounted<T: Subject>(selected: &[&T], expectation: &Expectation) -> Option<Failure> {
+/// Where nobody looked at sockets, that there are none says nothing.
+fn unrecorded(view: &View<'_>, expectation: &Expectation) -> Option<Failure> {
+    let none = expectation.kind == Kind::Sockets && view.report.sockets.is_empty();
+    none.then(|| Failure {
+        place: expectation.place,
+        expected: "sockets, of which something can be said".to_owned(),
+        found: vec![
+            "no sockets were recorded here; only recordings of 'hopscope watch -w' have them"
+                .to_owned(),
+        ],
+        evidence: Vec::new(),
+    })
+}
+
+fn miscounted<T: Subject>(
+    view: &View<'_>,
+    selected: &[&T],
+    expectation: &Expectation,
+) -> Option<Failure> {
     let Count {
         ranges,
         written,
@@ -169,7 +189,7 @@ fn miscounted<T: Subject>(selected: &[&T], expectation: &Expectation) -> Option<
             told(expectation.kind, &expectation.select, 2)
         ),
         found: vec![format!("there are {}", selected.len())],
-        evidence: few(selected.iter().map(|subject| subject.told())),
+        evidence: instead(view, &expectation.select, selected),
     })
 }
 
@@ -179,6 +199,47 @@ fn few(lines: impl ExactSizeIterator<Item = String>) -> Vec<String> {
     let mut lines: Vec<String> = lines.take(TOLD).collect();
     if more > 0 {
         lines.push(format!("and {more} more"));
+    }
+    lines
+}
+
+/// Those selected, and what there was beside them: verdicts say it themselves, of others it is what
+/// their keys are.
+fn instead<T: Subject>(view: &View<'_>, select: &[Condition], selected: &[&T]) -> Vec<String> {
+    let mut lines = few(selected.iter().map(|subject| subject.told()));
+    let all = T::all(view.report);
+    let others = || {
+        let other = |subject: &&T| !selected.iter().any(|one| std::ptr::eq(*one, *subject));
+        all.iter().filter(other)
+    };
+    if T::TELLS_ALL {
+        let others: Vec<String> = others()
+            .map(|subject| format!("there is {}", subject.told()))
+            .collect();
+        lines.extend(few(others.into_iter()));
+    } else if selected.len() < all.len() {
+        lines.extend(nearest::<T>(view, select));
+    }
+    lines
+}
+
+/// What each key that selects is, of those that the keys before it select.
+fn nearest<T: Subject>(view: &View<'_>, select: &[Condition]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (place, condition) in select.iter().enumerate() {
+        let left = self::select::<T>(view, &select[..place]);
+        if left.is_empty() {
+            break;
+        }
+        let mut there: Vec<String> = left
+            .iter()
+            .flat_map(|subject| values(view, *subject, condition.which))
+            .map(|value| value.to_string())
+            .collect();
+        there.sort();
+        there.dedup();
+        let there = listed(there.iter().map(String::as_str));
+        lines.push(format!("{} is {there} there", condition.key));
     }
     lines
 }
@@ -194,23 +255,6 @@ fn nothing_selected<T: Subject>(
     }
     let Expectation { kind, select, .. } = expectation;
     let all = T::all(view.report);
-    let mut evidence = Vec::new();
-    for (place, condition) in select.iter().enumerate() {
-        // What is there when the ones before it have chosen.
-        let left = self::select::<T>(view, &select[..place]);
-        let mut there: Vec<String> = left
-            .iter()
-            .flat_map(|subject| values(view, *subject, condition.which))
-            .map(|value| value.to_string())
-            .collect();
-        if left.is_empty() {
-            break;
-        }
-        there.sort();
-        there.dedup();
-        let there = listed(there.iter().map(String::as_str));
-        evidence.push(format!("{} is {there} there", condition.key));
-    }
     let found = match all.len() {
         0 => format!("the report has no {}", kind.name()),
         all => format!("none of {all} {} is one", told(*kind, &[], all)),
@@ -221,8 +265,130 @@ fn nothing_selected<T: Subject>(
             .map_or(expectation.place, |first| first.place),
         expected: format!("something to be selected by {}", told(*kind, select, 2)),
         found: vec![format!("{found} (where none is meant, write count = 0)")],
-        evidence,
+        evidence: instead(view, select, selected),
     })
+}
+
+/// Whether a subject is so as far as is known, where something of it cannot be told.
+fn may_be<T: Subject>(view: &View<'_>, subject: &T, condition: &Condition, all: bool) -> bool {
+    let values = values(view, subject, condition.which);
+    let may = |value: &Value| matches!(value, Value::Unknown(_)) || condition.test.holds(value);
+    if all {
+        !values.is_empty() && values.iter().all(may)
+    } else {
+        values.iter().any(may)
+    }
+}
+
+/// Absence, and an exact number, are proved only where each that is not so is known to be otherwise:
+/// what cannot be told must not count as "not so".
+fn untold<T: Subject>(
+    view: &View<'_>,
+    expectation: &Expectation,
+    selected: &[&T],
+) -> Option<Failure> {
+    let Expectation { select, hold, .. } = expectation;
+    let may_be_selected: Vec<&T> = T::all(view.report)
+        .iter()
+        .filter(|subject| {
+            select
+                .iter()
+                .all(|condition| may_be(view, *subject, condition, false))
+        })
+        .collect();
+    if let Some(count) = &expectation.count {
+        let more = (selected.len()..=may_be_selected.len())
+            .any(|number| !count.ranges.holds(&Value::Count(number as u64)));
+        if more {
+            let known = |subject: &&T| selected.iter().any(|one| std::ptr::eq(*one, *subject));
+            let unknown = may_be_selected
+                .into_iter()
+                .filter(|subject| !known(subject));
+            let expected = format!(
+                "{}, of {}",
+                assigned("count", &count.written),
+                told(expectation.kind, select, 2)
+            );
+            return Some(cannot_be_told(
+                view,
+                select,
+                unknown.collect(),
+                count.place,
+                expected,
+            ));
+        }
+    }
+    if hold.is_empty() {
+        return None;
+    }
+    let so = |subject: &T| {
+        let chosen = selected.iter().any(|one| std::ptr::eq(*one, subject));
+        chosen && hold.iter().all(|condition| meets(view, subject, condition))
+    };
+    let (so, unknown): (Vec<&T>, Vec<&T>) = may_be_selected
+        .into_iter()
+        .filter(|subject| {
+            hold.iter()
+                .all(|condition| may_be(view, *subject, condition, true))
+        })
+        .partition(|subject| so(subject));
+    let (written, holds) = match &expectation.matching {
+        Matching::All | Matching::Any => return None,
+        Matching::None => ("none", unknown.is_empty()),
+        #[expect(clippy::cast_precision_loss, reason = "no count comes near 2^53")]
+        Matching::Number(range, written) => (
+            written.as_str(),
+            (so.len()..=so.len() + unknown.len()).all(|number| range.contains(number as f64)),
+        ),
+    };
+    if holds {
+        return None;
+    }
+    let held: Vec<String> = hold.iter().map(Condition::told).collect();
+    let which = told(expectation.kind, select, 2);
+    let expected = format!("{}, of {written} {which}", held.join(", "));
+    let conditions = select.iter().chain(hold);
+    Some(cannot_be_told(
+        view,
+        conditions,
+        unknown,
+        hold[0].place,
+        expected,
+    ))
+}
+
+fn cannot_be_told<'c, T: Subject>(
+    view: &View<'_>,
+    conditions: impl IntoIterator<Item = &'c Condition> + Clone,
+    unknown: Vec<&T>,
+    place: Place,
+    expected: String,
+) -> Failure {
+    let mut evidence = Vec::new();
+    let mut keys = Vec::new();
+    for subject in &unknown {
+        for condition in conditions.clone() {
+            for value in values(view, *subject, condition.which) {
+                if matches!(value, Value::Unknown(_)) {
+                    evidence.push(format!("{}: {} is {value}", subject.told(), condition.key));
+                    keys.push(condition.key.as_str());
+                }
+            }
+        }
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    evidence.dedup();
+    Failure {
+        place,
+        expected,
+        found: vec![format!(
+            "that cannot be told of {} here: {} is not known",
+            unknown.len(),
+            listed(keys)
+        )],
+        evidence: few(evidence.into_iter()),
+    }
 }
 
 /// Whether a subject meets a condition: every value that is found must be one that is expected.

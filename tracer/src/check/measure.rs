@@ -38,6 +38,13 @@ impl Range {
         above && below
     }
 
+    /// Whether one of its ends, where it has any, lies beyond.
+    pub(super) fn reaches_beyond(&self, most: f64) -> bool {
+        [self.low, self.high]
+            .iter()
+            .any(|end| end.is_finite() && *end > most)
+    }
+
     pub(super) const fn exactly(number: f64) -> Self {
         Self {
             low: number,

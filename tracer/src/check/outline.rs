@@ -16,6 +16,8 @@ pub struct Files {
     pub captures: Vec<(String, String)>,
     /// Access logs.
     pub access_logs: Vec<(String, String)>,
+    /// A capture ends in the middle of a frame.
+    pub cut: bool,
 }
 
 const HEAD: &str = "\
@@ -31,6 +33,14 @@ const HEAD: &str = "\
 #[must_use]
 pub fn outline(files: &Files, report: &Report) -> String {
     let mut out = HEAD.to_owned();
+    if files.cut {
+        out.push('\n');
+        line(
+            &mut out,
+            "cut = \"allowed\"",
+            "a capture ends in the middle of a frame: better record it again",
+        );
+    }
     named(&mut out, "captures", "vantage = file", &files.captures);
     named(&mut out, "access_logs", "proxy = file", &files.access_logs);
     verdicts(&mut out, report);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::test::{Value, Wants};
 use crate::flow::{FlowId, Trail};
-use crate::report::{FlowReport, HopReport, Report, VerdictReport};
+use crate::report::{ChainReport, FlowReport, HopReport, Report, VerdictReport};
 use crate::vantage::Gathered;
 
 /// Kinds of things that can be expected something of.
@@ -105,8 +105,7 @@ impl<'a> View<'a> {
         let chains = self.report.chains.iter();
         chains
             .filter(|chain| chain.hops.iter().any(|hop| hops.contains(hop)))
-            .filter_map(|chain| chain.request.clone())
-            .map(Value::Text)
+            .filter_map(ChainReport::request_value)
             .collect()
     }
 
@@ -162,6 +161,8 @@ pub(super) trait Subject: Sized + 'static {
     fn told(&self) -> String;
     /// The flows that it consists of: what is said of flows must hold for each.
     fn flows<'a>(&self, view: &View<'a>) -> Vec<&'a FlowReport>;
+    /// Whether it says in a line all that people want to know of it.
+    const TELLS_ALL: bool = false;
     /// Whether its keys are those of flows, too.
     const CONSISTS_OF_FLOWS: bool;
 }

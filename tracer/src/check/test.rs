@@ -25,6 +25,8 @@ pub(super) enum Wants {
     Address,
     /// A whole number.
     Count,
+    /// The number of a port.
+    Port,
     /// A time that was measured.
     Measured,
     /// A time that somebody set.
@@ -40,8 +42,10 @@ pub(super) enum Value {
     Count(u64),
     Seconds(f64),
     Flag(bool),
-    /// There is none, and why.
+    /// There is none, and why: a fact, such as the peer of a listener.
     None(&'static str),
+    /// There may be any, but nothing here tells, and why: it is neither as expected nor otherwise.
+    Unknown(&'static str),
 }
 
 /// What a value must be: one of these.
@@ -84,6 +88,7 @@ impl Wants {
                 "an address such as '10.0.0.1', '10.0.0.1:80' or '10.0.0.0/24'".to_owned()
             }
             Self::Count => "a whole number, or '>= 3', '2..4', '10 ± 2'".to_owned(),
+            Self::Port => "a port from 0 to 65535, such as 443 or '8000..8999'".to_owned(),
             Self::Measured => "a time such as '7s ± 10%', '< 500ms' or '2s..4s'".to_owned(),
             Self::Set => "a time such as '7s', '>= 500ms' or '2s..4s'".to_owned(),
             Self::Flag => "true or false".to_owned(),
@@ -92,7 +97,7 @@ impl Wants {
 
     const fn unit(self) -> Option<Unit> {
         match self {
-            Self::Count => Some(Unit::Count),
+            Self::Count | Self::Port => Some(Unit::Count),
             Self::Measured => Some(Unit::Measured),
             Self::Set => Some(Unit::Set),
             _ => None,
@@ -106,7 +111,7 @@ impl Wants {
     /// Why it has no meaning here.
     pub(super) fn text(self, text: &str) -> Result<Test, String> {
         if let Some(unit) = self.unit() {
-            return Ok(Test::Ranges(vec![Range::parse(text, unit)?]));
+            return self.range(text, unit);
         }
         let pattern = || Pattern(text.to_owned());
         match self {
@@ -123,6 +128,14 @@ impl Wants {
         }
     }
 
+    fn range(self, text: &str, unit: Unit) -> Result<Test, String> {
+        let range = Range::parse(text, unit)?;
+        if matches!(self, Self::Port) && range.reaches_beyond(u16::MAX.into()) {
+            return Err(format!("'{text}' is no port: ports are from 0 to 65535"));
+        }
+        Ok(Test::Ranges(vec![range]))
+    }
+
     /// The test for one whole number.
     ///
     /// # Errors
@@ -130,7 +143,7 @@ impl Wants {
     /// Why it has no meaning here.
     pub(super) fn number(self, text: &str) -> Result<Test, String> {
         match self.unit() {
-            Some(unit) => Ok(Test::Ranges(vec![Range::parse(text, unit)?])),
+            Some(unit) => self.range(text, unit),
             None => Err(format!(
                 "the number {text} says nothing here; write {}",
                 self.example()
@@ -313,6 +326,7 @@ impl fmt::Display for Value {
             Self::Seconds(seconds) => f.write_str(&told(*seconds)),
             Self::Flag(flag) => write!(f, "{flag}"),
             Self::None(why) => write!(f, "none ({why})"),
+            Self::Unknown(why) => write!(f, "not known ({why})"),
         }
     }
 }

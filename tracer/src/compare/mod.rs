@@ -57,11 +57,34 @@ pub fn compare(
     let named = portrait::vantages(before)? != 1 || portrait::vantages(after)? != 1;
     let before = Portrait::new(before, named);
     let after = Portrait::new(after, named);
-    let mut differences = Vec::new();
+    let mut differences = if named {
+        moved(&before.vantages, &after.vantages)
+    } else {
+        Vec::new()
+    };
     for (role, one, other) in matched(&before, &after) {
         differences.extend(differing(&role, one, other, tolerance));
     }
     Ok(differences)
+}
+
+/// Vantages that are on one side only: what only they show is missing on the other.
+fn moved(before: &[String], after: &[String]) -> Vec<Difference> {
+    let mut names: Vec<&String> = before.iter().chain(after).collect();
+    names.sort();
+    names.dedup();
+    let told = |there: bool| if there { "there" } else { "none" }.to_owned();
+    names
+        .into_iter()
+        .map(|name| (name, before.contains(name), after.contains(name)))
+        .filter(|(_, before, after)| before != after)
+        .map(|(name, before, after)| Difference {
+            role: format!("vantage {name}"),
+            what: "captured".to_owned(),
+            before: told(before),
+            after: told(after),
+        })
+        .collect()
 }
 
 type Role<'a> = (String, Option<&'a Traits>, Option<&'a Traits>);

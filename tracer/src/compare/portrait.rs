@@ -16,6 +16,8 @@ pub struct UnknownReport(String);
 /// All roles of a report, in its order.
 pub(super) struct Portrait {
     pub(super) roles: Vec<Played>,
+    /// Names of its vantages.
+    pub(super) vantages: Vec<String>,
 }
 
 /// A role and what is known of it.
@@ -68,7 +70,13 @@ fn port(endpoint: &str) -> &str {
 impl Portrait {
     /// With the names of vantages in the names of roles, or without.
     pub(super) fn new(report: &Value, named: bool) -> Self {
-        let mut portrait = Self { roles: Vec::new() };
+        let mut portrait = Self {
+            roles: Vec::new(),
+            vantages: list(report, "vantages")
+                .iter()
+                .map(|vantage| text(vantage, "name").to_owned())
+                .collect(),
+        };
         portrait.connections(report, named);
         portrait.requests(report);
         portrait.sockets(report, named);
@@ -247,7 +255,9 @@ fn cause(traits: &mut Traits, verdict: &Value) {
         let is_address =
             |word: &&str| word.parse::<IpAddr>().is_ok() || word.parse::<SocketAddr>().is_ok();
         let words: Vec<&str> = by.split(' ').filter(|word| !is_address(word)).collect();
-        format!(" by {}", words.join(" "))
+        let words = words.join(" ");
+        // A vantage may be called as the side is, which has an article where no vantage is there.
+        format!(" by {}", words.strip_prefix("the ").unwrap_or(&words))
     });
     let told = format!(
         "{}{by}, {}",

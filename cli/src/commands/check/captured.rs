@@ -54,7 +54,10 @@ impl Captured {
             prefixed: true,
         };
         match case::read(path, &naming, None) {
-            Ok(source) => self.sources.push(source),
+            Ok(source) => {
+                self.files.cut |= case::cut(&source).is_some();
+                self.sources.push(source);
+            }
             Err(why) => bail!("{file}: {why}"),
         }
         self.files.captures.push((name, file));

@@ -28,6 +28,8 @@ pub(crate) struct Checked {
     pub(crate) problems: Vec<Problem>,
     /// What came of its expectations.
     pub(crate) outcomes: Vec<check::Outcome>,
+    /// What somebody should know of it.
+    pub(crate) notes: Vec<String>,
     /// The first frame of its captures.
     pub(crate) recorded: Option<Time>,
     /// The whole report, where a snapshot differs or is to be written.
@@ -72,6 +74,7 @@ impl Checked {
             file: folder.join(FILE).display().to_string(),
             problems,
             outcomes: Vec::new(),
+            notes: Vec::new(),
             recorded: None,
             snapshot: None,
         }
@@ -98,8 +101,10 @@ pub(super) fn check(folder: &Path, bless: bool) -> Checked {
     let report = Report::new(&sources, &given);
     let mut outcomes = check::judge(&case, &report, &sources);
     let mut checked = Checked::impossible(folder, Vec::new());
+    checked.problems.extend(nothing_to_check(&case, &report));
+    checked.notes = given.logs.iter().filter_map(unread).collect();
     if let Some(named) = &case.snapshot {
-        match snapshot::compare(folder, named, &report) {
+        match snapshot::compare(folder, &case, named, &report) {
             Ok((outcome, found)) => {
                 if !bless {
                     outcomes.extend(outcome);
@@ -118,6 +123,31 @@ pub(super) fn check(folder: &Path, bless: bool) -> Checked {
     checked
 }
 
+/// Of captures that show nothing, all that is expected to be absent would hold.
+fn nothing_to_check(case: &Case, report: &Report) -> Option<Problem> {
+    let segments = report.vantages.iter().any(|vantage| vantage.segments > 0);
+    if segments || !report.sockets.is_empty() {
+        return None;
+    }
+    Some(match &case.filter {
+        Some(filter) => Problem::at(
+            filter,
+            "nothing to check: this filter lets no TCP segment of its captures pass".to_owned(),
+        ),
+        None => Problem::of_file("nothing to check: its captures hold no TCP segment".to_owned()),
+    })
+}
+
+/// That lines of a log were passed over.
+fn unread(log: &AccessLog) -> Option<String> {
+    let (line, text) = log.first_unread.as_ref()?;
+    Some(format!(
+        "{}: {} of its lines are no entries of an access log that hopscope reads; the first is line \
+         {line}: {text}",
+        log.source, log.unread
+    ))
+}
+
 /// Reads a case and every file that it names.
 ///
 /// # Errors
@@ -125,6 +155,7 @@ pub(super) fn check(folder: &Path, bless: bool) -> Checked {
 /// All that is wrong with it.
 pub(in crate::commands) fn load(folder: &Path) -> Result<Loaded, Vec<Problem>> {
     let path = folder.join(FILE);
+    is_file(&path).map_err(|why| vec![Problem::of_file(why)])?;
     let text = fs::read(&path).map_err(|error| {
         vec![Problem::of_file(format!(
             "cannot read it: {error}; check the permissions"
@@ -132,9 +163,16 @@ pub(in crate::commands) fn load(folder: &Path) -> Result<Loaded, Vec<Problem>> {
     })?;
     let text = String::from_utf8(text).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        vec![Problem::of_file(format!(
-            "byte {valid} is not UTF-8; write it as UTF-8"
-        ))]
+        // All before it is UTF-8.
+        let before = String::from_utf8_lossy(&error.as_bytes()[..valid]);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        vec![Problem {
+            place: Some(Place {
+                line: before.matches('\n').count() + 1,
+                column: line.chars().count() + 1,
+            }),
+            what: "this is not UTF-8; write the file as UTF-8".to_owned(),
+        }]
     })?;
     let case = Case::parse(&text).map_err(|faults| {
         let problem = |fault: check::Fault| Problem {
@@ -153,7 +191,10 @@ pub(in crate::commands) fn load(folder: &Path) -> Result<Loaded, Vec<Problem>> {
         return Err(vec![Problem::at(named, error.to_string())]);
     }
     let recording = case.recording.iter().map(|named| (named, false));
-    let captures = recording.chain(case.captures.iter().map(|named| (named, true)));
+    // The order in which somebody wrote them must not change what flows are called.
+    let mut captures: Vec<&Named> = case.captures.iter().collect();
+    captures.sort_by(|one, other| one.name.cmp(&other.name));
+    let captures = recording.chain(captures.into_iter().map(|named| (named, true)));
     let mut sources = Vec::new();
     for (named, prefixed) in captures {
         let naming = Naming {
@@ -163,7 +204,17 @@ pub(in crate::commands) fn load(folder: &Path) -> Result<Loaded, Vec<Problem>> {
         };
         let filter = filter().and_then(Result::ok);
         match read(&folder.join(&named.value), &naming, filter) {
-            Ok(source) => sources.push(source),
+            Ok(source) => match cut(&source) {
+                Some(how) if !case.cut => {
+                    let what = format!(
+                        "{}: cut in the middle of a frame: {how}; what came after is missing. Record it \
+                         again, or write cut = \"allowed\" above the first [table]",
+                        named.value
+                    );
+                    problems.push(Problem::at(named, what));
+                }
+                _ => sources.push(source),
+            },
             Err(what) => problems.push(Problem::at(named, format!("{}: {what}", named.value))),
         }
     }
@@ -173,7 +224,9 @@ pub(in crate::commands) fn load(folder: &Path) -> Result<Loaded, Vec<Problem>> {
     {
         problems.push(Problem::at(named, what));
     }
-    for named in &case.access_logs {
+    let mut logs: Vec<&Named> = case.access_logs.iter().collect();
+    logs.sort_by(|one, other| one.name.cmp(&other.name));
+    for named in logs {
         match access_log(folder, named) {
             Ok(log) => given.logs.push(log),
             Err(what) => problems.push(Problem::at(named, what)),
@@ -190,13 +243,42 @@ pub(in crate::commands) fn load(folder: &Path) -> Result<Loaded, Vec<Problem>> {
     }
 }
 
-/// Reads a capture to its end. One that was cut in the middle of its last record is whole enough:
-/// so they all end where the capturing program was killed.
+/// Where a capture ends in the middle of a record, in words.
+pub(in crate::commands) fn cut(source: &Gathered) -> Option<String> {
+    let mut damages = source
+        .vantages
+        .iter()
+        .filter_map(|vantage| vantage.damage.as_ref());
+    damages.next().map(ToString::to_string)
+}
+
+/// That a path leads to a file that ends, and not to a FIFO or a device, where reading may wait for
+/// ever.
+pub(in crate::commands) fn is_file(path: &Path) -> Result<(), String> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(found) if found.is_dir() => Err("it is a folder, not a file".to_owned()),
+        Ok(_) => Err(
+            "it is no regular file, but a FIFO or a device; copy what it gives to a file and \
+                      name that"
+                .to_owned(),
+        ),
+        Err(error) => Err(format!(
+            "cannot read it: {error}; check the name and the permissions"
+        )),
+    }
+}
+
+/// Reads a capture to its end. One that was cut in the middle of its last record is read, too: so
+/// they may all end where the capturing program was killed. [`cut`] says so.
 pub(in crate::commands) fn read(
     path: &Path,
     naming: &Naming<'_>,
     filter: Option<Filter>,
 ) -> Result<Gathered, String> {
+    if let (true, Err(what)) = (path.exists(), is_file(path)) {
+        return Err(what);
+    }
     let file = open_file(path).map_err(|error| error.to_string())?;
     let capture = Capture::new(file).map_err(|error| error.to_string())?;
     let (source, ()) =
@@ -213,7 +295,9 @@ pub(in crate::commands) fn read(
 
 /// Reads a table of timeouts.
 fn timeouts(folder: &Path, named: &Named, given: &mut Given) -> Result<(), String> {
-    let text = fs::read_to_string(folder.join(&named.value))
+    let path = folder.join(&named.value);
+    is_file(&path).map_err(|why| format!("{}: {why}", named.value))?;
+    let text = fs::read_to_string(path)
         .map_err(|error| format!("{}: cannot read it: {error}", named.value))?;
     let added = given.timeouts.add(&text);
     added.map_err(|error| format!("{}: {error}", named.value))
@@ -222,8 +306,16 @@ fn timeouts(folder: &Path, named: &Named, given: &mut Given) -> Result<(), Strin
 /// Reads an access log. Proxies write other lines in between; a file of nothing else is none.
 fn access_log(folder: &Path, named: &Named) -> Result<AccessLog, String> {
     let failed = |error: std::io::Error| format!("{}: cannot read it: {error}", named.value);
-    let file = File::open(folder.join(&named.value)).map_err(failed)?;
+    let path = folder.join(&named.value);
+    is_file(&path).map_err(|why| format!("{}: {why}", named.value))?;
+    let file = File::open(path).map_err(failed)?;
     let log = AccessLog::read(&named.name, &named.value, BufReader::new(file)).map_err(failed)?;
+    if log.entries.is_empty() && log.unread == 0 {
+        return Err(format!(
+            "{}: it is empty: no request was logged; leave it out where none is meant",
+            named.value
+        ));
+    }
     match &log.first_unread {
         Some((line, text)) if log.entries.is_empty() => Err(format!(
             "{}: none of its {} lines is of an access log that hopscope reads; the first is line \

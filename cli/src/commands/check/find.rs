@@ -10,7 +10,7 @@ use super::case::{Checked, FILE, Problem};
 /// What was found.
 #[derive(Default)]
 pub(super) struct Found {
-    /// Folders of cases, in the order of the command line, then by name.
+    /// Folders of cases, by name.
     pub(super) cases: Vec<PathBuf>,
     /// What was named and is no case, nor holds one.
     pub(super) missing: Vec<Checked>,
@@ -41,6 +41,8 @@ pub(super) fn cases(named: &[PathBuf]) -> Found {
             ));
         }
     }
+    // The order of the command line must not change what is printed.
+    found.cases.sort();
     found
 }
 

@@ -9,7 +9,7 @@ use tracer::check::outline;
 use tracer::report::Report;
 
 use super::case::FILE;
-use super::{Outcome, captured};
+use super::{Outcome, captured, unless_closed};
 use crate::render::harmless;
 
 /// Writes one for each folder. None is written over.
@@ -18,11 +18,13 @@ pub(super) fn run(folders: &[PathBuf]) -> anyhow::Result<Outcome> {
         let told = folder.display().to_string();
         let text = write(folder).with_context(|| told.clone())?;
         let expectations = text.matches("\n[[expect]]\n").count();
-        anstream::println!(
+        let printed = writeln!(
+            anstream::stdout().lock(),
             "{}: {expectations} expectations written; look at them, then: hopscope check {}",
             harmless(&folder.join(FILE).display().to_string()),
             harmless(&told)
         );
+        unless_closed(printed.map_err(Into::into))?;
     }
     Ok(Outcome::Fine)
 }

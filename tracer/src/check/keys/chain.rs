@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::super::subject::{Key, Subject, View};
 use super::super::test::{Value, Wants};
-use super::{CAUSES, CONFIDENCES, count, evidence, flag, said, seconds, text, word};
+use super::{CAUSES, CONFIDENCES, count, evidence, flag, said, seconds, word};
 use crate::report::{ChainReport, FlowReport, Report, VerdictReport};
 
 pub(super) const STRENGTHS: &[&str] = &[
@@ -77,6 +77,28 @@ fn course(view: &View<'_>, chain: &ChainReport) -> Vec<String> {
     lines
 }
 
+impl ChainReport {
+    /// What was requested, which what is not HTTP, or encrypted, or cut away does not tell. Nothing
+    /// where nobody requested anything.
+    pub(in crate::check) fn request_value(&self) -> Option<Value> {
+        let unread = self
+            .began
+            .map(|_| Value::Unknown("its request could not be read"));
+        self.request.clone().map(Value::Text).or(unread)
+    }
+}
+
+/// An answer that is owed has no status, and where the request could be read, so could the answer.
+fn status(chain: &ChainReport) -> Vec<Value> {
+    let read = || chain.request.is_some();
+    vec![match (chain.status, chain.began, chain.done) {
+        (Some(status), ..) => Value::Count(status.into()),
+        (None, None, _) => Value::None("nothing was requested"),
+        (None, Some(_), None) if read() => Value::None("it was not answered"),
+        _ => Value::Unknown("no status could be read"),
+    }]
+}
+
 /// From the first byte of the request to the last of the answer.
 fn took(chain: &ChainReport) -> Vec<Value> {
     let took = match (chain.began, chain.done) {
@@ -99,19 +121,14 @@ static KEYS: LazyLock<Vec<Key<ChainReport>>> = LazyLock::new(|| {
     let mut key = |name: &str, wants, find: fn(&ChainReport) -> Vec<Value>| {
         keys.push(Key::new(name, wants, course, move |_, chain| find(chain)));
     };
-    key("request", Wants::Request, |chain| match &chain.request {
-        Some(request) => text(request),
-        None => vec![Value::None("its request could not be read")],
-    });
-    key("status", Wants::Count, |chain| {
+    key("request", Wants::Request, |chain| {
         vec![
             chain
-                .status
-                .map_or(Value::None("no status could be read"), |status| {
-                    Value::Count(status.into())
-                }),
+                .request_value()
+                .unwrap_or(Value::None("nothing was requested")),
         ]
     });
+    key("status", Wants::Count, status);
     key("hop_count", Wants::Count, |chain| {
         count(chain.hops.len() as u64)
     });

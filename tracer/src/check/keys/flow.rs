@@ -4,8 +4,11 @@ use std::sync::LazyLock;
 
 use super::super::subject::{Evidence, Key, Subject, View};
 use super::super::test::{Value, Wants};
-use super::{CAUSES, CONFIDENCES, count, evidence, flag, port, said, seconds, text, word};
-use crate::flow::{Side, Sides};
+use super::{
+    CAUSES, CONFIDENCES, count, evidence, flag, port, requests_or_none, said, seconds, text,
+    told_seconds, word,
+};
+use crate::flow::{End, Side, Sides};
 use crate::report::{FlowReport, KeepaliveReport, Report, VerdictReport};
 
 pub(super) const ENDS: &[&str] = &["fin", "rst", "open", "refused", "unanswered"];
@@ -129,10 +132,10 @@ fn keepalive(keys: &mut Keys, side: Side) {
         count(sent(keepalive) - answered(keepalive))
     });
     key("idle", Wants::Measured, no_probe, |keepalive| {
-        seconds(keepalive.idle_s, "no silence was seen from its beginning")
+        told_seconds(keepalive.idle_s, "no silence was seen from its beginning")
     });
     key("interval", Wants::Measured, no_probe, |keepalive| {
-        seconds(keepalive.interval_s, "no unanswered probe was repeated")
+        told_seconds(keepalive.interval_s, "no unanswered probe was repeated")
     });
     key("ended", Wants::Word(RUN_ENDS), no_probe, |keepalive| {
         let ended = keepalive.ended.as_ref();
@@ -148,15 +151,10 @@ fn identity(keys: &mut Keys) {
     key("vantage", Wants::Vantage, |_, flow| text(&flow.vantage));
     key("client", Wants::Address, |_, flow| text(&flow.client));
     key("server", Wants::Address, |_, flow| text(&flow.server));
-    key("client_port", Wants::Count, |_, flow| port(&flow.client));
-    key("server_port", Wants::Count, |_, flow| port(&flow.server));
+    key("client_port", Wants::Port, |_, flow| port(&flow.client));
+    key("server_port", Wants::Port, |_, flow| port(&flow.server));
     key("request", Wants::Request, |view, flow| {
-        let requests = view.requests(view.hops_of(flow.id));
-        if requests.is_empty() {
-            vec![Value::None("no request is known of it")]
-        } else {
-            requests
-        }
+        requests_or_none(view.requests(view.hops_of(flow.id)))
     });
 }
 
@@ -182,7 +180,10 @@ fn course(keys: &mut Keys) {
         "handshake_rtt",
         Wants::Measured,
         evidence::opening,
-        |flow| seconds(flow.handshake_rtt_s, "its handshake was not seen"),
+        |flow| match flow.end {
+            End::Refused | End::Unanswered => seconds(flow.handshake_rtt_s, "it was never open"),
+            _ => told_seconds(flow.handshake_rtt_s, "its handshake was not seen"),
+        },
     );
     key(
         "longest_silence",

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::super::subject::{Key, Subject, View};
 use super::super::test::{Value, Wants};
-use super::{CAUSES, CONFIDENCES, count, evidence, port, said, text, word};
+use super::{CAUSES, CONFIDENCES, count, evidence, port, requests_or_none, said, text, word};
 use crate::flow::Sides;
 use crate::report::{FlowReport, HopReport, Report, VerdictReport};
 
@@ -62,7 +62,8 @@ fn made(_: &View<'_>, hop: &HopReport) -> Vec<String> {
     made.collect()
 }
 
-const NOT_TOLD: Value = Value::None("that cannot be told: it was not seen whole at two vantages");
+const NOT_TOLD: Value =
+    Value::Unknown("that cannot be told: it was not seen whole at two vantages");
 
 fn lost(sides: Sides<Option<u64>>) -> Vec<Value> {
     match (sides.client, sides.server) {
@@ -79,19 +80,14 @@ static KEYS: LazyLock<Vec<Key<HopReport>>> = LazyLock::new(|| {
         Key::new("server", Wants::Address, seen, |_, hop: &HopReport| {
             text(&hop.server)
         }),
-        Key::new("client_port", Wants::Count, seen, |_, hop: &HopReport| {
+        Key::new("client_port", Wants::Port, seen, |_, hop: &HopReport| {
             port(&hop.client)
         }),
-        Key::new("server_port", Wants::Count, seen, |_, hop: &HopReport| {
+        Key::new("server_port", Wants::Port, seen, |_, hop: &HopReport| {
             port(&hop.server)
         }),
         Key::new("request", Wants::Request, seen, |view, hop: &HopReport| {
-            let requests = view.requests(&[hop.id]);
-            if requests.is_empty() {
-                vec![Value::None("no request is known of it")]
-            } else {
-                requests
-            }
+            requests_or_none(view.requests(&[hop.id]))
         }),
         Key::new("seen", Wants::Count, seen, |_, hop: &HopReport| {
             count(hop.flows.len() as u64)

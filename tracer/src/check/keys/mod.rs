@@ -1,4 +1,11 @@
 //! What can be expected of each kind of thing, one file each.
+//!
+//! Where a report says null, a key says which of two it is. A fact ([`Value::None`]): the peer of a
+//! listener, the status of a request that got no answer, the idle time of a side that sent no probe,
+//! who closed an open socket. Or it cannot be told ([`Value::Unknown`]): requests and statuses in
+//! payload that is not there or encrypted, frames that nobody counted, segments lost where nobody else
+//! looked, options that were not read, times of what began before the capture. Absence of what cannot
+//! be told is never proved.
 
 mod chain;
 mod evidence;
@@ -74,6 +81,20 @@ fn flag(flag: bool) -> Vec<Value> {
 
 fn seconds(seconds: Option<f64>, otherwise: &'static str) -> Vec<Value> {
     vec![seconds.map_or(Value::None(otherwise), Value::Seconds)]
+}
+
+/// A time that nothing here may tell.
+fn told_seconds(seconds: Option<f64>, otherwise: &'static str) -> Vec<Value> {
+    vec![seconds.map_or(Value::Unknown(otherwise), Value::Seconds)]
+}
+
+/// Requests that are known; that there is none, where none went there, is a fact.
+fn requests_or_none(requests: Vec<Value>) -> Vec<Value> {
+    if requests.is_empty() {
+        vec![Value::None("no request is known of it")]
+    } else {
+        requests
+    }
 }
 
 /// The port of `ip:port`.

@@ -6,6 +6,7 @@ use super::super::subject::{Key, Subject, View};
 use super::super::test::{Value, Wants};
 use super::{port, text, word};
 use crate::report::{FlowReport, OptionsReport, Report, SocketReport};
+use crate::socket::State;
 
 pub(super) const STATES: &[&str] = &[
     "ESTABLISHED",
@@ -74,7 +75,7 @@ fn option(
     value: fn(&OptionsReport) -> Option<Value>,
 ) -> Key<SocketReport> {
     Key::new(name, wants, looks, move |_, socket: &SocketReport| {
-        vec![value(&socket.options).unwrap_or(Value::None("it was not read"))]
+        vec![value(&socket.options).unwrap_or(Value::Unknown("it was not read"))]
     })
 }
 
@@ -83,7 +84,7 @@ fn linger(socket: &SocketReport) -> Vec<Value> {
     let value = match socket.options.so_linger_s {
         Some(seconds) => Value::Seconds(seconds),
         None if socket.options_origin.contains_key("so_linger_s") => Value::None("it is off"),
-        None => Value::None("it was not read"),
+        None => Value::Unknown("it was not read"),
     };
     vec![value]
 }
@@ -95,7 +96,7 @@ static KEYS: LazyLock<Vec<Key<SocketReport>>> = LazyLock::new(|| {
     };
     key("vantage", Wants::Vantage, |socket| text(&socket.vantage));
     key("local", Wants::Address, |socket| text(&socket.local));
-    key("local_port", Wants::Count, |socket| port(&socket.local));
+    key("local_port", Wants::Port, |socket| port(&socket.local));
     key("peer", Wants::Address, |socket| {
         vec![
             socket
@@ -104,7 +105,7 @@ static KEYS: LazyLock<Vec<Key<SocketReport>>> = LazyLock::new(|| {
                 .map_or(Value::None(NO_PEER), Value::Text),
         ]
     });
-    key("peer_port", Wants::Count, |socket| {
+    key("peer_port", Wants::Port, |socket| {
         socket
             .peer
             .as_deref()
@@ -115,11 +116,18 @@ static KEYS: LazyLock<Vec<Key<SocketReport>>> = LazyLock::new(|| {
     });
     key("owner", Wants::Text, |socket| {
         let owner = socket.comm.clone();
-        vec![owner.map_or(Value::None("no process was seen to hold it"), Value::Text)]
+        vec![owner.map_or(
+            Value::Unknown("no process was seen to hold it"),
+            Value::Text,
+        )]
     });
     key("closed_by", Wants::Text, |socket| {
         let closer = socket.closed_by.as_ref().map(|by| by.comm.clone());
-        vec![closer.map_or(Value::None("no process was seen to close it"), Value::Text)]
+        let none = match socket.state {
+            State::Established | State::SynSent | State::Listen => Value::None("it is open"),
+            _ => Value::Unknown("no process was seen to close it"),
+        };
+        vec![closer.map_or(none, Value::Text)]
     });
     key("so_linger", Wants::Set, linger);
     keys.extend([

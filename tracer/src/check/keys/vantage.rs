@@ -52,7 +52,7 @@ static KEYS: LazyLock<Vec<Key<VantageReport>>> = LazyLock::new(|| {
     });
     key("dropped", Wants::Count, |vantage| {
         let dropped = vantage.dropped.map(Value::Count);
-        vec![dropped.unwrap_or(Value::None("the capturing program does not say"))]
+        vec![dropped.unwrap_or(Value::Unknown("the capturing program does not say"))]
     });
     key("damaged", Wants::Flag, |vantage| {
         flag(vantage.damage.is_some())

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::super::subject::{Key, Subject, View};
 use super::super::test::{Value, Wants};
-use super::{CAUSES, CONFIDENCES, evidence, word};
+use super::{CAUSES, CONFIDENCES, evidence, requests_or_none, word};
 use crate::report::{FlowReport, Report, VerdictReport};
 
 impl Subject for VerdictReport {
@@ -29,6 +29,8 @@ impl Subject for VerdictReport {
         Vec::new()
     }
 
+    const TELLS_ALL: bool = true;
+
     const CONSISTS_OF_FLOWS: bool = false;
 }
 
@@ -51,14 +53,10 @@ fn requests(view: &View<'_>, verdict: &VerdictReport) -> Vec<Value> {
         let mut chains = view.report.chains.iter();
         chains.find(|chain| chain.id == id)
     });
-    let requests = match chain {
-        Some(chain) => chain.request.iter().cloned().map(Value::Text).collect(),
+    requests_or_none(match chain {
+        Some(chain) => chain.request_value().into_iter().collect(),
         None => view.requests(verdict.hop.as_slice()),
-    };
-    if requests.is_empty() {
-        return vec![Value::None("no request is known of it")];
-    }
-    requests
+    })
 }
 
 static KEYS: LazyLock<Vec<Key<VerdictReport>>> = LazyLock::new(|| {
