@@ -66,8 +66,8 @@ pub(super) struct Digest {
     pub(super) told: Vec<Told>,
     /// What answers say.
     pub(super) answers: Vec<Answer>,
-    /// All bytes of the server were seen.
-    pub(super) is_whole: bool,
+    /// Bytes of the server that were sent, and not seen at some vantage.
+    pub(super) unseen: u64,
     /// A side said that it will end the connection (HTTP/2 GOAWAY).
     pub(super) goaway: Option<Goaway>,
 }
@@ -248,10 +248,7 @@ impl Digest {
             unheard: sides(|side| turns::unheard(nearest[side], side)),
             told: said::told(&views),
             answers: said::answers(&views),
-            is_whole: views.iter().all(|view| {
-                let server = view.side(Side::Server);
-                view.flow().unseen_bytes(server) == 0
-            }),
+            unseen: unseen(&views),
             goaway: said::goaway(&views),
         }
     }
@@ -279,6 +276,14 @@ impl Digest {
             .iter()
             .find(|told| told.by == by && is(&told.kind))
     }
+}
+
+fn unseen(views: &[View<'_>]) -> u64 {
+    let unseen = views.iter().map(|view| {
+        let server = view.side(Side::Server);
+        view.flow().unseen_bytes(server)
+    });
+    unseen.max().unwrap_or_default()
 }
 
 fn sides<T>(of: impl Fn(Side) -> T) -> Sides<T> {
