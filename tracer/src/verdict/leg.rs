@@ -97,8 +97,9 @@ impl<'a> Leg<'a> {
             .as_ref()
             .is_some_and(|request| request.method == "HEAD");
         let whole = exchange.status.as_ref()?.whole?;
-        let sent = exchange.bytes.1;
-        let told = !head && self.digest.is_whole && self.first().is_some();
+        // What was not captured may all be of this answer.
+        let sent = exchange.bytes.1.saturating_add(self.digest.unseen);
+        let told = !head && self.first().is_some();
         (told && sent < whole).then_some((sent, whole))
     }
 

@@ -67,10 +67,10 @@ pub(super) struct Digest {
     pub(super) told: Vec<Told>,
     /// What answers say.
     pub(super) answers: Vec<Answer>,
-    /// All bytes of the server were seen.
-    pub(super) is_whole: bool,
-    /// All bytes of the client were.
+    /// All bytes of the client were seen.
     pub(super) is_asked_whole: bool,
+    /// Bytes of the server that were sent, and not seen at some vantage.
+    pub(super) unseen: u64,
     /// A side said that it will end the connection (HTTP/2 GOAWAY).
     pub(super) goaway: Option<Goaway>,
 }
@@ -223,7 +223,7 @@ impl Digest {
         let made = marks::made(&views, hop);
         let (marks, first) = marks::marks(&views, &nearest, &made);
         let client = nearest.client;
-        let mut turns = turns::turns(&nearest);
+        let mut turns = turns::turns(&views);
         let carries = parting::carries(&views);
         let parting = parting::take(&mut turns, &marks, carries, client.flow().handshake_rtt());
         let rests = parting::rests(&mut turns, client, carries);
@@ -255,8 +255,8 @@ impl Digest {
             unheard: sides(|side| turns::unheard(nearest[side], side)),
             told: said::told(&views),
             answers: said::answers(&views),
-            is_whole: is_whole(&views, Side::Server),
             is_asked_whole: is_whole(&views, Side::Client),
+            unseen: unseen(&views),
             goaway: said::goaway(&views),
         }
     }
@@ -305,6 +305,14 @@ fn end(views: &[View<'_>], nearest: &View<'_>) -> End {
     };
     let other = views.iter().find(went_on);
     other.map_or(own, |view| view.flow().end())
+}
+
+fn unseen(views: &[View<'_>]) -> u64 {
+    let unseen = views.iter().map(|view| {
+        let server = view.side(Side::Server);
+        view.flow().unseen_bytes(server)
+    });
+    unseen.max().unwrap_or_default()
 }
 
 fn sides<T>(of: impl Fn(Side) -> T) -> Sides<T> {

@@ -63,12 +63,18 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     finding.at = Some(mark.at);
     finding.flow = Some(mark.cite.flow);
     finding.because = format!("{client} closed first, while an answer was owed to it");
+    let cut = leg.cut_short();
     finding.summary = format!(
-        "{} gave up{} without an answer",
+        "{} gave up{} {}",
         case.who(0, Side::Client),
         waited
             .as_ref()
-            .map_or_else(String::new, |waited| format!(" after {waited}"))
+            .map_or_else(String::new, |waited| format!(" after {waited}")),
+        if cut.is_some() {
+            "in the middle of the answer"
+        } else {
+            "without an answer"
+        }
     );
     finding.story = format!(
         "{client} closed at {}, {}, while the answer was owed; nobody had closed before.",
@@ -79,6 +85,11 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         )
     );
     finding.evidence.push(case.cite_mark(0, &mark));
+    if let Some((sent, whole)) = cut {
+        finding.evidence.push(format!(
+            "the answer announced {whole} bytes with its head, and had at most {sent} by then"
+        ));
+    }
     if let Some(told) = process
         && let FactKind::Closed(process) = &told.kind
     {

@@ -7,7 +7,8 @@
 //! - or the proxy's log says so (HAProxy `cD`, `sD`; Envoy's details).
 //!
 //! Silence counts payload: keepalive probes are answered by the kernel and reset no proxy's timer
-//! (FACTS 3.6). An idle connection that nobody waited for is let go: that is no alarm.
+//! (FACTS 3.6). An idle connection that nobody waited for is let go: that is no alarm,
+//! unless it had been switched to another protocol (RFC 9110 section 15.2.2), which is meant to live on.
 //!
 //! Looks alike: a client that gives up after whole seconds, which a vantage at it shows; a server
 //! whose process dies, behind which nothing else is closed.
@@ -38,6 +39,9 @@ struct Timer<'a> {
     whole: Option<u64>,
     log: Option<(&'a AccessLog, &'a Entry)>,
     owed: bool,
+    /// The connection had been switched to another protocol (WebSocket), in which either side may be silent
+    /// for long and nobody opens a new one for a next request: it was meant to live on.
+    switched: bool,
     /// The peer had forgotten the connection before.
     gone: bool,
 }
@@ -87,6 +91,12 @@ fn timer<'a>(case: &Case<'a>, origin: &Origin) -> Timer<'a> {
         },
         log: case.logged(says_timeout),
         owed,
+        switched: origin.node != 0
+            && leg
+                .digest
+                .answers
+                .iter()
+                .any(|answer| answer.status.code == 101),
         gone: gone && owed,
     }
 }
@@ -155,7 +165,7 @@ fn found(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, confidence: Confid
     let culprit = Culprit::End(number, mark.by);
     let mut finding = Finding::new(number, culprit, confidence);
     let length = words::timer(timer.silence);
-    finding.alarm = timer.owed;
+    finding.alarm = timer.owed || timer.switched;
     finding.at = Some(mark.at);
     finding.flow = Some(mark.cite.flow);
     finding.because = format!("{who} closed after {length} of silence");
@@ -274,6 +284,10 @@ fn advise(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Fin
         finding.config.push(format!(
             "HAProxy: timeout client {0}s, timeout server {0}s; Envoy: stream_idle_timeout: {0}s; nginx: proxy_read_timeout {0}s",
             (timer.silence.as_secs_f64() * 4.0).round()
+        ));
+    } else if timer.switched {
+        finding.advice.push(format!(
+            "let either side send pings of the protocol (WebSocket: RFC 6455 section 5.5.2) more often than every {length}, or raise the timeout of {who} (HAProxy: timeout tunnel; nginx: proxy_read_timeout; Envoy: stream_idle_timeout)"
         ));
     } else {
         finding.advice.push(format!(
