@@ -91,6 +91,7 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         finding
             .evidence
             .extend(let_go.map(|mark| case.cite_mark(number + 1, mark)));
+        several_tries(&mut finding, case.who(number, Side::Server), leg, next);
         return Ok(finding);
     }
     let number = case.legs.len() - 1;
@@ -169,6 +170,41 @@ fn unfinished(case: &Case<'_>) -> Option<Finding> {
         "find out why {client} stopped in the middle of its upload; a longer timeout of {gateway} only waits longer"
     ));
     Some(finding)
+}
+
+/// Where the gateway gave up on every try, what it waited for the answer is no timeout: that of each
+/// try is.
+fn several_tries(
+    finding: &mut Finding,
+    who: impl std::fmt::Display,
+    leg: &Leg<'_>,
+    next: &Leg<'_>,
+) {
+    let first = next.tried.first();
+    let gave_up = first.and_then(|tried| {
+        let asked = tried.turns.iter().find(|turn| turn.by == Side::Client)?;
+        let mark = tried.first.as_ref()?;
+        let unanswered = !tried
+            .turns
+            .iter()
+            .any(|turn| turn.by == Side::Server && turn.at <= mark.at);
+        (mark.by == Side::Client && unanswered).then(|| mark.at.since(asked.until))
+    });
+    let Some(waited) = gave_up else {
+        return;
+    };
+    let tries = next.tried.len() + 1;
+    let each = words::timer(waited);
+    let status = leg.status();
+    let answered = status.map_or_else(String::new, |status| format!(", answered {status}"));
+    finding.summary =
+        format!("{who} ended it: {tries} tries, the first given up after {each}{answered}");
+    finding.advice = vec![format!(
+        "make the upstream faster, or let it have longer than {each} for each try (per-try timeout)"
+    )];
+    finding
+        .evidence
+        .push(format!("{tries} tries; the first was let go after {each}"));
 }
 
 fn found(
