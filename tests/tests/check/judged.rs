@@ -66,7 +66,7 @@ const CHAINS: &[Row] = &[
         "status = 504",
         "gw-request-timeout",
         "lb-idle-timeout",
-        "status is none",
+        "status is not known",
     ),
     (
         "all",
@@ -282,7 +282,7 @@ const HOPS: &[Row] = &[
         "lost.client = 0",
         "normal",
         "injected-reset",
-        "lost.client is none",
+        "lost.client is not known",
     ),
     (
         GATEWAY,
