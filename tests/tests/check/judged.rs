@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use tracer::check::{Kind, known_keys};
+use tracer::check::{Case, Kind, judge, known_keys};
+use tracer::report::{ChainReport, Report};
 
 use super::Outcome;
 use hopscope_tests::cases::{Cases, failures};
@@ -66,7 +67,7 @@ const CHAINS: &[Row] = &[
         "status = 504",
         "gw-request-timeout",
         "lb-idle-timeout",
-        "status is not known",
+        "status is none",
     ),
     (
         "all",
@@ -74,13 +75,6 @@ const CHAINS: &[Row] = &[
         "normal",
         "dead-upstream-retry",
         "hop_count is 3",
-    ),
-    (
-        "all",
-        "ambiguous = false",
-        "normal",
-        "goaway",
-        "ambiguous is true",
     ),
     (
         "all",
@@ -374,8 +368,8 @@ fn fails_where_it_is_otherwise(kind: Kind, rows: &[Row], elsewhere: &[&str]) -> 
 
 #[test]
 fn every_key_of_chains_fails_where_its_fact_is_another() -> Outcome {
-    // Its test is below.
-    fails_where_it_is_otherwise(Kind::Chains, CHAINS, &["joined_by"])
+    // Their tests are below.
+    fails_where_it_is_otherwise(Kind::Chains, CHAINS, &["ambiguous", "joined_by"])
 }
 
 #[test]
@@ -451,6 +445,42 @@ fn timeouts_are_known_by_name() -> Outcome {
         of("gone").contains("ours.toml: cannot read it"),
         "{}",
         of("gone")
+    );
+    Ok(())
+}
+
+/// No recording is ambiguous any more: the report is made so.
+#[test]
+fn what_else_could_have_been_joined_is_ambiguous() -> Outcome {
+    let chain = |others: Vec<Vec<u64>>| ChainReport {
+        id: 0,
+        hops: vec![0, 1],
+        nodes: Vec::new(),
+        joined_by: Vec::new(),
+        others,
+        evidence: Vec::new(),
+        proxies: Vec::new(),
+        adjacent: Vec::new(),
+        tried: Vec::new(),
+        exchanges: Vec::new(),
+        request: None,
+        status: None,
+        began: None,
+        done: None,
+        more: 0,
+    };
+    let toml = "recording = \"x\"\n[[expect]]\nname = \"x\"\nchains = \"all\"\nambiguous = false\n";
+    let case = Case::parse(toml).map_err(|faults| format!("{faults:?}"))?;
+    let failure = |others| {
+        let mut report = Report::of_sockets(&[]);
+        report.chains = vec![chain(others)];
+        judge(&case, &report, &[])[0].failure.clone()
+    };
+    assert_eq!(failure(vec![Vec::new()]), None);
+    let missed = failure(vec![vec![2]]).ok_or("it is met")?;
+    assert!(
+        missed.found.concat().contains("ambiguous is true"),
+        "{missed:?}"
     );
     Ok(())
 }
