@@ -301,6 +301,9 @@ so_keepalive = true
     );
     assert!(port.contains("\"column\":11,\"line\":6"), "{port}");
     assert!(vantage.contains("did you mean 'gw'?"), "{vantage}");
-    assert!(sockets.contains("the report has no sockets"), "{sockets}");
+    assert!(
+        sockets.contains("no sockets were recorded here"),
+        "{sockets}"
+    );
     Ok(())
 }

@@ -159,7 +159,7 @@ fn what_cannot_be_compared_is_told() -> Outcome {
         (other, "its schema is 'hopscope.report.v9'"),
         (torn, "it is no JSON document"),
         (scratch.path().to_owned(), "there are no captures in it"),
-        (scratch.path().join("gone.pcap"), "cannot open it"),
+        (scratch.path().join("gone.pcap"), "cannot read it"),
     ] {
         let told = diff(&path, &good, "table")?;
         assert_eq!(

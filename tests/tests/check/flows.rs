@@ -521,6 +521,9 @@ fn every_key_of_vantages_fails_where_its_fact_is_another() -> Outcome {
         cases.script(&format!("{key}-met"), CALM, &toml)?;
         cases.script(&format!("{key}-missed"), CALM, &toml)?;
         cases.file(&format!("{key}-missed"), "gw.pcap", capture)?;
+        // A cut capture is checked only where that is allowed.
+        let toml = format!("cut = \"allowed\"\n[captures]\ngw = \"gw.pcap\"\n{toml}");
+        cases.file(&format!("{key}-missed"), "hopscope.toml", toml.as_bytes())?;
     }
     let checked = cases.checked()?;
     let of = |name: String| {

@@ -7,16 +7,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use tracer::check::{Kind, known_keys};
+use tracer::check::{Case, Kind, judge, known_keys};
+use tracer::report::{ChainReport, Report};
 
 use super::Outcome;
 use hopscope_tests::cases::{Cases, failures};
 
-/// What a case names of a recording: its captures, and its proxies' logs where they are wanted. Behind
-/// the recording's name stand captures that are left out: `goaway -gw-down`.
+/// What a case names of a recording: its captures, and its proxies' logs where they are wanted.
 pub(crate) fn names(recording: &str, logs: bool) -> Result<String, Box<dyn Error>> {
-    let (recording, left_out) = recording.split_once(' ').unwrap_or((recording, ""));
-    let left_out: Vec<&str> = left_out.split_whitespace().collect();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../pcaps")
         .join(recording);
@@ -32,7 +30,6 @@ pub(crate) fn names(recording: &str, logs: bool) -> Result<String, Box<dyn Error
             .into_owned();
         let line = format!("{name} = {:?}", path.display().to_string());
         match path.extension().and_then(|ending| ending.to_str()) {
-            Some("pcap") if left_out.contains(&&*format!("-{name}")) => {}
             Some("pcap") => writeln!(captures, "{line}")?,
             Some("log") if ["gw", "lb", "sidecar"].contains(&name.as_str()) => {
                 writeln!(access_logs, "{line}")?;
@@ -78,13 +75,6 @@ const CHAINS: &[Row] = &[
         "normal",
         "dead-upstream-retry",
         "hop_count is 3",
-    ),
-    (
-        "all",
-        "ambiguous = false",
-        "normal",
-        "goaway -client -gw-down -pod-eth0",
-        "ambiguous is true",
     ),
     (
         "all",
@@ -286,7 +276,7 @@ const HOPS: &[Row] = &[
         "lost.client = 0",
         "normal",
         "injected-reset",
-        "lost.client is none",
+        "lost.client is not known",
     ),
     (
         GATEWAY,
@@ -378,8 +368,8 @@ fn fails_where_it_is_otherwise(kind: Kind, rows: &[Row], elsewhere: &[&str]) -> 
 
 #[test]
 fn every_key_of_chains_fails_where_its_fact_is_another() -> Outcome {
-    // Its test is below.
-    fails_where_it_is_otherwise(Kind::Chains, CHAINS, &["joined_by"])
+    // Their tests are below.
+    fails_where_it_is_otherwise(Kind::Chains, CHAINS, &["ambiguous", "joined_by"])
 }
 
 #[test]
@@ -455,6 +445,42 @@ fn timeouts_are_known_by_name() -> Outcome {
         of("gone").contains("ours.toml: cannot read it"),
         "{}",
         of("gone")
+    );
+    Ok(())
+}
+
+/// No recording is ambiguous any more: the report is made so.
+#[test]
+fn what_else_could_have_been_joined_is_ambiguous() -> Outcome {
+    let chain = |others: Vec<Vec<u64>>| ChainReport {
+        id: 0,
+        hops: vec![0, 1],
+        nodes: Vec::new(),
+        joined_by: Vec::new(),
+        others,
+        evidence: Vec::new(),
+        proxies: Vec::new(),
+        adjacent: Vec::new(),
+        tried: Vec::new(),
+        exchanges: Vec::new(),
+        request: None,
+        status: None,
+        began: None,
+        done: None,
+        more: 0,
+    };
+    let toml = "recording = \"x\"\n[[expect]]\nname = \"x\"\nchains = \"all\"\nambiguous = false\n";
+    let case = Case::parse(toml).map_err(|faults| format!("{faults:?}"))?;
+    let failure = |others| {
+        let mut report = Report::of_sockets(&[]);
+        report.chains = vec![chain(others)];
+        judge(&case, &report, &[])[0].failure.clone()
+    };
+    assert_eq!(failure(vec![Vec::new()]), None);
+    let missed = failure(vec![vec![2]]).ok_or("it is met")?;
+    assert!(
+        missed.found.concat().contains("ambiguous is true"),
+        "{missed:?}"
     );
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `hopscope check` and `hopscope diff`.
 
+mod absence;
 mod bad_input;
 mod diff;
 mod flows;

@@ -149,7 +149,7 @@ const ROWS: &[Row] = &[
         "tcp_nodelay",
         "true",
         |socket| socket.options.tcp_nodelay = None,
-        "tcp_nodelay is none (it was not read)",
+        "tcp_nodelay is not known (it was not read)",
     ),
     (
         "tcp_keepidle",

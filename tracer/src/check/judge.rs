@@ -311,8 +311,8 @@ fn untold<T: Subject>(
             );
             return Some(cannot_be_told(
                 view,
-                select,
-                unknown.collect(),
+                &select.iter().collect::<Vec<_>>(),
+                &unknown.collect::<Vec<_>>(),
                 count.place,
                 expected,
             ));
@@ -347,27 +347,27 @@ fn untold<T: Subject>(
     let held: Vec<String> = hold.iter().map(Condition::told).collect();
     let which = told(expectation.kind, select, 2);
     let expected = format!("{}, of {written} {which}", held.join(", "));
-    let conditions = select.iter().chain(hold);
+    let conditions: Vec<&Condition> = select.iter().chain(hold).collect();
     Some(cannot_be_told(
         view,
-        conditions,
-        unknown,
+        &conditions,
+        &unknown,
         hold[0].place,
         expected,
     ))
 }
 
-fn cannot_be_told<'c, T: Subject>(
+fn cannot_be_told<T: Subject>(
     view: &View<'_>,
-    conditions: impl IntoIterator<Item = &'c Condition> + Clone,
-    unknown: Vec<&T>,
+    conditions: &[&Condition],
+    unknown: &[&T],
     place: Place,
     expected: String,
 ) -> Failure {
     let mut evidence = Vec::new();
     let mut keys = Vec::new();
-    for subject in &unknown {
-        for condition in conditions.clone() {
+    for subject in unknown {
+        for condition in conditions {
             for value in values(view, *subject, condition.which) {
                 if matches!(value, Value::Unknown(_)) {
                     evidence.push(format!("{}: {} is {value}", subject.told(), condition.key));
