@@ -9,6 +9,7 @@ use proptest::prelude::{
     Just, ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest,
 };
 use proptest::test_runner::{RngSeed, TestCaseError};
+use serde_json::Value;
 use tracer::anonymize::{Key, Mapping};
 use tracer::note::{Moment, SocketId, What};
 use tracer::segment::{Endpoint, Flags};
@@ -272,6 +273,14 @@ fn without_repeats(things: &[Thing]) -> Vec<String> {
     kept
 }
 
+/// Without what may rest on payload, which anonymous captures lack.
+fn judgeless(mut report: Value) -> Value {
+    for part in ["chains", "ladders", "links", "verdicts"] {
+        report[part] = Value::Null;
+    }
+    report
+}
+
 proptest! {
     #![proptest_config(config())]
 
@@ -304,7 +313,8 @@ proptest! {
         prop_assert_eq!(done.unread, Unread::default());
         let found = read(&out).and_then(json).map_err(failed)?;
         let mut mapping = Mapping::new(Key::of(KEYS[key]));
-        prop_assert_eq!(comparable(found), mapped(&report, &mut mapping));
+        let (found, report) = (comparable(found), mapped(&report, &mut mapping));
+        prop_assert_eq!(judgeless(found), judgeless(report));
     }
 
     #[test]
