@@ -66,6 +66,7 @@ fn every_verdict_says_which_rules_were_considered() -> Result<()> {
                 _ => assert_eq!(own.expect(&what)["held"], verdict["confidence"], "{what}"),
             }
             assert_eq!(considered.len(), 16, "{what}");
+            assert_ne!(verdict["evidence"], serde_json::json!([]), "{what}");
             assert!(
                 considered.iter().all(|rule| rule["because"] != ""),
                 "{what}"

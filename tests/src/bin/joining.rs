@@ -27,7 +27,7 @@ fn main() -> anyhow::Result<()> {
     let mut hops = tracer::hop::join(&scene);
     let joining = busy() - began;
     let began = busy();
-    let chains = tracer::chain::join(&scene, &mut hops, &[]).len();
+    let chains = tracer::chain::join(&scene, &mut hops, &[]).chains.len();
     let chaining = busy() - began;
     println!(
         "read {flows} flows in {reading:.2?}, joined them to {} hops in {joining:.2?}: {:.2} of it",

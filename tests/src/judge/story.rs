@@ -11,6 +11,9 @@ use crate::lab::truth::{Chain, Truth};
 pub enum Asked {
     /// All that can be told of everything that was recorded.
     Everything,
+    /// The same, where requests that look alike may have come together by chance: what these went on as
+    /// may be ambiguous, if that is said.
+    EverythingByChance,
     /// The same of captures that hold no payload: what HTTP says need not be told, and nothing may be
     /// told wrongly.
     WithoutPayload,
@@ -28,6 +31,7 @@ pub fn disagreements(report: &Value, truth: &Truth, given: &[String], asked: Ask
     let story = Story::new(report, truth, given);
     match asked {
         Asked::Everything => [story.hops(), story.chains(), story.verdicts()].concat(),
+        Asked::EverythingByChance => [story.hops(), story.sure_chains(), story.verdicts()].concat(),
         Asked::WithoutPayload => {
             [story.hops(), story.no_false_chain(), story.nothing_wrong()].concat()
         }
@@ -50,6 +54,8 @@ const SHOWN_AS_CLOSED: [&str; 3] = ["max_connection_age", "stale_reuse", "inject
 type Key = (String, String, String);
 /// The flows that are one connection.
 type Sights = BTreeSet<Key>;
+/// How many chains go over each row of hops.
+type Counts = BTreeMap<Vec<usize>, u64>;
 
 struct Story<'a> {
     report: &'a Value,
@@ -99,53 +105,65 @@ impl<'a> Story<'a> {
     /// Each request went over the hops that it went over. Connections that never came to be may be a
     /// chain's last hop, or have been tried, as whoever tells it likes.
     fn chains(&self) -> Vec<String> {
-        let expected = self.truth.chains.iter().map(|chain| chain.hops.clone());
-        let chains = self.report["chains"].as_array().into_iter().flatten();
-        let told = chains.map(|chain| {
-            let hops = chain["hops"].as_array().into_iter().flatten();
-            hops.filter_map(|hop| self.number(hop.as_u64()?)).collect()
-        });
-        let count = |chains: &mut dyn Iterator<Item = Vec<usize>>| {
-            let mut counts: BTreeMap<Vec<usize>, u64> = BTreeMap::new();
-            for mut hops in chains {
-                hops.retain(|hop| self.seen.contains_key(hop) && self.came_to_be(*hop));
-                if hops.len() > 1 {
-                    *counts.entry(hops).or_default() += 1;
-                }
-            }
-            counts
-        };
-        let (expected, told) = (
-            count(&mut expected.into_iter()),
-            count(&mut told.into_iter()),
-        );
+        let (expected, told) = (self.expected(), self.told_chains(|_| true));
         let all: BTreeSet<&Vec<usize>> = expected.keys().chain(told.keys()).collect();
-        let times = |counts: &BTreeMap<Vec<usize>, u64>, hops: &Vec<usize>| {
-            counts.get(hops).copied().unwrap_or_default()
-        };
         let differ = all
             .into_iter()
-            .filter(|hops| times(&expected, hops) != times(&told, hops));
-        differ
-            .map(|hops| {
-                let (told, expected) = (times(&told, hops), times(&expected, hops));
-                format!("{told} chains over hops {hops:?} of the truth, which has {expected}")
-            })
-            .collect()
+            .filter(|hops| expected.get(*hops) != told.get(*hops));
+        differ.map(|hops| count(hops, &told, &expected)).collect()
+    }
+
+    /// The same of those that are told as sure; there are as many ambiguous ones as are lacking.
+    fn sure_chains(&self) -> Vec<String> {
+        let expected = self.expected();
+        let (sure, all) = (self.told_chains(is_unambiguous), self.told_chains(|_| true));
+        let too_many = sure
+            .iter()
+            .filter(|(hops, times)| expected.get(*hops).is_none_or(|real| real < times));
+        let mut found: Vec<String> = too_many
+            .map(|(hops, _)| count(hops, &sure, &expected))
+            .collect();
+        let [real, told] = [&expected, &all].map(|counts| counts.values().sum::<u64>());
+        if real != told {
+            found.extend(self.chains());
+        }
+        found
+    }
+
+    fn expected(&self) -> Counts {
+        let chains = self.truth.chains.iter();
+        self.counts(chains.map(|chain| chain.hops.clone()))
+    }
+
+    fn told_chains(&self, which: impl Fn(&Value) -> bool) -> Counts {
+        let chains = self.report["chains"].as_array().into_iter().flatten();
+        self.counts(chains.filter(|chain| which(chain)).map(|chain| {
+            let hops = chain["hops"].as_array().into_iter().flatten();
+            hops.filter_map(|hop| self.number(hop.as_u64()?)).collect()
+        }))
+    }
+
+    fn counts(&self, chains: impl Iterator<Item = Vec<usize>>) -> Counts {
+        let mut counts = Counts::new();
+        for mut hops in chains {
+            hops.retain(|hop| self.seen.contains_key(hop) && self.came_to_be(*hop));
+            if hops.len() > 1 {
+                *counts.entry(hops).or_default() += 1;
+            }
+        }
+        counts
     }
 
     /// A chain may be missing or ambiguous; one that is told as sure is true.
     fn no_false_chain(&self) -> Vec<String> {
         let chains = self.report["chains"].as_array().into_iter().flatten();
-        let sure = chains.filter(|chain| {
-            let others = chain["others"].as_array().into_iter().flatten();
-            others.flat_map(Value::as_array).all(Vec::is_empty)
-        });
-        let joined = sure.flat_map(|chain| {
-            let hops = chain["hops"].as_array().into_iter().flatten();
-            let hops: Vec<usize> = hops.filter_map(|hop| self.number(hop.as_u64()?)).collect();
-            hops.windows(2).map(<[usize]>::to_vec).collect::<Vec<_>>()
-        });
+        let joined = chains
+            .filter(|chain| is_unambiguous(chain))
+            .flat_map(|chain| {
+                let hops = chain["hops"].as_array().into_iter().flatten();
+                let hops: Vec<usize> = hops.filter_map(|hop| self.number(hop.as_u64()?)).collect();
+                hops.windows(2).map(<[usize]>::to_vec).collect::<Vec<_>>()
+            });
         let joined: BTreeSet<Vec<usize>> = joined.collect();
         let both = |pair: &[usize]| pair.iter().all(|hop| self.came_to_be(*hop));
         let never = joined.into_iter().filter(|pair| {
@@ -313,6 +331,19 @@ impl<'a> Story<'a> {
             .and_then(|entry| entry.view.end.as_deref());
         !matches!(end, Some("refused" | "unanswered"))
     }
+}
+
+/// How many chains a row of hops has, beside how many it should have.
+fn count(hops: &Vec<usize>, told: &Counts, expected: &Counts) -> String {
+    let times = |counts: &Counts| counts.get(hops).copied().unwrap_or_default();
+    let (told, expected) = (times(told), times(expected));
+    format!("{told} chains over hops {hops:?} of the truth, which has {expected}")
+}
+
+/// Nothing else is said to be as likely.
+fn is_unambiguous(chain: &Value) -> bool {
+    let others = chain["others"].as_array().into_iter().flatten();
+    others.flat_map(Value::as_array).all(Vec::is_empty)
 }
 
 fn is_alarm(verdict: &Value) -> bool {

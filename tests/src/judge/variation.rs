@@ -39,25 +39,40 @@ pub enum Variation {
     Alone,
 }
 
+impl Variation {
+    /// How much can be told of a recording that is given so.
+    const fn asks(self) -> Asked {
+        match self {
+            Self::NoPayload => Asked::WithoutPayload,
+            Self::NoPayloadWithLogs => Asked::WithoutPayloadWithLogs,
+            Self::BegunLate | Self::EndedEarly => Asked::PartOfTime,
+            Self::Alone => Asked::NoFalseAlarm,
+            _ => Asked::Everything,
+        }
+    }
+}
+
 /// Reads a recording in this way; what disagrees with its truth, a line each.
 ///
 /// # Errors
 ///
 /// Where the recording or a report cannot be read.
 pub fn disagreements(recording: &Path, variation: Variation) -> Result<Vec<String>> {
+    asking(recording, variation, variation.asks())
+}
+
+/// The same, asking for so much.
+///
+/// # Errors
+///
+/// Where the recording or a report cannot be read.
+pub fn asking(recording: &Path, variation: Variation, asked: Asked) -> Result<Vec<String>> {
     let truth = Truth::read(recording)?;
     let passes = |name: &String| ["router", "nat"].contains(&truth.vantages[name].node.as_str());
     let mut names: Vec<String> = truth.vantages.keys().cloned().collect();
     if variation == Variation::EndsOnly {
         names.retain(|name| !passes(name));
     }
-    let asked = match variation {
-        Variation::NoPayload => Asked::WithoutPayload,
-        Variation::NoPayloadWithLogs => Asked::WithoutPayloadWithLogs,
-        Variation::BegunLate | Variation::EndedEarly => Asked::PartOfTime,
-        Variation::Alone => Asked::NoFalseAlarm,
-        _ => Asked::Everything,
-    };
     let sets = match variation {
         Variation::Alone => names.into_iter().map(|name| vec![name]).collect(),
         Variation::Reversed => vec![names.into_iter().rev().collect()],

@@ -107,6 +107,11 @@ impl Capture {
         Ok(Self { vantage, tcpdump })
     }
 
+    /// Tells tcpdump to end, and does not wait for that.
+    pub fn interrupt(&self) {
+        self.tcpdump.signal(Signal::INT);
+    }
+
     /// Ends the capture; returns how many packets the kernel dropped for lack of buffer.
     ///
     /// # Errors

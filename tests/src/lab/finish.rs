@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 
 use super::{
-    capture::Vantage,
+    capture::{Capture, Vantage},
     chains,
     counters::{self, Counters},
     envoy,
@@ -41,6 +41,20 @@ pub struct Finished {
     pub watched: Vec<Watched>,
 }
 
+/// How long is waited for a moment without probes.
+const PROBES: Duration = Duration::from_secs(3);
+
+/// Whether a keepalive timer of a socket in `/proc/net/tcp` goes off within 1.2 s.
+fn probes_soon(table: &str) -> bool {
+    table.lines().skip(1).any(|line| {
+        // Kind and time of the timer: 2 is that of keepalive probes; in hundredths of a second.
+        let timer = line.split_whitespace().nth(5);
+        let due = timer.and_then(|timer| timer.strip_prefix("02:"));
+        due.and_then(|due| u64::from_str_radix(due, 16).ok())
+            .is_some_and(|due| due < 120)
+    })
+}
+
 impl Lab {
     /// Stops the captures, and what watches beside them, and writes down the truth.
     ///
@@ -52,6 +66,8 @@ impl Lab {
         self.trace.mark(CUT)?;
         let ended = jiff::Timestamp::now();
         self.live.iter().for_each(Live::interrupt);
+        self.captures.iter().for_each(Capture::interrupt);
+        let after = self.counters()?;
         let mut vantages = BTreeMap::new();
         for capture in self.captures.drain(..) {
             let vantage = capture.vantage;
@@ -63,7 +79,6 @@ impl Lab {
         let watched = live
             .map(|live| live.end(&self.net, &results))
             .collect::<Result<_>>()?;
-        let after = self.counters()?;
         let events = self.trace.stop()?;
         let events = self.until_cut(&events, now.as_secs_f64())?;
         for (_, mut server) in self.servers.drain(..) {
@@ -168,6 +183,15 @@ impl Lab {
         if quiet.is_err() && wait::interrupted().load(Ordering::Relaxed) {
             return quiet;
         }
+        // Until all have stopped no probe may come, where that can be had.
+        let _busy = wait::until("keepalive timers to be far", PROBES, || {
+            for node in &self.net.nodes {
+                if probes_soon(&node.proc_net("tcp")?) || probes_soon(&node.proc_net("tcp6")?) {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        });
         // tcpdump reads each packet as it comes; a delayed ACK comes within 40 ms.
         wait::pause(Duration::from_millis(200))
     }

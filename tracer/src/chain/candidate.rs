@@ -44,7 +44,8 @@ const PART: u64 = 20;
 const GRAIN: u64 = 20_000;
 
 /// What the weight is multiplied by where two processes own the sockets at both ends, of which one
-/// would have had to hand the connection to the other.
+/// would have had to hand the connection to the other; and where all else of the one connection goes on
+/// by a third one.
 const STRANGERS: u64 = 20;
 
 /// How sizes of two turns compare.
@@ -92,11 +93,13 @@ pub(super) fn weigh(context: &Context<'_>, down: usize, up: usize) -> Option<Can
         return None;
     }
     let owners = owners(context, before, behind);
+    let strangers =
+        owners == Some(false) || context.places.are_bound_elsewhere(before.hop, behind.hop);
     let time = pair.gaps.both();
     let weight = time
         .saturating_add(GRAIN)
         .saturating_mul(pair.factor())
-        .saturating_mul(if owners == Some(false) { STRANGERS } else { 1 });
+        .saturating_mul(if strangers { STRANGERS } else { 1 });
     Some(Candidate {
         down,
         up,
@@ -166,7 +169,9 @@ impl Pair {
             Nearness::Maybe => {
                 // One time alone tells less than two.
                 let at_once = gaps.answer.map_or(QUEUED, |_| AT_ONCE);
-                let in_time = late <= at_once || (self.familiar && soon <= AT_ONCE);
+                let in_time = late <= at_once
+                    || (soon <= AT_ONCE && self.familiar)
+                    || (soon <= AT_ONCE && late <= SOON && self.content == Content::SameRequest);
                 in_time && self.fit < Fit::Far && self.content < Content::Different
             }
             Nearness::Same if whole_connection => late <= AT_ONCE,
@@ -199,9 +204,13 @@ fn within(seen: &Seen, onward: &Seen, slack: u64) -> bool {
     let slack = Duration::from_nanos(slack);
     let after = |late: Time, early: Time| late.since(early) > slack;
     // The first bytes on a connection may be the proxy's own, as a PROXY protocol header is.
-    let own = onward.since < onward.began && !after(seen.began, onward.asked);
-    let begins = if own { seen.since } else { seen.began };
-    if after(begins, onward.began) {
+    let own = !after(seen.began, onward.asked);
+    let begins = if own && onward.since < onward.began {
+        seen.since
+    } else {
+        seen.began
+    };
+    if after(begins, onward.began) && !(own && onward.http2) {
         return false;
     }
     if seen

@@ -89,13 +89,18 @@ fn times(context: &Context<'_>, seen: &Seen, onward: &Seen, whole: bool) -> Vec<
     };
     let (from, to) = (frame(seen), frame(onward));
     let milliseconds = |time: std::time::Duration| format!("{:.3} ms", time.as_secs_f64() * 1e3);
-    // The first bytes may be the proxy's own, as a PROXY protocol header is.
-    let went_on = if onward.began < seen.began {
+    // What it begins with may be about the connection alone.
+    let came = if seen.http2 {
+        seen.asked.min(onward.began)
+    } else {
+        seen.began
+    };
+    let went_on = if onward.began < came {
         onward.asked
     } else {
         onward.began
     };
-    let after = milliseconds(went_on.since(seen.began));
+    let after = milliseconds(went_on.since(came));
     let mut times = vec![if whole {
         format!("{to}: opened {after} after {from}")
     } else {

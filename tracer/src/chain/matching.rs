@@ -1,7 +1,7 @@
 //! Joins turns by what they say, how large they are and when they were: each to the one that fits by
 //! far the best, and where several fit as well, saying so.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
 
@@ -9,6 +9,7 @@ use super::candidate::{Candidate, weigh};
 use super::context::{Context, Found, Joined};
 use super::index::Index;
 use super::place::Nearness;
+use crate::flow::Sides;
 use crate::segment::Endpoint;
 
 /// Where more turns than were looked at began within so many nanoseconds, one of them fits well by
@@ -20,6 +21,10 @@ pub(super) const AS_LIKELY: u64 = 3;
 
 /// So many turns of one hop that go on as those of another are no chance.
 const FAMILIAR: u64 = 2;
+
+/// So many turns of one hop that all go on by one other, by which nothing else goes on, are no chance: a
+/// proxy at layer 4 opens a connection for each that it accepts.
+const BOUND: u64 = 3;
 
 /// What both of two joins would fit worse by, crosswise, to be no alternative.
 const SWAP: u64 = 2;
@@ -79,24 +84,41 @@ pub(super) fn join(context: &Context<'_>, found: &mut Found) -> Candidates {
     candidates
 }
 
-/// Learns between which places turns go on, of what was joined where that was not known. True where
+/// Learns of what was joined between which places turns go on, and which hops go together. True where
 /// there is something new; all but what was told is to be joined anew then, for what took too long to
 /// be more than chance may be joined now.
 pub(super) fn learn(context: &mut Context<'_>, found: &mut Found) -> bool {
-    let mut times: HashMap<(usize, usize), u64, RandomState> = HashMap::default();
-    let mut new = false;
+    let hop = |turn: usize| context.turns.all[turn].hop;
+    let mut times: BTreeMap<(usize, usize), u64> = BTreeMap::new();
+    let mut unsure = Vec::new();
     for (down, joined) in found.next.iter().enumerate() {
-        let Some(joined) = joined.as_ref().filter(|joined| joined.others.is_empty()) else {
-            continue;
-        };
-        let hop = |turn: usize| context.turns.all[turn].hop;
-        let (before, behind) = (hop(down), hop(joined.to));
-        if context.places.nearness(before, behind) == Nearness::Maybe {
-            let times = times.entry((before, behind)).or_default();
-            *times += 1;
-            new |= *times == FAMILIAR && context.places.meet(before, behind);
+        if let Some(joined) = joined {
+            let pair = (hop(down), hop(joined.to));
+            if joined.others.is_empty() {
+                *times.entry(pair).or_default() += 1;
+            } else {
+                unsure.push(pair);
+            }
         }
     }
+    let mut new = false;
+    for ((before, behind), times) in &times {
+        if *times >= FAMILIAR && context.places.nearness(*before, *behind) == Nearness::Maybe {
+            new |= context.places.meet(*before, *behind);
+        }
+    }
+    let partners = Sides {
+        server: partners(times.keys().copied()),
+        client: partners(times.keys().map(|(before, behind)| (*behind, *before))),
+    };
+    for ((before, behind), times) in &times {
+        let alone = partners.server[before] == 1 && partners.client[behind] == 1;
+        if alone && *times >= BOUND {
+            context.places.bind(*before, *behind);
+        }
+    }
+    let mut unsure = unsure.into_iter();
+    new |= unsure.any(|(before, behind)| context.places.are_bound_elsewhere(before, behind));
     if new {
         for down in 0..found.next.len() {
             if found.next[down]
@@ -108,6 +130,15 @@ pub(super) fn learn(context: &mut Context<'_>, found: &mut Found) -> bool {
         }
     }
     new
+}
+
+/// With how many others each is paired.
+fn partners(pairs: impl Iterator<Item = (usize, usize)>) -> HashMap<usize, u64, RandomState> {
+    let mut partners = HashMap::default();
+    for (one, _) in pairs {
+        *partners.entry(one).or_default() += 1;
+    }
+    partners
 }
 
 pub(super) fn joined(candidate: &Candidate) -> Joined {

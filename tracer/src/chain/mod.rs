@@ -20,7 +20,7 @@ mod usage;
 use self::context::{Context, Found};
 use self::place::Places;
 use self::turn::Turns;
-pub use self::usage::{Share, Usage, usage};
+pub use self::usage::{Share, Usage};
 use crate::hop::Hops;
 use crate::http::{Request, Status};
 use crate::log::AccessLog;
@@ -147,10 +147,19 @@ enum Content {
     Different,
 }
 
+/// Chains, and how connections are used.
+#[derive(Clone, Debug, Default)]
+pub struct Chains {
+    /// By the time they began.
+    pub chains: Vec<Chain>,
+    /// By who opens connections and to which port.
+    pub usage: Vec<Usage>,
+}
+
 /// Joins hops. Every hop is in a chain, or among what was tried in one. What passes through a proxy
 /// tells of the clocks on both sides of it, which is added to what is known of them.
 #[must_use]
-pub fn join(scene: &Scene<'_>, hops: &mut Hops, logs: &[AccessLog]) -> Vec<Chain> {
+pub fn join(scene: &Scene<'_>, hops: &mut Hops, logs: &[AccessLog]) -> Chains {
     let mut context = Context {
         scene,
         hops,
@@ -174,5 +183,7 @@ pub fn join(scene: &Scene<'_>, hops: &mut Hops, logs: &[AccessLog]) -> Vec<Chain
         turns,
         places,
     };
-    build::chains(&context, &found, logs)
+    let chains = build::chains(&context, &found, logs);
+    let usage = usage::usage(scene, context.hops, &context.turns, &chains);
+    Chains { chains, usage }
 }

@@ -22,6 +22,8 @@ pub(super) struct Places {
     apart: HashSet<(usize, usize), RandomState>,
     /// Stacks from one of which turns go on to the other, as it seems.
     familiar: HashSet<(usize, usize), RandomState>,
+    /// Hops of which all that comes by the one goes on by the other, as it seems, and nothing else does.
+    bonds: Sides<HashMap<usize, usize, RandomState>>,
     /// The addresses of each hop, by numbers of their own, and its server's port.
     addresses: Vec<(u32, u32, u16)>,
     /// Addresses of which one connects to the other, and which are therefore of two stacks.
@@ -49,6 +51,7 @@ impl Places {
             parent: (0..scene.vantages.len()).collect(),
             apart: HashSet::default(),
             familiar: HashSet::default(),
+            bonds: Sides::default(),
             addresses: Vec::with_capacity(hops.hops.len()),
             peers: HashSet::default(),
         };
@@ -98,6 +101,19 @@ impl Places {
     pub(super) fn are_familiar(&self, downstream: usize, upstream: usize) -> bool {
         self.pair(downstream, upstream)
             .is_some_and(|pair| self.familiar.contains(&pair))
+    }
+
+    /// Takes in that all turns of one hop go on as those of another, and no others do.
+    pub(super) fn bind(&mut self, downstream: usize, upstream: usize) {
+        self.bonds.server.insert(downstream, upstream);
+        self.bonds.client.insert(upstream, downstream);
+    }
+
+    /// Whether one of two hops is bound to another.
+    pub(super) fn are_bound_elsewhere(&self, downstream: usize, upstream: usize) -> bool {
+        let elsewhere = |bound: Option<&usize>, here| bound.is_some_and(|hop| *hop != here);
+        elsewhere(self.bonds.server.get(&downstream), upstream)
+            || elsewhere(self.bonds.client.get(&upstream), downstream)
     }
 
     fn pair(&self, downstream: usize, upstream: usize) -> Option<(usize, usize)> {

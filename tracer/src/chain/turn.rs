@@ -42,6 +42,9 @@ pub(super) struct Seen {
     /// By then whoever answers knew what to answer: as it began to; but in HTTP/2 frames of the
     /// connection's may come before.
     pub(super) knew: Option<Time>,
+    /// It is of HTTP/2, where frames about the connection (SETTINGS acknowledged, WINDOW_UPDATE) may
+    /// come long before the request that it seems to begin with.
+    pub(super) http2: bool,
     /// The first FIN or RST after it began.
     pub(super) ended: Option<Time>,
     /// Since when nobody can answer it any more: a FIN of whoever asked closes its own direction alone,
@@ -173,6 +176,7 @@ fn life(scene: &Scene<'_>, sight: Sight, end: Side) -> Seen {
         answered: None,
         done: None,
         knew: None,
+        http2: false,
         ended,
         over: ended,
         failed,
@@ -287,6 +291,7 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
     for told in &mut exchanges {
         let seen = &mut told.seen;
         seen.knew = if http2 { seen.done } else { seen.answered };
+        seen.http2 = http2;
     }
     exchanges
 }
@@ -396,6 +401,7 @@ impl Told {
                 answered: None,
                 done: None,
                 knew: None,
+                http2: false,
                 ended: None,
                 over: None,
                 failed: false,

@@ -70,9 +70,7 @@ struct Growing {
 }
 
 /// How connections are used, by who opens them and to which port.
-#[must_use]
-pub fn usage(scene: &Scene<'_>, hops: &Hops, chains: &[Chain]) -> Vec<Usage> {
-    let turns = Turns::new(scene, hops);
+pub(super) fn usage(scene: &Scene<'_>, hops: &Hops, turns: &Turns, chains: &[Chain]) -> Vec<Usage> {
     let mut links: BTreeMap<(Opener, u16), Growing> = BTreeMap::new();
     let key = |hop: &Hop| (Opener::of(hop), hop.server.port());
     for (place, hop) in hops.hops.iter().enumerate() {
@@ -97,7 +95,7 @@ pub fn usage(scene: &Scene<'_>, hops: &Hops, chains: &[Chain]) -> Vec<Usage> {
     links.sort_by_key(|(_, link)| link.hops.values().flatten().min().copied());
     let links = links.into_iter();
     links
-        .filter_map(|(port, link)| link.finish(scene, hops, &turns, port))
+        .filter_map(|(port, link)| link.finish(scene, hops, turns, port))
         .collect()
 }
 

@@ -24,6 +24,7 @@ pub use self::link::{LinkReport, ShareReport};
 pub use self::log::{AccessLogReport, LineReport};
 pub use self::socket::{ClosedByReport, OptionsReport, SeenReport, SocketReport, TimerReport};
 pub use self::verdict::VerdictReport;
+use crate::chain::Chains;
 pub use crate::flow::End;
 use crate::hop::Clocks;
 use crate::log::AccessLog;
@@ -171,7 +172,7 @@ impl Report {
     pub fn new(sources: &[Gathered], given: &Given) -> Self {
         let scene = Scene::new(sources);
         let mut hops = crate::hop::join(&scene);
-        let chains = crate::chain::join(&scene, &mut hops, &given.logs);
+        let Chains { chains, usage } = crate::chain::join(&scene, &mut hops, &given.logs);
         let verdicts = crate::verdict::judge(&scene, &hops, &chains, &given.logs, &given.timeouts);
         let mut report = Self::empty();
         let remarks = crate::hop::remarks(&scene, &hops);
@@ -194,7 +195,6 @@ impl Report {
             .map(|(id, chain)| ChainReport::new(&scene, &hops, id, chain))
             .collect();
         report.access_logs = AccessLogReport::all(&scene, &given.logs, &chains);
-        let usage = crate::chain::usage(&scene, &hops, &chains);
         report.links = usage
             .iter()
             .map(|usage| LinkReport::new(&scene, usage))

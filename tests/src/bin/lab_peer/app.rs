@@ -118,12 +118,13 @@ impl Connection {
                 _ => {}
             }
             self.body(&head)?;
-            self.answer(&path)?;
+            let closes = head.to_ascii_lowercase().contains("connection: close");
+            self.answer(&path, closes)?;
             if action == "half" {
                 thread::sleep(Duration::from_secs(1));
                 return Ok("closes: in the middle of its answer");
             }
-            if head.to_ascii_lowercase().contains("connection: close") {
+            if closes {
                 return Ok("closes: as the request says");
             }
             if action == "close-after" {
@@ -192,7 +193,9 @@ impl Connection {
         }
     }
 
-    fn answer(&mut self, path: &str) -> Result<()> {
+    /// An answer that the connection ends with does not tell its length: whoever asked waits for that
+    /// end, and is never the first to close.
+    fn answer(&mut self, path: &str, closes: bool) -> Result<()> {
         let (action, number) = action(path);
         let size = if action == "big" || action == "half" {
             usize::try_from(number)?
@@ -205,7 +208,12 @@ impl Connection {
             None => "200".to_owned(),
         };
         let reason = if status == "200" { "OK" } else { "As Asked" };
-        let head = format!("HTTP/1.1 {status} {reason}\r\nContent-Length: {size}\r\n\r\n");
+        let length = if closes {
+            "Connection: close".to_owned()
+        } else {
+            format!("Content-Length: {size}")
+        };
+        let head = format!("HTTP/1.1 {status} {reason}\r\n{length}\r\n\r\n");
         let mut answer = head.into_bytes();
         answer.resize(answer.len() + size - 1, b'o');
         answer.push(b'\n');

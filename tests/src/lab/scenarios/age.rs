@@ -1,6 +1,6 @@
 //! Servers that end connections at a certain age, and what looks like it.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::{CHAIN, CHAIN_SPLIT, PAIR, PAIR_VANTAGES, Scenario, chain};
 use crate::lab::{Lab, netns::Family};
@@ -31,7 +31,15 @@ fn max_age(lab: &mut Lab) -> Result<()> {
         "/ok",
         "200,450,900,1900",
         "7000",
-    )
+    )?;
+    none_lost(lab)
+}
+
+/// A request may come in the very moment in which the app closes: that is another scenario.
+fn none_lost(lab: &Lab) -> Result<()> {
+    let lost = lab.log("client").contains("an answer is owed");
+    ensure!(!lost, "a request came just as the app closed, and was lost");
+    Ok(())
 }
 
 /// The same without mercy.
@@ -71,7 +79,8 @@ fn equal_lifetimes(lab: &mut Lab) -> Result<()> {
         "/ok",
         "2800,2800,2800,2800",
         "5000",
-    )
+    )?;
+    none_lost(lab)
 }
 
 /// Equal ends, and the client is the reason.

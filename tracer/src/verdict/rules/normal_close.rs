@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use crate::flow::{End, Side};
 use crate::verdict::Confidence;
 use crate::verdict::case::{Author, Case};
-use crate::verdict::digest::Mark;
+use crate::verdict::digest::{Mark, Turn};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::Leg;
 use crate::verdict::words;
@@ -65,6 +65,24 @@ fn used_again(case: &Case<'_>) -> Finding {
             .at
             .map_or_else(String::new, |at| format!(" at {}", words::clock(at)))
     );
+    let turns = &leg.digest.turns;
+    let asked = leg.asked().unwrap_or_default();
+    let answer = turns.partition_point(|turn| turn.at < asked);
+    let shows = |turn: &Turn, what: &str| {
+        let at = words::clock(turn.at);
+        match turn.cite.frame {
+            0 => format!("{what} at {at}, counted and not shown"),
+            _ => format!("{}: {what} at {at}", case.cite(turn.cite)),
+        }
+    };
+    let mut after = turns[answer..].iter();
+    let answered = after.find(|turn| turn.by == Side::Server);
+    let again = after.find(|turn| turn.by == Side::Client);
+    let evidence = [(answered, "the answer"), (again, "the next request")];
+    let shown = evidence
+        .iter()
+        .filter_map(|(turn, what)| Some(shows((*turn)?, what)));
+    finding.evidence.extend(shown);
     finding
 }
 

@@ -52,5 +52,16 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         "The last segment was seen at {}; nobody had closed by then.",
         words::clock(leg.digest.last)
     );
+    let vantage = finding
+        .flow
+        .map(|flow| case.world.scene.flows[flow].vantage);
+    finding.evidence.push(format!(
+        "{}neither FIN nor RST up to {}",
+        vantage.map_or_else(String::new, |vantage| format!(
+            "{}: ",
+            case.world.scene.name(vantage)
+        )),
+        words::clock(leg.digest.last)
+    ));
     Ok(finding)
 }
