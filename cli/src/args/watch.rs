@@ -48,6 +48,9 @@ pub(crate) struct Watch {
     /// Every segment, not only the telling ones: events name data, too.
     #[arg(long)]
     pub(crate) all_segments: bool,
+    /// Attach the probe by clsact, as below Linux 6.6, also where there is TCX.
+    #[arg(long)]
+    pub(crate) no_tcx: bool,
     /// How long, with its unit: 500ms, 30s, 5m, 2h. Until Ctrl-C without it.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) duration: Option<Duration>,
