@@ -6,6 +6,7 @@ pub mod cases;
 pub mod craft;
 pub mod judge;
 pub mod lab;
+pub mod schema;
 pub mod script;
 pub mod thinning;
 pub mod watched;

@@ -27,7 +27,8 @@ Lines of ndjson that come before those of the report, by their \"type\":
   note           what the kernel tells: at, namespace, and \"what\": socket, closed, reset_sent,
                  reset_received, retransmitted, error
   roles_swapped  a late SYN shows that client and server of that flow are the other way round
-  omitted        how many events came faster than they could be printed";
+  omitted        how many events came faster than they could be printed
+'hopscope schema --lines' has their fields.";
 
 /// Arguments of `watch`.
 #[derive(Args)]
