@@ -72,7 +72,7 @@ pub(super) const NOBODY_AT_THE_GATEWAY: Changed = (KEPT_ALIVE, |all| {
     all.capture("gw-down").packets.clear();
 });
 pub(super) const NO_RESETS: Changed = ("injected-reset", |all| {
-    all.keep(|sent| !sent.has(flag::RST))
+    all.keep(|sent| !sent.has(flag::RST));
 });
 /// A probe of the gateway is lost on its way, so that nobody answers it.
 pub(super) const SERVER_PROBE_LOST: Changed = (KEPT_ALIVE, |all| {
