@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | payload | cut off, as a snap length does; lengths stay in the headers |
 //! | HTTP/1 header lines, where they are asked for | targets, hosts and request ids mapped; fields that say how a connection is used stay; the rest is blotted out; of HTTP/2 the headers of frames, settings and GOAWAY |
+//! | PROXY protocol headers | addresses mapped, in as many bytes; nothing else of them |
 //! | IP addresses | mapped, prefixes stay common; loopback, multicast and the unspecified address stay, private, shared and link-local ranges are not left |
 //! | hardware addresses | mapped |
 //! | ports, sequence numbers, windows, flags, TTL, IP identification, times | stay |
@@ -26,6 +27,7 @@ mod http2;
 mod key;
 mod log;
 mod note;
+mod proxied;
 mod words;
 
 use std::net::IpAddr;

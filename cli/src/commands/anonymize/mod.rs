@@ -138,6 +138,10 @@ fn told(job: &Job, made: &Made) -> anyhow::Result<bool> {
             for (why, count) in done.skipped.iter() {
                 write!(out, "; {count} {why}: headers only")?;
             }
+            if done.proxied_crowded > 0 {
+                let headers = counted(done.proxied_crowded, "PROXY protocol header");
+                write!(out, "; {headers} without room for other addresses: emptied")?;
+            }
             if done.untimed > 0 {
                 write!(out, "; {} without a timestamp: left out", done.untimed)?;
             }
