@@ -15,12 +15,14 @@
 //! | frames without TCP | keep their headers as far as they show that, and their place |
 //! | names of namespaces, interfaces and processes | mapped, but for generic words (`gw`, `eth0`, `envoy`) |
 //! | access logs | JSON lines with what hopscope reads of them, mapped; paths and request ids keep their lengths |
+//! | cases (`hopscope.toml`) | addresses, networks, vantages, owners and paths mapped; names of expectations are numbers |
 //! | comments, names of programs and machines, secrets, what other programs added | go |
 //!
 //! Everything is mapped by a [`Key`]: alike wherever the key is the same.
 
 mod address;
 mod capture;
+mod case;
 mod frame;
 mod head;
 mod http2;
@@ -33,6 +35,7 @@ mod words;
 use std::net::IpAddr;
 
 pub use self::capture::{Done, Format, rewrite};
+pub use self::case::{CaseDone, rewrite_case};
 pub use self::key::Key;
 pub use self::log::{LogDone, rewrite_log};
 

@@ -61,7 +61,7 @@ pub(super) fn line(assignment: &str, meaning: &str) -> String {
 }
 
 /// TOML's basic strings are JSON's.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     // Texts can always be written.
     let quoted = serde_json::to_string(text).unwrap_or_default();
     // JSON leaves DEL as it is, TOML does not.

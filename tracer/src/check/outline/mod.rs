@@ -12,7 +12,9 @@ use super::subject::View;
 use super::test::Value;
 use crate::report::{Report, VantageReport, VerdictReport};
 
-use self::draft::{Draft, quoted};
+pub(crate) use self::draft::quoted;
+
+use self::draft::Draft;
 use self::facts::{Asked, Table};
 
 /// What a case names: each with the name of its vantage or proxy, and the file.
