@@ -3,6 +3,7 @@
 pub mod anonymity;
 pub mod binary;
 pub mod cases;
+pub mod changed;
 pub mod craft;
 pub mod judge;
 pub mod lab;

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 
 pub(crate) use self::conversation::Conversation;
 pub use self::print::Print;
+pub(crate) use self::proxied::{ProxiedHeader, header as proxied_header};
 pub(crate) use self::stream::{Found, Piece, Place};
 
 /// What the first bytes of a turn say.
