@@ -249,9 +249,16 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
     let headings = &seen.trail.headings;
     let http2 = headings.iter().any(|turn| turn.heading == Heading::Http2);
     for event in &seen.trail.events {
-        let What::Data { bytes, until } = event.what else {
+        let What::Data {
+            bytes,
+            until,
+            before_fin,
+        } = event.what
+        else {
             continue;
         };
+        // What answers a close asks for nothing.
+        let asked = before_fin.unwrap_or(until);
         let by = if sight.swapped {
             event.by.other()
         } else {
@@ -261,10 +268,10 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
         let control = http2 && said.is_control(bytes);
         match (by, exchanges.last_mut()) {
             (Side::Client, Some(last)) if control || last.goes_on(&said) => {
-                last.ask(bytes, until, said);
+                last.ask(bytes, asked, said);
             }
             (Side::Client, _) => {
-                exchanges.push(Told::asked(hop, sight, event, (bytes, until), said));
+                exchanges.push(Told::asked(hop, sight, event, (bytes, asked), said));
             }
             (Side::Server, Some(last)) => last.answer(event.at, bytes, until, said),
             // An answer that nobody asked for, or whose request was sent before the capture.

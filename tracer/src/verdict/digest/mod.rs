@@ -81,6 +81,8 @@ pub(super) struct Turn {
     pub(super) by: Side,
     pub(super) at: Time,
     pub(super) until: Time,
+    /// The last byte before the other side's FIN, where more came after it.
+    pub(super) before_fin: Option<Time>,
     /// Payload bytes.
     pub(super) bytes: u64,
     pub(super) cite: Cite,
@@ -207,6 +209,15 @@ pub(super) struct Told {
     pub(super) kind: FactKind,
 }
 
+impl Turn {
+    /// When the last byte was sent, as far as that was before then: what answers a close is later than
+    /// the close.
+    pub(super) fn last(&self, before: Time) -> Time {
+        let own = self.before_fin.filter(|_| self.until > before);
+        own.unwrap_or(self.until)
+    }
+}
+
 impl Digest {
     pub(super) fn of(scene: &Scene<'_>, hops: &Hops, place: usize) -> Self {
         let hop = &hops.hops[place];
@@ -269,7 +280,7 @@ impl Digest {
 
     /// Since when nothing moved the connection on, at that time.
     pub(super) fn quiet_since(&self, at: Time) -> Time {
-        let turn = self.last_turn(at).map_or(self.begun, |turn| turn.until);
+        let turn = self.last_turn(at).map_or(self.begun, |turn| turn.last(at));
         turn.min(at)
     }
 

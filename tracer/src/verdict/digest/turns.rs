@@ -14,10 +14,15 @@ pub(super) fn turns(views: &[View<'_>]) -> Vec<Turn> {
             continue;
         };
         turns.extend(view.events().iter().filter_map(|event| match event.what {
-            What::Data { until, bytes } if view.side(event.by) == side => Some(Turn {
+            What::Data {
+                until,
+                bytes,
+                before_fin,
+            } if view.side(event.by) == side => Some(Turn {
                 by: side,
                 at: view.common(event.at),
                 until: view.common(until),
+                before_fin: before_fin.map(|before| view.common(before)),
                 bytes,
                 cite: view.cite(event.frame),
                 head: event.head,

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::flow::Side;
 use crate::log::{AccessLog, Entry};
+use crate::time::Time;
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::digest::{Digest, Mark};
@@ -67,8 +68,11 @@ fn timer<'a>(case: &Case<'a>, origin: &Origin) -> Timer<'a> {
     let mut silence = leg.silence(origin.mark.at);
     let mut gone = forgotten(leg.digest, &origin.mark);
     if let Some((other, mark)) = origin.both {
-        gone |= forgotten(case.legs[other].digest, &mark);
-        silence = silence.min(case.legs[other].silence(mark.at));
+        let beyond = &case.legs[other];
+        gone |= forgotten(beyond.digest, &mark);
+        if !passes_on(beyond.digest, &mark, origin.mark.at) {
+            silence = silence.min(beyond.silence(mark.at));
+        }
     }
     let owed = case
         .legs
@@ -99,6 +103,14 @@ fn timer<'a>(case: &Case<'a>, origin: &Origin) -> Timer<'a> {
                 .any(|answer| answer.status.code == 101),
         gone: gone && owed,
     }
+}
+
+/// Whether the last that whoever closed sent there was sent when it had closed its other side already: a
+/// proxy passes on the goodbye that answers its own FIN (RFC 8446 section 6.1), and no timer waited for
+/// that.
+fn passes_on(digest: &Digest, mark: &Mark, closed: Time) -> bool {
+    let last = digest.last_turn(mark.at);
+    last.is_some_and(|turn| turn.by == mark.by && turn.until >= closed)
 }
 
 /// Whether the peer answered a FIN with a RST that acknowledges nothing, which says that it had no
