@@ -257,6 +257,9 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
         else {
             continue;
         };
+        if seen.trail.is_handshake(event) {
+            continue;
+        }
         // What answers a close asks for nothing.
         let asked = before_fin.unwrap_or(until);
         let by = if sight.swapped {

@@ -3,6 +3,7 @@
 
 mod conversation;
 mod frame;
+mod handshake;
 mod head;
 mod print;
 mod proxied;
@@ -13,6 +14,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 pub(crate) use self::conversation::Conversation;
+pub use self::handshake::Handshaking;
 pub use self::print::Print;
 pub(crate) use self::stream::{Found, Piece, Place};
 

@@ -67,6 +67,10 @@ pub(super) struct Digest {
     pub(super) told: Vec<Told>,
     /// What answers say.
     pub(super) answers: Vec<Answer>,
+    /// When the last bytes came that are of the handshake of TLS alone and not among the turns.
+    pub(super) handshaken: Option<Time>,
+    /// The server's last bytes, where they may be session tickets of TLS rather than an answer.
+    pub(super) doubt: Option<Cite>,
     /// All bytes of the client were seen.
     pub(super) is_asked_whole: bool,
     /// Bytes of the server that were sent, and not seen at some vantage.
@@ -251,6 +255,8 @@ impl Digest {
             last: last.max().unwrap_or_default(),
             end: end(&views, client),
             syns: client.flow().syns(),
+            handshaken: turns::handshaken(&views),
+            doubt: turns::doubt(&views, &turns),
             turns,
             carries,
             parting,
@@ -281,7 +287,8 @@ impl Digest {
     /// Since when nothing moved the connection on, at that time.
     pub(super) fn quiet_since(&self, at: Time) -> Time {
         let turn = self.last_turn(at).map_or(self.begun, |turn| turn.last(at));
-        turn.min(at)
+        let handshaken = self.handshaken.filter(|until| *until <= at);
+        handshaken.map_or(turn, |until| until.max(turn)).min(at)
     }
 
     /// What it was that a side did first to end it.

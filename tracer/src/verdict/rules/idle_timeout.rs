@@ -40,6 +40,8 @@ struct Timer<'a> {
     whole: Option<u64>,
     log: Option<(&'a AccessLog, &'a Entry)>,
     owed: bool,
+    /// Whether an answer was owed cannot be told.
+    doubt: Option<String>,
     /// The connection had been switched to another protocol (WebSocket), in which either side may be silent
     /// for long and nobody opens a new one for a next request: it was meant to live on.
     switched: bool,
@@ -59,7 +61,10 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         let silence = words::length(timer.silence);
         return Err(format!("the first to close did so {silence} after the last byte").into());
     }
-    let confidence = confidence(case, origin, &timer)?;
+    let mut confidence = confidence(case, origin, &timer)?;
+    if timer.log.is_none() && timer.doubt.is_some() {
+        confidence = Confidence::Possible;
+    }
     Ok(found(case, origin, &timer, confidence))
 }
 
@@ -95,6 +100,7 @@ fn timer<'a>(case: &Case<'a>, origin: &Origin) -> Timer<'a> {
         },
         log: case.logged(says_timeout),
         owed,
+        doubt: case.doubt(origin.leg),
         switched: origin.node != 0
             && leg
                 .digest
@@ -276,6 +282,7 @@ fn against(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Fi
             words::clock(half.at)
         ));
     }
+    finding.against.extend(timer.doubt.clone());
     if timer.gone {
         finding.against.push("a peer answered the FIN with a RST: it had no such connection any more, so something had ended it there before; capture there as well".to_owned());
     }
