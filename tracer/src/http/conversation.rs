@@ -25,7 +25,7 @@ impl Conversation {
 
     /// Nothing more comes of a side: what is there of an incomplete head is told.
     pub(crate) fn finish(&mut self, by: Side, mut tell: impl FnMut(Found<'_>)) {
-        self.streams[by].give_up(&mut tell);
+        self.streams[by].finish(&mut tell);
     }
 
     /// Turns that hold nothing but a handshake of TLS; nothing more comes of either side. `sent` tells how

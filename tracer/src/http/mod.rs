@@ -144,6 +144,9 @@ pub struct Request {
     /// Bytes of head and body, where there is a body and the head tells how long it is
     /// (`content-length`).
     pub whole: Option<u64>,
+    /// Its head had not ended when the last of it was captured that there is: bytes of it until then.
+    /// `None` as well where something of it was not captured.
+    pub unended: Option<u64>,
 }
 
 /// The head of an HTTP/1 answer.

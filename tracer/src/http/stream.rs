@@ -175,6 +175,18 @@ impl Stream {
         }
     }
 
+    /// Nothing more comes. Of a head that has not ended, all that there is was captured.
+    pub(super) fn finish(&mut self, tell: &mut impl FnMut(Found<'_>)) {
+        let there = self.kept.as_ref().map(|kept| kept.bytes.len() as u64);
+        self.give_up(&mut |found| match found {
+            Found::Heading(Heading::Request(mut request), place) => {
+                request.unended = there;
+                tell(Found::Heading(Heading::Request(request), place));
+            }
+            other => tell(other),
+        });
+    }
+
     /// The bytes of a piece from where a unit begins, and whether that is known and not only
     /// supposed.
     fn skip_to_boundary<'a>(

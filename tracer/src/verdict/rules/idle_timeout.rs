@@ -22,6 +22,7 @@ use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::digest::{Digest, Mark};
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::Unfinished;
 use crate::verdict::origin::Origin;
 use crate::verdict::timeouts::{Kind, Timeout, nearly_whole_seconds, whole_seconds};
 use crate::verdict::words;
@@ -224,10 +225,10 @@ fn story(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>) -> String {
         ),
         None => peer,
     };
-    let pending = if timer.owed {
-        ", while an answer was owed"
-    } else {
-        ", when nothing was owed"
+    let pending = match unfinished(case) {
+        Some((client, sent)) => format!(", when {client} had sent {sent}"),
+        None if timer.owed => ", while an answer was owed".to_owned(),
+        None => ", when nothing was owed".to_owned(),
     };
     format!(
         "{who} sent {kind} to {to}, {} after the last byte{}{pending}.",
@@ -238,6 +239,12 @@ fn story(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>) -> String {
             ""
         }
     )
+}
+
+/// Whose request was not finished, and how much of it was sent.
+fn unfinished(case: &Case<'_>) -> Option<(String, Unfinished)> {
+    let mut legs = case.legs.iter().enumerate();
+    legs.find_map(|(number, leg)| Some((case.name(number, Side::Client), leg.unfinished()?)))
 }
 
 /// What the length of the silence says.
@@ -297,9 +304,12 @@ fn advise(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Fin
     let who = case.name(origin.leg, origin.mark.by);
     let length = words::timer(timer.silence);
     if timer.owed {
-        finding.advice.push(format!(
-            "raise the idle timeout of {who}, {length}, above the slowest answer"
-        ));
+        finding.advice.push(match unfinished(case) {
+            Some((client, _)) => {
+                format!("find out why {client} stopped in the middle of its request")
+            }
+            None => format!("raise the idle timeout of {who}, {length}, above the slowest answer"),
+        });
         finding.config.push(format!(
             "HAProxy: timeout client {0}s, timeout server {0}s; Envoy: stream_idle_timeout: {0}s; nginx: proxy_read_timeout {0}s",
             (timer.silence.as_secs_f64() * 4.0).round()
