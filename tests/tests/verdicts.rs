@@ -192,3 +192,80 @@ fn a_record_that_may_be_a_ticket_is_no_sure_answer() -> Result<()> {
     }
     Ok(())
 }
+
+/// What a gateway and its upstream see of an answer that announces 1000 bytes, of which 500 come at once;
+/// what happens then is told by lines of both scripts.
+fn stalled_answer(name: &str, at_gateway: &str, at_upstream: &str) -> Result<Value> {
+    let head = "\"HTTP/1.1 200 OK\\r\\ncontent-length: 1000\\r\\n\\r\\n\"";
+    let asked = "\"GET /slow HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
+    let gateway = format!(
+        "# A gateway.
+connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
+connection 2 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
+0.000   C SYN
++0.0001 S SYN+ACK
++0.001  C ACK
+0.010   C ACK {asked}
++0.0001 S ACK
+0.011   C2 SYN
++0.002  S2 SYN+ACK
++0.0001 C2 ACK
++0.0001 C2 ACK {asked}
++0.002  S2 ACK {head}
++0.0001 S2 ACK 500
++0.0001 C2 ACK
++0.0001 S ACK {head}
++0.0001 S ACK 500
++0.001  C ACK
+{at_gateway}---
+flows = 2
+"
+    );
+    let upstream = format!(
+        "# Its upstream.
+connection 1 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
+0.012   C SYN
++0.0001 S SYN+ACK
++0.002  C ACK
++0.0001 C ACK {asked}
++0.0001 S ACK {head}
++0.0001 S ACK 500
++0.002  C ACK
+{at_upstream}---
+flows = 1
+"
+    );
+    let scratch = Scratch::new(&format!("stalled-{name}"))?;
+    let mut captures = Vec::new();
+    for (name, script) in [("gw.pcap", gateway), ("app.pcap", upstream)] {
+        let trace = Script::parse(&script)?.trace();
+        captures.push(scratch.file(name, &trace.pcap(Order::Little, Fraction::Nanos))?);
+    }
+    report(&captures, &[])
+}
+
+#[test]
+fn a_gateway_that_lets_go_of_a_stalled_answer_says_who_stalled() -> Result<()> {
+    let gateway = "3.0164  C2 FIN+ACK\n+0.002  S2 ACK\n4.016   S FIN+ACK\n+0.001  C FIN+ACK\n+0.0001 S ACK\n6.000   S2 ACK 500\n+0.0001 C2 RST\n";
+    let upstream = "3.0174  C FIN+ACK\n+0.0001 S ACK\n5.999   S ACK 500\n+0.002  C RST\n";
+    let told = stalled_answer("let-go", gateway, upstream)?;
+    let first = verdicts(&told).next().expect("a verdict");
+    assert_eq!(first["cause"], "idle_timeout", "{first:#}");
+    assert_eq!(first["ended_by_vantage"], "gw", "{first:#}");
+    assert_eq!(first["confidence"], "likely", "{first:#}");
+    let story = first["story"].as_str().unwrap_or_default();
+    assert!(story.contains("app had sent 541 of 1041 bytes"), "{story}");
+    Ok(())
+}
+
+#[test]
+fn an_answer_that_goes_on_after_its_client_closed_its_direction_is_not_cut_short() -> Result<()> {
+    let gateway = "3.0164  C2 FIN+ACK\n+0.002  S2 ACK\n6.000   S2 ACK 500\n+0.0001 C2 ACK\n+0.0001 S ACK 500\n+0.001  C ACK\n6.010   S2 FIN+ACK\n+0.0001 C2 ACK\n7.000   C FIN+ACK\n+0.0001 S FIN+ACK\n+0.001  C ACK\n";
+    let upstream = "3.0174  C FIN+ACK\n+0.0001 S ACK\n5.999   S ACK 500\n+0.002  C ACK\n6.009   S FIN+ACK\n+0.002  C ACK\n";
+    let told = stalled_answer("goes-on", gateway, upstream)?;
+    let alarms: Vec<&Value> = verdicts(&told)
+        .filter(|verdict| verdict["alarm"] == true)
+        .collect();
+    assert!(alarms.is_empty(), "{alarms:#?}");
+    Ok(())
+}

@@ -261,7 +261,7 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
             continue;
         }
         // What answers a close asks for nothing.
-        let asked = before_fin.unwrap_or(until);
+        let asked = before_fin.map_or(until, |before| before.until);
         let by = if sight.swapped {
             event.by.other()
         } else {

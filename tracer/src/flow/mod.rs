@@ -29,7 +29,7 @@ use self::direction::Direction;
 use self::duplicate::Recent;
 use self::ending::Endings;
 pub use self::ending::{Closing, End, Ending};
-pub use self::event::{Event, New, OPENING, Observer, Timeline, What};
+pub use self::event::{BeforeFin, Event, New, OPENING, Observer, Timeline, What};
 use self::exchange::Exchanges;
 use self::keepalive::BareAck;
 pub use self::keepalive::{Probe, RunEnd, Wait};

@@ -125,8 +125,20 @@ impl<'a> Leg<'a> {
         let whole = exchange.status.as_ref()?.whole?;
         // What was not captured may all be of this answer.
         let sent = exchange.bytes.1.saturating_add(self.digest.unseen);
+        let sent = sent.saturating_sub(self.refused());
         let told = !head && self.first().is_some();
         (told && sent < whole).then_some((sent, whole))
+    }
+
+    /// Bytes of the last answer that came after its client had closed, and that it reset.
+    fn refused(&self) -> u64 {
+        let Digest { turns, marks, .. } = self.digest;
+        let last = turns.iter().rfind(|turn| turn.by == Side::Server);
+        let reset = marks.iter().any(|mark| mark.rst && mark.by == Side::Client);
+        let late = last
+            .filter(|_| reset)
+            .and_then(|turn| Some(turn.bytes - turn.before_fin?.bytes));
+        late.unwrap_or_default()
     }
 
     /// What was sent of a request that the client did not finish.

@@ -14,7 +14,7 @@ mod view;
 use std::time::Duration;
 
 use self::view::View;
-use crate::flow::{End, RunEnd, Side, Sides};
+use crate::flow::{BeforeFin, End, RunEnd, Side, Sides};
 use crate::hop::Hops;
 use crate::http::{Print, Status};
 use crate::kernel::FactKind;
@@ -85,8 +85,8 @@ pub(super) struct Turn {
     pub(super) by: Side,
     pub(super) at: Time,
     pub(super) until: Time,
-    /// The last byte before the other side's FIN, where more came after it.
-    pub(super) before_fin: Option<Time>,
+    /// What came before the other side's FIN, where more came after it.
+    pub(super) before_fin: Option<BeforeFin>,
     /// Payload bytes.
     pub(super) bytes: u64,
     pub(super) cite: Cite,
@@ -218,7 +218,7 @@ impl Turn {
     /// the close.
     pub(super) fn last(&self, before: Time) -> Time {
         let own = self.before_fin.filter(|_| self.until > before);
-        own.unwrap_or(self.until)
+        own.map_or(self.until, |before| before.until)
     }
 }
 

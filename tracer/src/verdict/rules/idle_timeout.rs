@@ -167,7 +167,13 @@ fn confidence(
             "the server itself closed, and nothing behind it"
         });
     }
+    // A proxy that lets go of its upstream in the middle of an answer, as nobody had told it to.
+    let stalled = side == Side::Client
+        && origin.node != 0
+        && case.is_proxy(origin.leg, side)
+        && case.legs[origin.leg].cut_short().is_some();
     match (timer.owed, side) {
+        _ if stalled && timer.whole.is_some() => Ok(Confidence::Likely),
         _ if fixed => Ok(Confidence::Likely),
         (false, Side::Server) if timer.whole.is_some() => Ok(Confidence::Likely),
         (true, Side::Server) if timer.whole.is_some() => Ok(Confidence::Possible),
@@ -225,10 +231,13 @@ fn story(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>) -> String {
         ),
         None => peer,
     };
-    let pending = match unfinished(case) {
-        Some((client, sent)) => format!(", when {client} had sent {sent}"),
-        None if timer.owed => ", while an answer was owed".to_owned(),
-        None => ", when nothing was owed".to_owned(),
+    let pending = match (unfinished(case), cut_short(case)) {
+        (Some((client, sent)), _) => format!(", when {client} had sent {sent}"),
+        (None, Some((server, sent, whole))) => {
+            format!(", when {server} had sent {sent} of {whole} bytes of its answer")
+        }
+        (None, None) if timer.owed => ", while an answer was owed".to_owned(),
+        (None, None) => ", when nothing was owed".to_owned(),
     };
     format!(
         "{who} sent {kind} to {to}, {} after the last byte{}{pending}.",
@@ -245,6 +254,16 @@ fn story(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>) -> String {
 fn unfinished(case: &Case<'_>) -> Option<(String, Unfinished)> {
     let mut legs = case.legs.iter().enumerate();
     legs.find_map(|(number, leg)| Some((case.name(number, Side::Client), leg.unfinished()?)))
+}
+
+/// Who stalled in the middle of its answer, how many bytes of it were sent, and how many these should
+/// have been: of several that passed it on, the last.
+fn cut_short(case: &Case<'_>) -> Option<(String, u64, u64)> {
+    let mut legs = case.legs.iter().enumerate().rev();
+    legs.find_map(|(number, leg)| {
+        let (sent, whole) = leg.cut_short()?;
+        Some((case.name(number, Side::Server), sent, whole))
+    })
 }
 
 /// What the length of the silence says.
@@ -293,7 +312,11 @@ fn against(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Fi
     if timer.gone {
         finding.against.push("a peer answered the FIN with a RST: it had no such connection any more, so something had ended it there before; capture there as well".to_owned());
     }
-    if origin.both.is_none() && timer.owed {
+    let beyond = match origin.mark.by {
+        Side::Client => origin.leg > 0,
+        Side::Server => origin.leg + 1 < case.legs.len(),
+    };
+    if origin.both.is_none() && timer.owed && !beyond {
         finding.against.push(format!(
             "no vantage shows the other side of {who}: it may have been told to close"
         ));
@@ -304,11 +327,14 @@ fn advise(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Fin
     let who = case.name(origin.leg, origin.mark.by);
     let length = words::timer(timer.silence);
     if timer.owed {
-        finding.advice.push(match unfinished(case) {
-            Some((client, _)) => {
+        finding.advice.push(match (unfinished(case), cut_short(case)) {
+            (Some((client, _)), _) => {
                 format!("find out why {client} stopped in the middle of its request")
             }
-            None => format!("raise the idle timeout of {who}, {length}, above the slowest answer"),
+            (None, Some((server, ..))) => format!(
+                "find out why {server} stopped in the middle of its answer, or raise the idle timeout of {who}, {length}, above its longest pause"
+            ),
+            (None, None) => format!("raise the idle timeout of {who}, {length}, above the slowest answer"),
         });
         finding.config.push(format!(
             "HAProxy: timeout client {0}s, timeout server {0}s; Envoy: stream_idle_timeout: {0}s; nginx: proxy_read_timeout {0}s",
