@@ -171,5 +171,12 @@ pub struct Status {
     pub whole: Option<u64>,
 }
 
+impl Status {
+    /// What was asked for was done (RFC 9110 section 15.3).
+    pub(crate) const fn is_success(&self) -> bool {
+        self.code >= 200 && self.code < 300
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -97,6 +97,8 @@ pub(super) struct Stream {
     begun: bool,
     /// Nothing can be read.
     opaque: bool,
+    /// It is a tunnel: whatever it carries is not about the connection itself.
+    tunnel: bool,
 }
 
 /// How a unit begins.
@@ -155,6 +157,14 @@ impl Stream {
         if piece.bytes.len() < piece.len as usize {
             self.give_up(tell);
         }
+    }
+
+    /// What follows is a tunnel's (RFC 9110 section 9.3.6).
+    pub(super) fn tunnel(&mut self) {
+        self.tunnel = true;
+        self.kept = None;
+        self.boundary = None;
+        self.body = None;
     }
 
     /// It speaks TLS, and nothing that follows can be read.
@@ -273,6 +283,9 @@ impl Stream {
 
     /// What bytes begin with.
     fn unit(&self, bytes: &[u8], footing: Footing, looked: &mut usize) -> Unit {
+        if self.tunnel {
+            return tls::read(bytes);
+        }
         let preface = || match bytes {
             _ if !begins_like(bytes, PREFACE) => Unit::Foreign,
             _ if bytes.len() < PREFACE.len() => Unit::Partial,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::view::View;
 use super::{Carries, Mark, Parting, Turn};
-use crate::flow::{Side, What};
+use crate::flow::{Side, TurnHeading, What};
 use crate::http::Heading;
 use crate::time::Time;
 
@@ -46,6 +46,9 @@ pub(super) fn carries(views: &[View<'_>]) -> Carries {
     };
     if headings().any(|turn| switched(&turn.heading)) {
         Carries::Other
+    } else if trails().any(|trail| is_tunnel(&trail.headings)) {
+        let tls = headings().any(|turn| turn.heading == Heading::Tls);
+        if tls { Carries::Tls } else { Carries::Other }
     } else if headings().any(|turn| http(&turn.heading)) {
         Carries::Http
     } else if headings().any(|turn| turn.heading == Heading::Tls) {
@@ -55,6 +58,18 @@ pub(super) fn carries(views: &[View<'_>]) -> Carries {
     } else {
         Carries::Unknown
     }
+}
+
+/// Whether the last request asked for a tunnel and got it (RFC 9110 section 9.3.6): what follows is not HTTP.
+fn is_tunnel(headings: &[TurnHeading]) -> bool {
+    let last = headings.iter().rposition(
+        |turn| matches!(&turn.heading, Heading::Request(request) if request.method == "CONNECT"),
+    );
+    last.is_some_and(|last| {
+        headings[last..]
+            .iter()
+            .any(|turn| matches!(&turn.heading, Heading::Status(status) if status.is_success()))
+    })
 }
 
 /// Takes words of parting out of the turns of both sides, and tells of the client's.
