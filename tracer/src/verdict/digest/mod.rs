@@ -241,7 +241,7 @@ impl Digest {
         let mut turns = turns::turns(&views);
         let carries = parting::carries(&views);
         let parting = parting::take(&mut turns, &marks, carries, client.flow().handshake_rtt());
-        let rests = parting::rests(&mut turns, client, carries);
+        let rests = parting::rests(&mut turns, &views, carries);
         let half = half::of(&turns, &marks, parting.as_ref());
         let first = half.map_or(first, |half| half::end(&marks, &half));
         let begun = views.iter().map(|view| {
