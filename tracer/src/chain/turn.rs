@@ -249,9 +249,19 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
     let headings = &seen.trail.headings;
     let http2 = headings.iter().any(|turn| turn.heading == Heading::Http2);
     for event in &seen.trail.events {
-        let What::Data { bytes, until } = event.what else {
+        let What::Data {
+            bytes,
+            until,
+            before_fin,
+        } = event.what
+        else {
             continue;
         };
+        if seen.trail.is_handshake(event) {
+            continue;
+        }
+        // What answers a close asks for nothing.
+        let asked = before_fin.map_or(until, |before| before.until);
         let by = if sight.swapped {
             event.by.other()
         } else {
@@ -261,10 +271,10 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
         let control = http2 && said.is_control(bytes);
         match (by, exchanges.last_mut()) {
             (Side::Client, Some(last)) if control || last.goes_on(&said) => {
-                last.ask(bytes, until, said);
+                last.ask(bytes, asked, said);
             }
             (Side::Client, _) => {
-                exchanges.push(Told::asked(hop, sight, event, (bytes, until), said));
+                exchanges.push(Told::asked(hop, sight, event, (bytes, asked), said));
             }
             (Side::Server, Some(last)) => last.answer(event.at, bytes, until, said),
             // An answer that nobody asked for, or whose request was sent before the capture.
@@ -412,10 +422,17 @@ impl Told {
     }
 
     /// What the client sends now belongs to this exchange: it had only been told to go on (RFC 9110
-    /// section 15.2), and begins no request.
+    /// section 15.2), and begins no request. Where what it was told was not captured, the length that the
+    /// request announced tells.
     fn goes_on(&self, said: &Said) -> bool {
         let interim = |status: &Status| (100..200).contains(&status.code) && status.code != 101;
-        self.turn.status.as_ref().is_some_and(interim) && said.request.is_none()
+        let whole = self.turn.request.as_ref().and_then(|request| request.whole);
+        let unfinished = whole.is_some_and(|whole| self.turn.bytes.0 < whole);
+        let told_to = match &self.turn.status {
+            Some(status) => interim(status),
+            None => unfinished && self.turn.bytes.1 == 0,
+        };
+        told_to && said.request.is_none()
     }
 
     fn ask(&mut self, bytes: u64, until: Time, said: Said) {

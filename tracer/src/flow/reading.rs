@@ -1,6 +1,6 @@
 //! What can be read of a flow's payload, turn by turn.
 
-use super::event::New;
+use super::event::{New, What};
 use super::trail::Trail;
 use super::{Side, Sides};
 use crate::http::{Conversation, Found, Heading, Piece, Place, Print};
@@ -152,6 +152,14 @@ impl Reading {
         }
         // What is not complete is told late.
         self.headings.sort_by_key(|turn| (turn.at, turn.seen));
+        let sent = |frame: u64, by: Side| {
+            let mut turns = trail.events.iter();
+            turns.find_map(|event| match event.what {
+                What::Data { bytes, .. } if event.frame == frame && event.by == by => Some(bytes),
+                _ => None,
+            })
+        };
+        trail.handshakes = self.conversation.handshakes(sent);
         trail.headings = self.headings;
         trail.prints = self.prints;
         trail.streams = self.streams;

@@ -8,6 +8,7 @@ use foldhash::fast::RandomState;
 use super::event::{Event, New, Observer, What};
 use super::reading::{Reading, TurnHeading, TurnPrint};
 use super::{FlowId, Side, Sides};
+use crate::http::Handshaking;
 use crate::segment::Segment;
 
 /// Events kept of the beginning of a flow, and as many of its end. What comes between is only
@@ -28,8 +29,19 @@ pub struct Trail {
     /// The highest HTTP/2 stream on which each side sent headers. The client's have odd numbers:
     /// of `n`, `(n + 1) / 2` requests were begun on the connection.
     pub streams: Sides<Option<u32>>,
+    /// Turns that hold nothing but a part of a handshake of TLS, by which nothing is asked or answered.
+    /// There are few.
+    pub handshakes: Vec<Handshaking>,
     /// Events that were not kept.
     pub omitted: u64,
+}
+
+impl Trail {
+    /// Whether a turn certainly holds nothing but a part of a handshake of TLS.
+    pub(crate) fn is_handshake(&self, turn: &Event) -> bool {
+        let mut sure = self.handshakes.iter().filter(|known| known.sure);
+        sure.any(|known| known.frame == turn.frame && known.by == turn.by)
+    }
 }
 
 /// Keeps the trails of all flows of a table.

@@ -1,5 +1,7 @@
 //! Both directions of a connection.
 
+use super::Heading;
+use super::handshake::{Handshake, Handshaking};
 use super::stream::{Found, Piece, Stream};
 use crate::flow::{Side, Sides};
 
@@ -9,21 +11,61 @@ pub(crate) struct Conversation {
     streams: Sides<Stream>,
     /// It speaks HTTP/2.
     http2: bool,
+    /// What the client asked for last is a tunnel.
+    connects: bool,
+    /// It speaks TLS.
+    tls: Option<Box<Handshake>>,
 }
 
 impl Conversation {
     /// Takes in bytes that a side sent for the first time, and tells what is found.
     pub(crate) fn read(&mut self, by: Side, piece: Piece<'_>, mut tell: impl FnMut(Found<'_>)) {
-        self.streams[by].read(piece, &mut self.http2, &mut tell);
+        let Self {
+            streams,
+            http2,
+            connects,
+            ..
+        } = self;
+        let mut tunnel = false;
+        streams[by].read(piece, http2, &mut |found| {
+            if let Found::Heading(heading, _) = &found {
+                match heading {
+                    Heading::Request(request) => *connects = request.method == "CONNECT",
+                    Heading::Status(status) => tunnel |= *connects && status.is_success(),
+                    _ => {}
+                }
+            }
+            tell(found);
+        });
+        if tunnel {
+            streams.client.tunnel();
+            streams.server.tunnel();
+        }
+        if self.streams[by].is_opaque() {
+            self.tls.get_or_insert_default().read(by, piece);
+        }
     }
 
     /// Nothing more comes of a side: what is there of an incomplete head is told.
     pub(crate) fn finish(&mut self, by: Side, mut tell: impl FnMut(Found<'_>)) {
-        self.streams[by].give_up(&mut tell);
+        self.streams[by].finish(&mut tell);
+    }
+
+    /// Turns that hold nothing but a handshake of TLS; nothing more comes of either side. `sent` tells how
+    /// many bytes a turn had in all, by its frame.
+    pub(crate) fn handshakes(
+        &mut self,
+        sent: impl Fn(u64, Side) -> Option<u64>,
+    ) -> Vec<Handshaking> {
+        let tls = self.tls.take();
+        tls.map(|tls| tls.finish(sent)).unwrap_or_default()
     }
 
     /// Client and server are the other way round.
     pub(crate) fn swap_sides(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.swap_sides();
+        }
         self.streams.swap();
     }
 }

@@ -14,7 +14,7 @@ mod view;
 use std::time::Duration;
 
 use self::view::View;
-use crate::flow::{End, RunEnd, Side, Sides};
+use crate::flow::{BeforeFin, End, RunEnd, Side, Sides};
 use crate::hop::Hops;
 use crate::http::{Print, Status};
 use crate::kernel::FactKind;
@@ -67,6 +67,10 @@ pub(super) struct Digest {
     pub(super) told: Vec<Told>,
     /// What answers say.
     pub(super) answers: Vec<Answer>,
+    /// When the last bytes came that are of the handshake of TLS alone and not among the turns.
+    pub(super) handshaken: Option<Time>,
+    /// The server's last bytes, where they may be session tickets of TLS rather than an answer.
+    pub(super) doubt: Option<Cite>,
     /// All bytes of the client were seen.
     pub(super) is_asked_whole: bool,
     /// Bytes of the server that were sent, and not seen at some vantage.
@@ -81,6 +85,8 @@ pub(super) struct Turn {
     pub(super) by: Side,
     pub(super) at: Time,
     pub(super) until: Time,
+    /// What came before the other side's FIN, where more came after it.
+    pub(super) before_fin: Option<BeforeFin>,
     /// Payload bytes.
     pub(super) bytes: u64,
     pub(super) cite: Cite,
@@ -207,6 +213,15 @@ pub(super) struct Told {
     pub(super) kind: FactKind,
 }
 
+impl Turn {
+    /// When the last byte was sent, as far as that was before then: what answers a close is later than
+    /// the close.
+    pub(super) fn last(&self, before: Time) -> Time {
+        let own = self.before_fin.filter(|_| self.until > before);
+        own.map_or(self.until, |before| before.until)
+    }
+}
+
 impl Digest {
     pub(super) fn of(scene: &Scene<'_>, hops: &Hops, place: usize) -> Self {
         let hop = &hops.hops[place];
@@ -226,7 +241,7 @@ impl Digest {
         let mut turns = turns::turns(&views);
         let carries = parting::carries(&views);
         let parting = parting::take(&mut turns, &marks, carries, client.flow().handshake_rtt());
-        let rests = parting::rests(&mut turns, client, carries);
+        let rests = parting::rests(&mut turns, &views, carries);
         let half = half::of(&turns, &marks, parting.as_ref());
         let first = half.map_or(first, |half| half::end(&marks, &half));
         let begun = views.iter().map(|view| {
@@ -240,6 +255,8 @@ impl Digest {
             last: last.max().unwrap_or_default(),
             end: end(&views, client),
             syns: client.flow().syns(),
+            handshaken: turns::handshaken(&views),
+            doubt: turns::doubt(&views, &turns),
             turns,
             carries,
             parting,
@@ -269,8 +286,9 @@ impl Digest {
 
     /// Since when nothing moved the connection on, at that time.
     pub(super) fn quiet_since(&self, at: Time) -> Time {
-        let turn = self.last_turn(at).map_or(self.begun, |turn| turn.until);
-        turn.min(at)
+        let turn = self.last_turn(at).map_or(self.begun, |turn| turn.last(at));
+        let handshaken = self.handshaken.filter(|until| *until <= at);
+        handshaken.map_or(turn, |until| until.max(turn)).min(at)
     }
 
     /// What it was that a side did first to end it.

@@ -17,10 +17,12 @@ use std::time::Duration;
 
 use crate::flow::Side;
 use crate::log::{AccessLog, Entry};
+use crate::time::Time;
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::digest::{Digest, Mark};
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::Unfinished;
 use crate::verdict::origin::Origin;
 use crate::verdict::timeouts::{Kind, Timeout, nearly_whole_seconds, whole_seconds};
 use crate::verdict::words;
@@ -39,6 +41,8 @@ struct Timer<'a> {
     whole: Option<u64>,
     log: Option<(&'a AccessLog, &'a Entry)>,
     owed: bool,
+    /// Whether an answer was owed cannot be told.
+    doubt: Option<String>,
     /// The connection had been switched to another protocol (WebSocket), in which either side may be silent
     /// for long and nobody opens a new one for a next request: it was meant to live on.
     switched: bool,
@@ -58,7 +62,10 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         let silence = words::length(timer.silence);
         return Err(format!("the first to close did so {silence} after the last byte").into());
     }
-    let confidence = confidence(case, origin, &timer)?;
+    let mut confidence = confidence(case, origin, &timer)?;
+    if timer.log.is_none() && timer.doubt.is_some() {
+        confidence = Confidence::Possible;
+    }
     Ok(found(case, origin, &timer, confidence))
 }
 
@@ -67,8 +74,11 @@ fn timer<'a>(case: &Case<'a>, origin: &Origin) -> Timer<'a> {
     let mut silence = leg.silence(origin.mark.at);
     let mut gone = forgotten(leg.digest, &origin.mark);
     if let Some((other, mark)) = origin.both {
-        gone |= forgotten(case.legs[other].digest, &mark);
-        silence = silence.min(case.legs[other].silence(mark.at));
+        let beyond = &case.legs[other];
+        gone |= forgotten(beyond.digest, &mark);
+        if !passes_on(beyond.digest, &mark, origin.mark.at) {
+            silence = silence.min(beyond.silence(mark.at));
+        }
     }
     let owed = case
         .legs
@@ -91,6 +101,7 @@ fn timer<'a>(case: &Case<'a>, origin: &Origin) -> Timer<'a> {
         },
         log: case.logged(says_timeout),
         owed,
+        doubt: case.doubt(origin.leg),
         switched: origin.node != 0
             && leg
                 .digest
@@ -99,6 +110,14 @@ fn timer<'a>(case: &Case<'a>, origin: &Origin) -> Timer<'a> {
                 .any(|answer| answer.status.code == 101),
         gone: gone && owed,
     }
+}
+
+/// Whether the last that whoever closed sent there was sent when it had closed its other side already: a
+/// proxy passes on the goodbye that answers its own FIN (RFC 8446 section 6.1), and no timer waited for
+/// that.
+fn passes_on(digest: &Digest, mark: &Mark, closed: Time) -> bool {
+    let last = digest.last_turn(mark.at);
+    last.is_some_and(|turn| turn.by == mark.by && turn.until >= closed)
 }
 
 /// Whether the peer answered a FIN with a RST that acknowledges nothing, which says that it had no
@@ -148,7 +167,13 @@ fn confidence(
             "the server itself closed, and nothing behind it"
         });
     }
+    // A proxy that lets go of its upstream in the middle of an answer, as nobody had told it to.
+    let stalled = side == Side::Client
+        && origin.node != 0
+        && case.is_proxy(origin.leg, side)
+        && case.legs[origin.leg].cut_short().is_some();
     match (timer.owed, side) {
+        _ if stalled && timer.whole.is_some() => Ok(Confidence::Likely),
         _ if fixed => Ok(Confidence::Likely),
         (false, Side::Server) if timer.whole.is_some() => Ok(Confidence::Likely),
         (true, Side::Server) if timer.whole.is_some() => Ok(Confidence::Possible),
@@ -206,10 +231,13 @@ fn story(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>) -> String {
         ),
         None => peer,
     };
-    let pending = if timer.owed {
-        ", while an answer was owed"
-    } else {
-        ", when nothing was owed"
+    let pending = match (unfinished(case), cut_short(case)) {
+        (Some((client, sent)), _) => format!(", when {client} had sent {sent}"),
+        (None, Some((server, sent, whole))) => {
+            format!(", when {server} had sent {sent} of {whole} bytes of its answer")
+        }
+        (None, None) if timer.owed => ", while an answer was owed".to_owned(),
+        (None, None) => ", when nothing was owed".to_owned(),
     };
     format!(
         "{who} sent {kind} to {to}, {} after the last byte{}{pending}.",
@@ -220,6 +248,22 @@ fn story(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>) -> String {
             ""
         }
     )
+}
+
+/// Whose request was not finished, and how much of it was sent.
+fn unfinished(case: &Case<'_>) -> Option<(String, Unfinished)> {
+    let mut legs = case.legs.iter().enumerate();
+    legs.find_map(|(number, leg)| Some((case.name(number, Side::Client), leg.unfinished()?)))
+}
+
+/// Who stalled in the middle of its answer, how many bytes of it were sent, and how many these should
+/// have been: of several that passed it on, the last.
+fn cut_short(case: &Case<'_>) -> Option<(String, u64, u64)> {
+    let mut legs = case.legs.iter().enumerate().rev();
+    legs.find_map(|(number, leg)| {
+        let (sent, whole) = leg.cut_short()?;
+        Some((case.name(number, Side::Server), sent, whole))
+    })
 }
 
 /// What the length of the silence says.
@@ -264,10 +308,15 @@ fn against(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Fi
             words::clock(half.at)
         ));
     }
+    finding.against.extend(timer.doubt.clone());
     if timer.gone {
         finding.against.push("a peer answered the FIN with a RST: it had no such connection any more, so something had ended it there before; capture there as well".to_owned());
     }
-    if origin.both.is_none() && timer.owed {
+    let beyond = match origin.mark.by {
+        Side::Client => origin.leg > 0,
+        Side::Server => origin.leg + 1 < case.legs.len(),
+    };
+    if origin.both.is_none() && timer.owed && !beyond {
         finding.against.push(format!(
             "no vantage shows the other side of {who}: it may have been told to close"
         ));
@@ -278,9 +327,15 @@ fn advise(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Fin
     let who = case.name(origin.leg, origin.mark.by);
     let length = words::timer(timer.silence);
     if timer.owed {
-        finding.advice.push(format!(
-            "raise the idle timeout of {who}, {length}, above the slowest answer"
-        ));
+        finding.advice.push(match (unfinished(case), cut_short(case)) {
+            (Some((client, _)), _) => {
+                format!("find out why {client} stopped in the middle of its request")
+            }
+            (None, Some((server, ..))) => format!(
+                "find out why {server} stopped in the middle of its answer, or raise the idle timeout of {who}, {length}, above its longest pause"
+            ),
+            (None, None) => format!("raise the idle timeout of {who}, {length}, above the slowest answer"),
+        });
         finding.config.push(format!(
             "HAProxy: timeout client {0}s, timeout server {0}s; Envoy: stream_idle_timeout: {0}s; nginx: proxy_read_timeout {0}s",
             (timer.silence.as_secs_f64() * 4.0).round()
