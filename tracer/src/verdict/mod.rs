@@ -5,6 +5,7 @@ mod attempts;
 mod case;
 mod digest;
 mod finding;
+mod gaps;
 mod gather;
 mod habits;
 mod leg;
@@ -162,6 +163,7 @@ pub fn judge(
     let habits = habits::Habits::of(hops, &digests);
     let attempts = attempts::Attempts::of(hops, &digests);
     let upstreams = gather::upstreams(scene, hops, chains);
+    let gaps = gaps::Gaps::of(scene, hops);
     let world = World {
         scene,
         hops,
@@ -171,6 +173,7 @@ pub fn judge(
         habits: &habits,
         attempts: &attempts,
         upstreams: &upstreams,
+        gaps: &gaps,
     };
     let cases = gather::cases(&world, chains);
     let many = cases.len() > EXPLAINED;
@@ -199,7 +202,8 @@ fn verdict(case: &Case<'_>, many: bool) -> Verdict {
             found = Some((cause, finding));
         }
     }
-    let (cause, finding) = found.unwrap_or_else(|| (Cause::Unknown, rules::unknown(case)));
+    let (cause, mut finding) = found.unwrap_or_else(|| (Cause::Unknown, rules::unknown(case)));
+    gaps::weigh(case, cause, &mut finding);
     if many && !finding.alarm {
         considered.retain(|rule| rule.cause == cause);
     }
