@@ -2,6 +2,7 @@
 
 mod aftermath;
 mod attempts;
+mod beyond;
 mod case;
 mod digest;
 mod finding;
@@ -204,6 +205,7 @@ fn verdict(case: &Case<'_>, many: bool) -> Verdict {
     }
     let (cause, mut finding) = found.unwrap_or_else(|| (Cause::Unknown, rules::unknown(case)));
     gaps::weigh(case, cause, &mut finding);
+    beyond::tell(case, cause, &mut finding);
     if many && !finding.alarm {
         considered.retain(|rule| rule.cause == cause);
     }
