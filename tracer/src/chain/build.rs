@@ -55,7 +55,7 @@ fn folded(context: &Context<'_>, found: &Found) -> Option<Vec<u64>> {
 /// on its hop.
 fn is_plain(context: &Context<'_>, found: &Found, turn: usize) -> bool {
     let exchange = &context.turns.all[turn];
-    let seen = exchange.seen.client.or(exchange.seen.server);
+    let seen = exchange.first_seen();
     let alone = found.next[turn].is_none()
         && found.before[turn].is_none()
         && !found.is_tried[turn]
@@ -69,7 +69,7 @@ fn is_plain(context: &Context<'_>, found: &Found, turn: usize) -> bool {
 }
 
 fn began(context: &Context<'_>, turn: &Turn) -> Time {
-    let seen = turn.seen.client.or(turn.seen.server);
+    let seen = turn.first_seen();
     seen.map_or_else(Time::default, |seen| context.common(&seen, seen.began))
 }
 
@@ -124,7 +124,7 @@ fn link(context: &Context<'_>, found: &Found, turn: usize, tried: Vec<usize>) ->
 
 fn exchange(context: &Context<'_>, turn: &Turn) -> Option<Exchange> {
     let number = turn.number?;
-    let moments = |side: Side| turn.seen[side].map(|seen| moments(context, &seen));
+    let moments = |side: Side| turn.seen(side).map(|seen| moments(context, &seen));
     let at_server = moments(Side::Server);
     let first = moments(Side::Client).or(at_server)?;
     Some(Exchange {

@@ -103,10 +103,10 @@ impl Context<'_> {
     /// A turn as the proxy at that end of its hop saw it, by that proxy's clock; where nobody was
     /// there, as the other end saw it.
     pub(super) fn view(&self, turn: &Turn, end: Side) -> Option<Seen> {
-        if let Some(seen) = turn.seen[end] {
+        if let Some(seen) = turn.seen(end) {
             return Some(seen);
         }
-        let seen = turn.seen[end.other()]?;
+        let seen = turn.seen(end.other())?;
         let there = self.places.ends[turn.hop][end];
         let here = self.scene.flows[seen.flow].vantage;
         let shifted = |at: Time| {
@@ -119,7 +119,6 @@ impl Context<'_> {
             asked: shifted(seen.asked),
             answered: seen.answered.map(shifted),
             done: seen.done.map(shifted),
-            knew: seen.knew.map(shifted),
             ended: seen.ended.map(shifted),
             over: seen.over.map(shifted),
             ..seen

@@ -176,7 +176,7 @@ impl Group {
         let late = |at: Time| until.is_some_and(|until| at.since(until) > jitter);
         let possible = |entry: &&Entry| {
             // An answer that came after the one that was sent is another.
-            let both = seen.knew.zip(entry.answered);
+            let both = seen.knew().zip(entry.answered);
             both.is_none_or(|(passed_on, came)| came.since(passed_on) <= jitter)
                 && !places.strangers(hop, entry.hop)
         };

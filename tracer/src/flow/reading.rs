@@ -1,7 +1,6 @@
 //! What can be read of a flow's payload, turn by turn.
 
 use super::event::New;
-use super::trail::Trail;
 use super::{Side, Sides};
 use crate::http::{Conversation, Found, Heading, Piece, Place, Print};
 use crate::segment::Segment;
@@ -54,8 +53,17 @@ pub(super) struct Reading {
     headings: Vec<TurnHeading>,
     /// The last heading of each side, whose body may follow.
     last: Sides<Option<usize>>,
-    prints: Vec<TurnPrint>,
+    /// Turns that have a print.
+    prints: usize,
     streams: Sides<Option<u32>>,
+}
+
+/// What there is of a flow when nothing more comes, beside what was told before.
+pub(super) struct Rest {
+    pub(super) headings: Vec<TurnHeading>,
+    /// The print of the last turn.
+    pub(super) print: Option<TurnPrint>,
+    pub(super) streams: Sides<Option<u32>>,
 }
 
 /// The turn whose bytes come.
@@ -65,25 +73,40 @@ struct Turn {
     by: Side,
     /// Behind the last byte that was shown.
     next: Seq,
-    /// Every byte of it was captured so far, and its print is the last one.
+    /// Every byte of it was captured so far.
     whole: bool,
+    /// How it begins.
+    print: Option<Print>,
+}
+
+impl Turn {
+    fn printed(&self) -> Option<TurnPrint> {
+        Some(TurnPrint {
+            frame: self.frame,
+            by: self.by,
+            print: self.print?,
+        })
+    }
 }
 
 impl Reading {
-    /// Takes in what a segment brings.
-    pub(super) fn read(&mut self, by: Side, segment: &Segment<'_>, new: New) {
+    /// Takes in what a segment brings. Tells the print of the turn that this ends.
+    pub(super) fn read(&mut self, by: Side, segment: &Segment<'_>, new: New) -> Option<TurnPrint> {
         let seq = segment.seq + new.from;
         let turns = new.before == 0;
+        let mut ended = None;
         if turns {
-            self.turn = Some(Turn {
+            ended = self.turn.replace(Turn {
                 frame: segment.frame,
                 by,
                 next: seq,
                 whole: true,
+                print: None,
             });
         }
+        let ended = ended.and_then(|turn| turn.printed());
         let Some(turn) = self.turn.as_mut().filter(|turn| turn.by == by) else {
-            return;
+            return ended;
         };
         let captured = segment.payload.get(new.from as usize..).unwrap_or(&[]);
         let bytes = &captured[..captured.len().min(new.len as usize)];
@@ -95,7 +118,13 @@ impl Reading {
         turn.whole &= turn.next == seq;
         turn.next = seq + new.len;
         if turn.whole {
-            print(&mut self.prints, place, by, turns, bytes);
+            if turns && !bytes.is_empty() && self.prints < KEPT {
+                self.prints += 1;
+                turn.print = Some(Print::default());
+            }
+            if let Some(print) = &mut turn.print {
+                print.add(bytes);
+            }
         }
         turn.whole &= bytes.len() == new.len as usize;
         let piece = Piece {
@@ -121,6 +150,7 @@ impl Reading {
             }
             Found::Stream(number) => streams[by] = streams[by].max(Some(number)),
         });
+        ended
     }
 
     /// Client and server are the other way round.
@@ -129,15 +159,14 @@ impl Reading {
         self.last.swap();
         self.streams.swap();
         let headings = self.headings.iter_mut().map(|turn| &mut turn.by);
-        let prints = self.prints.iter_mut().map(|turn| &mut turn.by);
         let turn = self.turn.iter_mut().map(|turn| &mut turn.by);
-        for by in headings.chain(prints).chain(turn) {
+        for by in headings.chain(turn) {
             *by = by.other();
         }
     }
 
     /// Nothing more comes.
-    pub(super) fn finish(mut self, trail: &mut Trail) {
+    pub(super) fn finish(mut self) -> Rest {
         let Self {
             conversation,
             headings,
@@ -152,9 +181,12 @@ impl Reading {
         }
         // What is not complete is told late.
         self.headings.sort_by_key(|turn| (turn.at, turn.seen));
-        trail.headings = self.headings;
-        trail.prints = self.prints;
-        trail.streams = self.streams;
+        self.headings.shrink_to_fit();
+        Rest {
+            headings: self.headings,
+            print: self.turn.and_then(|turn| turn.printed()),
+            streams: self.streams,
+        }
     }
 }
 
@@ -172,19 +204,4 @@ fn put(headings: &mut Vec<TurnHeading>, by: Side, heading: Heading, place: Place
         body: None,
     });
     Some(headings.len() - 1)
-}
-
-/// Takes bytes of a turn into its print.
-fn print(prints: &mut Vec<TurnPrint>, place: Place, by: Side, begins: bool, bytes: &[u8]) {
-    if begins && !bytes.is_empty() && prints.len() < KEPT {
-        prints.push(TurnPrint {
-            frame: place.turn,
-            by,
-            print: Print::default(),
-        });
-    }
-    let last = prints.last_mut();
-    if let Some(turn) = last.filter(|turn| turn.frame == place.turn && turn.by == by) {
-        turn.print.add(bytes);
-    }
 }

@@ -85,8 +85,8 @@ pub(super) enum Body {
 /// One direction.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
-    /// The unit that is not complete.
-    kept: Option<Kept>,
+    /// The unit that is not complete. Apart, for few streams have one.
+    kept: Option<Box<Kept>>,
     /// Behind the last byte that was shown.
     next: Option<Seq>,
     /// Where a unit begins; not known at first, nor after what could not be read.
@@ -133,12 +133,13 @@ impl Stream {
         }
         #[expect(clippy::cast_possible_truncation, reason = "of one segment")]
         let end = piece.seq + piece.bytes.len() as u32;
-        if let Some(Kept { mut bytes, rest }) = self.kept.take() {
+        if let Some(kept) = self.kept.take() {
+            let Kept { mut bytes, rest } = *kept;
             bytes.extend_from_slice(piece.bytes);
             let left = self.units(&bytes, end, rest, piece.place, http2, tell);
             self.kept = left.map(|(from, rest)| {
                 bytes.drain(..from);
-                Kept { bytes, rest }
+                Box::new(Kept { bytes, rest })
             });
         } else if let Some((bytes, firm)) = self.skip_to_boundary(piece, tell) {
             let rest = Rest {
@@ -147,9 +148,9 @@ impl Stream {
                 place: piece.place,
             };
             let left = self.units(bytes, end, rest, piece.place, http2, tell);
-            self.kept = left.map(|(from, rest)| Kept {
-                bytes: bytes[from..].to_vec(),
-                rest,
+            self.kept = left.map(|(from, rest)| {
+                let bytes = bytes[from..].to_vec();
+                Box::new(Kept { bytes, rest })
             });
         }
         if piece.bytes.len() < piece.len as usize {
@@ -159,9 +160,10 @@ impl Stream {
 
     /// What follows a unit that is not complete will not be seen: tells as much as there is of it.
     pub(super) fn give_up(&mut self, tell: &mut impl FnMut(Found<'_>)) {
-        let Some(Kept { bytes, rest }) = self.kept.take() else {
+        let Some(kept) = self.kept.take() else {
             return;
         };
+        let Kept { bytes, rest } = *kept;
         self.boundary = None;
         self.begun = true;
         if let Some(heading) = head::cut(&bytes) {

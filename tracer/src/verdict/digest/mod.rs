@@ -11,6 +11,7 @@ mod said;
 mod turns;
 mod view;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::view::View;
@@ -184,7 +185,7 @@ pub(super) struct Odd {
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) at: Time,
-    pub(super) status: Status,
+    pub(super) status: Arc<Status>,
     /// How its body begins.
     pub(super) body: Option<Print>,
 }
