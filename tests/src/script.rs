@@ -28,7 +28,7 @@
 //!   connection 2 and so on.
 //! - `FLAGS`: `SYN`, `SYN+ACK`, `ACK`, `FIN+ACK`, `RST` ...
 //! - `LENGTH`: payload bytes, which are zeros, or the payload itself in double quotes, in
-//!   which `\r\n` ends a line.
+//!   which `\r\n` ends a line. `tls=22:200,23:53`: records of TLS, content type and length of each.
 //! - `seq=5`, `ack=5`: relative to the initial sequence number, as Wireshark shows them.
 //!   `seq-1`, `ack+3`: relative to the automatic one, which is what comes next, and what arrived
 //!   without a gap. `seq=@0`: the number itself.
@@ -265,6 +265,10 @@ fn attribute(sent: &mut Sent, word: &str) -> Result<()> {
     } else {
         match word.split_once('=') {
             Some(("win", window)) => sent.window = Some(window.parse()?),
+            Some(("tls", records)) => {
+                sent.payload = tls(records)?;
+                sent.len = u32::try_from(sent.payload.len())?;
+            }
             Some(("id", id)) => sent.id = Some(id.parse()?),
             Some(("ts", stamps)) => sent.timestamps = Some(pair(stamps, "/")?),
             Some(("sack", block)) => sent.sack = Some(pair(block, "..")?),
@@ -276,6 +280,19 @@ fn attribute(sent: &mut Sent, word: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Records of TLS that hold zeros (RFC 8446 section 5.1).
+fn tls(records: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for record in records.split(',') {
+        let (kind, length) = record.split_once(':').context("no KIND:LENGTH")?;
+        let length: u16 = length.parse()?;
+        bytes.extend([kind.parse()?, 3, 3]);
+        bytes.extend(length.to_be_bytes());
+        bytes.resize(bytes.len() + usize::from(length), 0);
+    }
+    Ok(bytes)
 }
 
 /// `seq=5`, `seq=@5`, `seq-1`, `seq+1`.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use hopscope_tests::binary::{self, Told};
-use hopscope_tests::craft::{Scratch, recordings};
+use hopscope_tests::craft::{Fraction, Order, Scratch, recordings};
+use hopscope_tests::script::Script;
 use serde_json::Value;
 
 fn told(arguments: &[String]) -> Result<Told> {
@@ -146,6 +147,48 @@ fn a_wrong_table_of_timeouts_says_where() -> Result<()> {
         assert_eq!(told.code, Some(2), "{}", told.err);
         assert!(told.err.contains(&file), "{}", told.err);
         assert!(told.err.contains(words), "{}", told.err);
+    }
+    Ok(())
+}
+
+/// A TLS connection whose server sends these records after the request, and closes after four seconds.
+fn after_a_handshake(records: &str) -> Result<Value> {
+    let script = format!(
+        "# A request behind the Finished message.
+0.000   C SYN
++0.001  S SYN+ACK
++0.001  C ACK
+0.010   C ACK tls=22:512
++0.001  S ACK tls=22:122,20:1,23:900,23:69
++0.001  C ACK tls=20:1,23:69
++0.0001 C ACK tls=23:102
++0.001  S ACK tls={records}
+4.014   S FIN+ACK
++0.001  C ACK tls=23:19
++0.0001 C FIN+ACK
++0.001  S ACK
+---
+flows = 1
+"
+    );
+    let trace = Script::parse(&script)?.trace();
+    let scratch = Scratch::new(&format!("handshake-{}", records.len()))?;
+    let capture = trace.pcap(Order::Little, Fraction::Nanos);
+    let capture = scratch.file("lb.pcap", &capture)?;
+    report(&[capture], &[])
+}
+
+#[test]
+fn a_record_that_may_be_a_ticket_is_no_sure_answer() -> Result<()> {
+    for (records, confidence) in [("23:250", "possible"), ("23:250,23:250,23:61", "likely")] {
+        let report = after_a_handshake(records)?;
+        let mut closed = verdicts(&report);
+        let closed = closed.find(|verdict| verdict["cause"] == "idle_timeout");
+        let closed = closed.expect("the verdict on the request");
+        assert_eq!(closed["confidence"], confidence, "{records}: {closed:#}");
+        let against = lines(closed, "against").join("\n");
+        let doubted = against.contains("session ticket");
+        assert_eq!(doubted, confidence == "possible", "{records}: {against}");
     }
     Ok(())
 }

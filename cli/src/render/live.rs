@@ -182,7 +182,7 @@ impl Deed {
         match what {
             What::Syn { attempt } => Self::Syn { attempt },
             What::SynAck => Self::SynAck,
-            What::Data { bytes, until } => Self::Data { bytes, until },
+            What::Data { bytes, until, .. } => Self::Data { bytes, until },
             What::KeepaliveProbe { number, after } => Self::KeepaliveProbe {
                 number,
                 after_s: after.map(seconds),

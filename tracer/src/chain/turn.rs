@@ -265,9 +265,19 @@ fn of_sight(scene: &Scene<'_>, sight: Sight) -> Vec<Told> {
     let headings = &seen.trail.headings;
     let http2 = headings.iter().any(|turn| turn.heading == Heading::Http2);
     for event in &seen.trail.events {
-        let What::Data { bytes, until } = event.what else {
+        let What::Data {
+            bytes,
+            until,
+            before_fin,
+        } = event.what
+        else {
             continue;
         };
+        if seen.trail.is_handshake(event) {
+            continue;
+        }
+        // What answers a close asks for nothing.
+        let asked = before_fin.unwrap_or(until);
         let by = if sight.swapped {
             event.by.other()
         } else {
@@ -277,10 +287,10 @@ fn of_sight(scene: &Scene<'_>, sight: Sight) -> Vec<Told> {
         let control = http2 && said.is_control(bytes);
         match (by, exchanges.last_mut()) {
             (Side::Client, Some(last)) if control || last.goes_on(&said) => {
-                last.ask(bytes, until, said);
+                last.ask(bytes, asked, said);
             }
             (Side::Client, _) => {
-                exchanges.push(Told::asked(sight, event, (bytes, until), said));
+                exchanges.push(Told::asked(sight, event, (bytes, asked), said));
             }
             (Side::Server, Some(last)) => last.answer(event.at, bytes, until, said),
             // An answer that nobody asked for, or whose request was sent before the capture.

@@ -42,6 +42,10 @@ pub enum What {
         bytes: u64,
         /// When the last of them came.
         until: Time,
+        /// When the last of those came that the other side had not closed before; `None` where these
+        /// are all or none. What follows a FIN may only answer it, as the close_notify alert of TLS
+        /// does (RFC 8446 section 6.1).
+        before_fin: Option<Time>,
     },
     /// Sent a keepalive probe.
     KeepaliveProbe {

@@ -33,24 +33,31 @@ struct Turn {
     head: Option<Head>,
     at: Time,
     until: Time,
+    /// The last byte before the peer's FIN, where there was one.
+    before_fin: Option<Time>,
     bytes: u64,
 }
 
 impl Turn {
-    const fn event(self) -> Event {
+    fn event(self) -> Event {
         let Self {
             by,
             frame,
             head,
             at,
             until,
+            before_fin,
             bytes,
         } = self;
         Event {
             at,
             frame,
             by,
-            what: What::Data { bytes, until },
+            what: What::Data {
+                bytes,
+                until,
+                before_fin: before_fin.filter(|before| *before < until),
+            },
             head,
         }
     }
@@ -77,6 +84,7 @@ impl Exchanges {
                     head: (bytes > 0).then(|| segment.head()),
                     at,
                     until: at,
+                    before_fin: None,
                     bytes,
                 });
                 if by == Side::Server && before.is_some() {
@@ -114,9 +122,19 @@ impl Exchanges {
             head: None,
             at: until,
             until,
+            before_fin: None,
             bytes: counted[last].bytes.min(1 << 62),
         };
         self.turn.replace(turn).map(Turn::event)
+    }
+
+    /// A side sent its first FIN.
+    pub(super) fn fin(&mut self, by: Side) {
+        if let Some(turn) = &mut self.turn
+            && turn.by != by
+        {
+            turn.before_fin.get_or_insert(turn.until);
+        }
     }
 
     /// How many bytes of its turn a side had sent before what it sends now; `None` where these are

@@ -378,6 +378,7 @@ impl Flow {
             self.interrupt_probing(segment.at, by, RunEnd::Data, teller);
         }
         if segment.flags.fin() && self.endings.get_or_insert_default().fin(segment, by) {
+            self.exchanges.fin(by);
             self.interrupt_probing(segment.at, by, RunEnd::Fin, teller);
             teller.tell(segment, by, What::Fin);
         }

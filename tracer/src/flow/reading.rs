@@ -1,6 +1,7 @@
 //! What can be read of a flow's payload, turn by turn.
 
-use super::event::New;
+use super::event::{New, What};
+use super::trail::Trail;
 use super::{Side, Sides};
 use crate::http::{Conversation, Found, Heading, Piece, Place, Print};
 use crate::segment::Segment;
@@ -56,14 +57,6 @@ pub(super) struct Reading {
     /// Turns that have a print.
     prints: usize,
     streams: Sides<Option<u32>>,
-}
-
-/// What there is of a flow when nothing more comes, beside what was told before.
-pub(super) struct Rest {
-    pub(super) headings: Vec<TurnHeading>,
-    /// The print of the last turn.
-    pub(super) print: Option<TurnPrint>,
-    pub(super) streams: Sides<Option<u32>>,
 }
 
 /// The turn whose bytes come.
@@ -166,7 +159,7 @@ impl Reading {
     }
 
     /// Nothing more comes.
-    pub(super) fn finish(mut self) -> Rest {
+    pub(super) fn finish(mut self, trail: &mut Trail) {
         let Self {
             conversation,
             headings,
@@ -181,12 +174,18 @@ impl Reading {
         }
         // What is not complete is told late.
         self.headings.sort_by_key(|turn| (turn.at, turn.seen));
-        self.headings.shrink_to_fit();
-        Rest {
-            headings: self.headings,
-            print: self.turn.and_then(|turn| turn.printed()),
-            streams: self.streams,
-        }
+        let sent = |frame: u64, by: Side| {
+            let mut turns = trail.events.iter();
+            turns.find_map(|event| match event.what {
+                What::Data { bytes, .. } if event.frame == frame && event.by == by => Some(bytes),
+                _ => None,
+            })
+        };
+        trail.handshakes = self.conversation.handshakes(sent);
+        let last = self.turn.and_then(|turn| turn.printed());
+        trail.prints.extend(last);
+        trail.headings = self.headings;
+        trail.streams = self.streams;
     }
 }
 

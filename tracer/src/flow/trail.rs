@@ -8,6 +8,7 @@ use foldhash::fast::RandomState;
 use super::event::{Event, New, Observer, What};
 use super::reading::{Reading, TurnHeading, TurnPrint};
 use super::{FlowId, Side, Sides};
+use crate::http::Handshaking;
 use crate::segment::Segment;
 
 /// Events kept of the beginning of a flow, and as many of its end. What comes between is only
@@ -28,15 +29,26 @@ pub struct Trail {
     /// The highest HTTP/2 stream on which each side sent headers. The client's have odd numbers:
     /// of `n`, `(n + 1) / 2` requests were begun on the connection.
     pub streams: Sides<Option<u32>>,
+    /// Turns that hold nothing but a part of a handshake of TLS, by which nothing is asked or answered.
+    /// There are few.
+    pub handshakes: Vec<Handshaking>,
     /// Events that were not kept.
     pub omitted: u64,
 }
 
 /// So many events are gathered for each flow, on average, before they are sorted out by flow.
-const GATHERED: usize = 8;
+const GATHERED: usize = 16;
 
 /// ... and so many at least.
 const AT_LEAST: usize = 1 << 12;
+
+impl Trail {
+    /// Whether a turn certainly holds nothing but a part of a handshake of TLS.
+    pub(crate) fn is_handshake(&self, turn: &Event) -> bool {
+        let mut sure = self.handshakes.iter().filter(|known| known.sure);
+        sure.any(|known| known.frame == turn.frame && known.by == turn.by)
+    }
+}
 
 /// Keeps the trails of all flows of a table.
 ///
@@ -77,17 +89,14 @@ impl Trails {
     pub fn take(&mut self, flow: FlowId) -> Trail {
         self.sort_out();
         (self.events, self.prints) = Default::default();
-        let reading = self.readings.remove(&flow);
-        let mut growing = self.flows.remove(&flow).unwrap_or_default();
-        let rest = reading.map(|reading| reading.finish());
-        growing
-            .prints
-            .extend(rest.iter().filter_map(|rest| rest.print));
+        let growing = self.flows.remove(&flow).unwrap_or_default();
         let mut trail = growing.finish();
-        if let Some(rest) = rest {
-            trail.headings = rest.headings;
-            trail.streams = rest.streams;
+        if let Some(reading) = self.readings.remove(&flow) {
+            reading.finish(&mut trail);
         }
+        trail.events.shrink_to_fit();
+        trail.headings.shrink_to_fit();
+        trail.prints.shrink_to_fit();
         trail
     }
 
@@ -214,13 +223,9 @@ impl Growing {
         let Later { last, omitted } = self.later.map(|later| *later).unwrap_or_default();
         let mut events = self.first;
         events.extend(last);
-        let mut events = settled(events);
-        events.shrink_to_fit();
-        let mut prints = self.prints;
-        prints.shrink_to_fit();
         Trail {
-            events,
-            prints,
+            events: settled(events),
+            prints: self.prints,
             omitted,
             ..Trail::default()
         }

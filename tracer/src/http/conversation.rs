@@ -1,5 +1,6 @@
 //! Both directions of a connection.
 
+use super::handshake::{Handshake, Handshaking};
 use super::stream::{Found, Piece, Stream};
 use crate::flow::{Side, Sides};
 
@@ -9,12 +10,17 @@ pub(crate) struct Conversation {
     streams: Sides<Stream>,
     /// It speaks HTTP/2.
     http2: bool,
+    /// It speaks TLS.
+    tls: Option<Box<Handshake>>,
 }
 
 impl Conversation {
     /// Takes in bytes that a side sent for the first time, and tells what is found.
     pub(crate) fn read(&mut self, by: Side, piece: Piece<'_>, mut tell: impl FnMut(Found<'_>)) {
         self.streams[by].read(piece, &mut self.http2, &mut tell);
+        if self.streams[by].is_opaque() {
+            self.tls.get_or_insert_default().read(by, piece);
+        }
     }
 
     /// Nothing more comes of a side: what is there of an incomplete head is told.
@@ -22,8 +28,21 @@ impl Conversation {
         self.streams[by].give_up(&mut tell);
     }
 
+    /// Turns that hold nothing but a handshake of TLS; nothing more comes of either side. `sent` tells how
+    /// many bytes a turn had in all, by its frame.
+    pub(crate) fn handshakes(
+        &mut self,
+        sent: impl Fn(u64, Side) -> Option<u64>,
+    ) -> Vec<Handshaking> {
+        let tls = self.tls.take();
+        tls.map(|tls| tls.finish(sent)).unwrap_or_default()
+    }
+
     /// Client and server are the other way round.
     pub(crate) fn swap_sides(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.swap_sides();
+        }
         self.streams.swap();
     }
 }

@@ -3,6 +3,7 @@
 
 mod conversation;
 mod frame;
+mod handshake;
 mod head;
 mod print;
 mod proxied;
@@ -14,6 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub(crate) use self::conversation::Conversation;
+pub use self::handshake::Handshaking;
 pub use self::print::Print;
 pub(crate) use self::stream::{Found, Piece, Place};
 

@@ -158,6 +158,11 @@ impl Stream {
         }
     }
 
+    /// It speaks TLS, and nothing that follows can be read.
+    pub(super) const fn is_opaque(&self) -> bool {
+        self.opaque
+    }
+
     /// What follows a unit that is not complete will not be seen: tells as much as there is of it.
     pub(super) fn give_up(&mut self, tell: &mut impl FnMut(Found<'_>)) {
         let Some(kept) = self.kept.take() else {

@@ -18,6 +18,7 @@ static UNKNOWN: Trail = Trail {
         client: None,
         server: None,
     },
+    handshakes: Vec::new(),
     omitted: 0,
 };
 

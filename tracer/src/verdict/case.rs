@@ -142,6 +142,16 @@ impl<'a> Case<'a> {
         )
     }
 
+    /// What the answer of a leg may have been instead, where its records do not tell.
+    pub(super) fn doubt(&self, leg: usize) -> Option<String> {
+        let cite = self.legs[leg].doubtful()?;
+        let server = self.name(leg, Side::Server);
+        Some(format!(
+            "the last that {server} sent ({}) is one encrypted record right after the handshake: if it is a session ticket of TLS and no answer, an answer was owed",
+            self.cite(cite)
+        ))
+    }
+
     /// The first entry of a log whose flags or details are such.
     pub(super) fn logged(&self, is: impl Fn(&Entry) -> bool) -> Option<(&'a AccessLog, &'a Entry)> {
         self.entries.iter().copied().find(|(_, entry)| is(entry))

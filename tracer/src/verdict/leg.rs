@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::case::World;
-use super::digest::{Digest, Mark, Turn};
+use super::digest::{Cite, Digest, Mark, Turn};
 use crate::chain::Exchange;
 use crate::flow::Side;
 use crate::hop::Hop;
@@ -28,6 +28,9 @@ pub(super) const OVERFLOW: &str =
 pub(super) const NO_HEALTHY: &str = "no healthy upstream";
 pub(super) const NOT_IN_TIME: &str = "upstream request timeout";
 const OWN_WORDS: [&str; 3] = [OVERFLOW, NO_HEALTHY, NOT_IN_TIME];
+
+/// Whoever waits for an answer waits longer.
+const PATIENT: Duration = Duration::from_secs(1);
 
 impl<'a> Leg<'a> {
     pub(super) fn new(
@@ -206,6 +209,14 @@ impl<'a> Leg<'a> {
             print.add(words.as_bytes());
             print == body
         })
+    }
+
+    /// What the server sent last may only be session tickets of TLS, and it was silent since: then an
+    /// answer was owed. The frame that it begins with.
+    pub(super) fn doubtful(&self) -> Option<Cite> {
+        let ended = self.first()?;
+        let silent = self.silence(ended.at) >= PATIENT;
+        self.digest.doubt.filter(|_| silent && !self.owed())
     }
 
     /// How long nothing had moved the hop on when that happened.

@@ -103,6 +103,7 @@ impl Looking<'_> {
                 what: What::Data {
                     bytes: 0,
                     until: turn.at,
+                    before_fin: None,
                 },
                 head: None,
             };
@@ -156,7 +157,12 @@ impl Looking<'_> {
         }
         let what = name(event.what)?;
         let (bytes, until) = match event.what {
-            What::Data { bytes, until } => (bytes, Some(common(until))),
+            // What only answers a close makes no turn longer.
+            What::Data {
+                bytes,
+                until,
+                before_fin,
+            } => (bytes, Some(common(before_fin.unwrap_or(until)))),
             What::Retransmission { bytes, .. } => (bytes.into(), None),
             _ => (0, None),
         };

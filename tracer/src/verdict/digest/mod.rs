@@ -68,6 +68,10 @@ pub(super) struct Digest {
     pub(super) told: Vec<Told>,
     /// What answers say.
     pub(super) answers: Vec<Answer>,
+    /// When the last bytes came that are of the handshake of TLS alone and not among the turns.
+    pub(super) handshaken: Option<Time>,
+    /// The server's last bytes, where they may be session tickets of TLS rather than an answer.
+    pub(super) doubt: Option<Cite>,
     /// All bytes of the client were seen.
     pub(super) is_asked_whole: bool,
     /// Bytes of the server that were sent, and not seen at some vantage.
@@ -82,6 +86,8 @@ pub(super) struct Turn {
     pub(super) by: Side,
     pub(super) at: Time,
     pub(super) until: Time,
+    /// The last byte before the other side's FIN, where more came after it.
+    pub(super) before_fin: Option<Time>,
     /// Payload bytes.
     pub(super) bytes: u64,
     pub(super) cite: Cite,
@@ -208,6 +214,15 @@ pub(super) struct Told {
     pub(super) kind: FactKind,
 }
 
+impl Turn {
+    /// When the last byte was sent, as far as that was before then: what answers a close is later than
+    /// the close.
+    pub(super) fn last(&self, before: Time) -> Time {
+        let own = self.before_fin.filter(|_| self.until > before);
+        own.unwrap_or(self.until)
+    }
+}
+
 impl Digest {
     pub(super) fn of(scene: &Scene<'_>, hops: &Hops, place: usize) -> Self {
         let hop = &hops.hops[place];
@@ -241,6 +256,8 @@ impl Digest {
             last: last.max().unwrap_or_default(),
             end: end(&views, client),
             syns: client.flow().syns(),
+            handshaken: turns::handshaken(&views),
+            doubt: turns::doubt(&views, &turns),
             turns,
             carries,
             parting,
@@ -270,8 +287,9 @@ impl Digest {
 
     /// Since when nothing moved the connection on, at that time.
     pub(super) fn quiet_since(&self, at: Time) -> Time {
-        let turn = self.last_turn(at).map_or(self.begun, |turn| turn.until);
-        turn.min(at)
+        let turn = self.last_turn(at).map_or(self.begun, |turn| turn.last(at));
+        let handshaken = self.handshaken.filter(|until| *until <= at);
+        handshaken.map_or(turn, |until| until.max(turn)).min(at)
     }
 
     /// What it was that a side did first to end it.

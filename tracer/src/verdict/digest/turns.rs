@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::view::View;
-use super::{Probed, Stall, Turn, Unheard};
+use super::{Cite, Probed, Stall, Turn, Unheard};
 use crate::flow::{Event, Side, What};
 use crate::time::Time;
 
@@ -14,10 +14,15 @@ pub(super) fn turns(views: &[View<'_>]) -> Vec<Turn> {
             continue;
         };
         turns.extend(view.events().iter().filter_map(|event| match event.what {
-            What::Data { until, bytes } if view.side(event.by) == side => Some(Turn {
+            What::Data {
+                until,
+                bytes,
+                before_fin,
+            } if view.side(event.by) == side && !view.is_handshake(event) => Some(Turn {
                 by: side,
                 at: view.common(event.at),
                 until: view.common(until),
+                before_fin: before_fin.map(|before| view.common(before)),
                 bytes,
                 cite: view.cite(event.frame),
                 head: event.head,
@@ -27,6 +32,35 @@ pub(super) fn turns(views: &[View<'_>]) -> Vec<Turn> {
     }
     turns.sort_by_key(|turn| (turn.at, turn.cite.flow, turn.cite.frame));
     turns
+}
+
+/// When the last of those bytes were sent that are no turn, because they are of the handshake of TLS alone.
+pub(super) fn handshaken(views: &[View<'_>]) -> Option<Time> {
+    let nearest = |side| match side {
+        Side::Client => views.first(),
+        Side::Server => views.last(),
+    };
+    let of = |side| {
+        let view = nearest(side)?;
+        let events = view.events().iter();
+        let own = events.filter(|event| view.side(event.by) == side && view.is_handshake(event));
+        own.map(|event| view.common(last_byte(event, view.flow().last_at())))
+            .max()
+    };
+    of(Side::Client).max(of(Side::Server))
+}
+
+/// The last turn of the server, where it may be an answer or only session tickets (RFC 8446 section 4.6.1).
+pub(super) fn doubt(views: &[View<'_>], turns: &[Turn]) -> Option<Cite> {
+    let last = turns.iter().rfind(|turn| turn.by == Side::Server)?;
+    let view = views
+        .iter()
+        .find(|view| view.sight.flow == last.cite.flow)?;
+    let handshakes = &view.scene.flows[view.sight.flow].trail.handshakes;
+    let mut own = handshakes
+        .iter()
+        .filter(|turn| view.side(turn.by) == Side::Server && turn.frame == last.cite.frame);
+    own.any(|turn| !turn.sure).then_some(last.cite)
 }
 
 /// The vantage that shows most of what a side sent, of several the nearest to it: a capture that ended

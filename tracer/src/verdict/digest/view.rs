@@ -36,6 +36,12 @@ impl<'a> View<'a> {
         &self.scene.flows[self.sight.flow].trail.events
     }
 
+    /// Nothing is asked or answered in that turn: it is of the handshake of TLS alone.
+    pub(super) fn is_handshake(&self, turn: &Event) -> bool {
+        let trail = self.scene.flows[self.sight.flow].trail;
+        trail.is_handshake(turn)
+    }
+
     pub(super) fn cite(&self, frame: u64) -> Cite {
         Cite {
             flow: self.sight.flow,

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::flow::Side;
 use crate::log::{AccessLog, Entry};
+use crate::time::Time;
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::digest::{Digest, Mark};
@@ -39,6 +40,8 @@ struct Timer<'a> {
     whole: Option<u64>,
     log: Option<(&'a AccessLog, &'a Entry)>,
     owed: bool,
+    /// Whether an answer was owed cannot be told.
+    doubt: Option<String>,
     /// The connection had been switched to another protocol (WebSocket), in which either side may be silent
     /// for long and nobody opens a new one for a next request: it was meant to live on.
     switched: bool,
@@ -58,7 +61,10 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         let silence = words::length(timer.silence);
         return Err(format!("the first to close did so {silence} after the last byte").into());
     }
-    let confidence = confidence(case, origin, &timer)?;
+    let mut confidence = confidence(case, origin, &timer)?;
+    if timer.log.is_none() && timer.doubt.is_some() {
+        confidence = Confidence::Possible;
+    }
     Ok(found(case, origin, &timer, confidence))
 }
 
@@ -67,8 +73,11 @@ fn timer<'a>(case: &Case<'a>, origin: &Origin) -> Timer<'a> {
     let mut silence = leg.silence(origin.mark.at);
     let mut gone = forgotten(leg.digest, &origin.mark);
     if let Some((other, mark)) = origin.both {
-        gone |= forgotten(case.legs[other].digest, &mark);
-        silence = silence.min(case.legs[other].silence(mark.at));
+        let beyond = &case.legs[other];
+        gone |= forgotten(beyond.digest, &mark);
+        if !passes_on(beyond.digest, &mark, origin.mark.at) {
+            silence = silence.min(beyond.silence(mark.at));
+        }
     }
     let owed = case
         .legs
@@ -91,6 +100,7 @@ fn timer<'a>(case: &Case<'a>, origin: &Origin) -> Timer<'a> {
         },
         log: case.logged(says_timeout),
         owed,
+        doubt: case.doubt(origin.leg),
         switched: origin.node != 0
             && leg
                 .digest
@@ -99,6 +109,14 @@ fn timer<'a>(case: &Case<'a>, origin: &Origin) -> Timer<'a> {
                 .any(|answer| answer.status.code == 101),
         gone: gone && owed,
     }
+}
+
+/// Whether the last that whoever closed sent there was sent when it had closed its other side already: a
+/// proxy passes on the goodbye that answers its own FIN (RFC 8446 section 6.1), and no timer waited for
+/// that.
+fn passes_on(digest: &Digest, mark: &Mark, closed: Time) -> bool {
+    let last = digest.last_turn(mark.at);
+    last.is_some_and(|turn| turn.by == mark.by && turn.until >= closed)
 }
 
 /// Whether the peer answered a FIN with a RST that acknowledges nothing, which says that it had no
@@ -264,6 +282,7 @@ fn against(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Fi
             words::clock(half.at)
         ));
     }
+    finding.against.extend(timer.doubt.clone());
     if timer.gone {
         finding.against.push("a peer answered the FIN with a RST: it had no such connection any more, so something had ended it there before; capture there as well".to_owned());
     }

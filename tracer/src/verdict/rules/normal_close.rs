@@ -103,7 +103,8 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
     let exchanged = case.legs[0].asked().is_some();
     let parting = leg.digest.parting.filter(|_| leg.parted());
     let unheard = parting.is_some_and(|parting| !parting.alone);
-    let confidence = if unheard || first.rst && !exchanged {
+    let doubt = case.doubt(number);
+    let confidence = if unheard || doubt.is_some() || first.rst && !exchanged {
         Confidence::Possible
     } else {
         Confidence::Likely
@@ -151,6 +152,7 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
             "the answer was {status}, and {server} made it: no proxy refused or lost patience"
         ));
     }
+    finding.against.extend(doubt);
     if first.rst {
         finding.against.push(format!("{closer} closed with a RST, which some programs do to save TIME-WAIT: bytes on their way would be lost"));
     }
