@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::mem;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,6 +87,8 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
         Format::Json => render::json(&report)?,
         Format::Ndjson => render::ndjson(&report)?,
     }
+    // The process ends: its memory goes back at once, not value by value.
+    mem::forget((report, sources));
     Ok(outcome)
 }
 

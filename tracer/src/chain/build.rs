@@ -60,7 +60,7 @@ fn is_plain(context: &Context<'_>, found: &Found, turn: usize) -> bool {
         && found.before[turn].is_none()
         && !found.is_tried[turn]
         && !found.tried.contains_key(&turn)
-        && found.entries[turn].is_empty();
+        && !found.entries.contains_key(&turn);
     alone
         && exchange.number.is_some()
         && seen.is_some_and(|seen| seen.done.is_some() && !seen.failed)
@@ -112,7 +112,7 @@ fn adjacent(context: &Context<'_>, joined: &Joined, before: usize, behind: usize
 }
 
 fn link(context: &Context<'_>, found: &Found, turn: usize, tried: Vec<usize>) -> Link {
-    let entries = found.entries[turn].clone();
+    let entries = found.entries.get(&turn).cloned().unwrap_or_default();
     let turn = &context.turns.all[turn];
     Link {
         hop: turn.hop,

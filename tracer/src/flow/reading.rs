@@ -146,6 +146,12 @@ impl Reading {
         ended
     }
 
+    /// Reads a little of what the next turn needs.
+    #[inline]
+    pub(super) fn touch(&self) -> u64 {
+        self.turn.as_ref().map_or(0, |turn| turn.frame) ^ self.conversation.touch()
+    }
+
     /// Client and server are the other way round.
     pub(super) fn swap_sides(&mut self) {
         self.conversation.swap_sides();

@@ -144,6 +144,12 @@ impl Observer for Trails {
         self.prints.of.extend(print.map(|print| (flow, print)));
     }
 
+    #[inline]
+    fn expect(&self, flow: FlowId) -> u64 {
+        let reading = self.readings.get(&flow);
+        reading.map_or(0, |reading| reading.touch())
+    }
+
     fn let_go(&mut self, flow: FlowId) {
         self.sort_out();
         self.flows.remove(&flow);

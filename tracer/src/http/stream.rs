@@ -117,6 +117,12 @@ struct Rest {
 }
 
 impl Stream {
+    /// Reads a little of it.
+    #[inline]
+    pub(super) fn touch(&self) -> u32 {
+        self.next.map_or(0, |next| next.0)
+    }
+
     pub(super) fn read(
         &mut self,
         piece: Piece<'_>,

@@ -21,6 +21,7 @@ use crate::http::{Print, Status};
 use crate::kernel::FactKind;
 use crate::scene::Scene;
 use crate::segment::Head;
+use crate::seq::Seq;
 use crate::time::Time;
 
 /// What one hop comes to.
@@ -91,7 +92,8 @@ pub(super) struct Turn {
     /// Payload bytes.
     pub(super) bytes: u64,
     pub(super) cite: Cite,
-    pub(super) head: Option<Head>,
+    /// The sequence number of its first byte, where that was shown.
+    pub(super) seq: Option<Seq>,
 }
 
 /// What the payload is.
