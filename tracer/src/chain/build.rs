@@ -75,7 +75,8 @@ fn began(context: &Context<'_>, turn: &Turn) -> Time {
 
 fn chain(context: &Context<'_>, found: &Found, logs: &[AccessLog], first: usize) -> Chain {
     let mut chain = Chain::default();
-    chain.links.push(link(context, found, first, Vec::new()));
+    // Most have one link, and there may be very many.
+    chain.links = vec![link(context, found, first, Vec::new())];
     let mut at = first;
     while let Some(joined) = &found.next[at] {
         let turns = found.tried.get(&at).into_iter().flatten();

@@ -135,7 +135,9 @@ impl Reading {
             ..
         } = self;
         conversation.read(by, piece, |found| match found {
-            Found::Heading(heading, place) => last[by] = put(headings, by, heading, place),
+            Found::Heading(heading, place) => {
+                last[by] = put(headings, by, heading, place, last[by])
+            }
             Found::Body(bytes) => {
                 if let Some(of) = last[by].and_then(|place| headings.get_mut(place)) {
                     of.body.get_or_insert_default().add(bytes);
@@ -174,7 +176,7 @@ impl Reading {
         for by in [Side::Client, Side::Server] {
             conversation.finish(by, |found| {
                 if let Found::Heading(heading, place) = found {
-                    put(headings, by, heading, place);
+                    put(headings, by, heading, place, None);
                 }
             });
         }
@@ -196,10 +198,21 @@ impl Reading {
 }
 
 /// Keeps a heading; its place.
-fn put(headings: &mut Vec<TurnHeading>, by: Side, heading: Heading, place: Place) -> Option<usize> {
+///
+/// Clients that ask again and again ask for the same and get the same: such heads are kept once.
+fn put(
+    headings: &mut Vec<TurnHeading>,
+    by: Side,
+    heading: Heading,
+    place: Place,
+    before: Option<usize>,
+) -> Option<usize> {
     if headings.len() == KEPT {
         return None;
     }
+    let before = before.and_then(|before| headings.get(before));
+    let same = before.filter(|before| before.heading == heading);
+    let heading = same.map_or(heading, |before| before.heading.clone());
     headings.push(TurnHeading {
         frame: place.turn,
         by,

@@ -68,6 +68,24 @@ struct Gathered<T> {
     of: Vec<(FlowId, T)>,
 }
 
+/// How much room is made for what comes.
+#[derive(Clone, Copy, Debug)]
+enum Room {
+    /// More will come.
+    ToGrow,
+    /// Nothing more will come: none is wasted.
+    Exact,
+}
+
+impl Room {
+    fn make<T>(self, list: &mut Vec<T>, more: usize) {
+        match self {
+            Self::ToGrow => list.reserve(more),
+            Self::Exact => list.reserve_exact(more),
+        }
+    }
+}
+
 /// A trail that is still added to.
 #[derive(Debug, Default)]
 struct Growing {
@@ -87,14 +105,15 @@ impl Trails {
     /// What happened on a flow that is over, or of which nothing more will come.
     #[must_use]
     pub fn take(&mut self, flow: FlowId) -> Trail {
-        self.sort_out();
-        (self.events, self.prints) = Default::default();
+        if !self.events.of.is_empty() || !self.prints.of.is_empty() {
+            self.sort_out(Room::Exact);
+            (self.events, self.prints) = Default::default();
+        }
         let growing = self.flows.remove(&flow).unwrap_or_default();
         let mut trail = growing.finish();
         if let Some(reading) = self.readings.remove(&flow) {
             reading.finish(&mut trail);
         }
-        trail.events.shrink_to_fit();
         trail.headings.shrink_to_fit();
         trail.prints.shrink_to_fit();
         trail
@@ -105,16 +124,19 @@ impl Trails {
         self.events.of.len() >= enough || self.prints.of.len() >= enough
     }
 
-    fn sort_out(&mut self) {
+    fn sort_out(&mut self, room: Room) {
         let flows = &mut self.flows;
         self.events.sort_out(|flow, events| {
             let growing = flows.entry(flow).or_default();
-            let room = KEPT.saturating_sub(growing.first.len());
-            growing.first.reserve(events.len().min(room));
+            let fitting = KEPT.saturating_sub(growing.first.len());
+            room.make(&mut growing.first, events.len().min(fitting));
             events.for_each(|event| growing.push(event));
         });
         self.prints.sort_out(|flow, prints| {
-            flows.entry(flow).or_default().prints.extend(prints);
+            let growing = flows.entry(flow).or_default();
+            // The print of the last turn comes besides.
+            room.make(&mut growing.prints, prints.len() + 1);
+            growing.prints.extend(prints);
         });
     }
 }
@@ -124,12 +146,12 @@ impl Observer for Trails {
     fn event(&mut self, flow: FlowId, event: Event) {
         self.events.of.push((flow, event));
         if self.is_enough() {
-            self.sort_out();
+            self.sort_out(Room::ToGrow);
         }
     }
 
     fn sides_swapped(&mut self, flow: FlowId) {
-        self.sort_out();
+        self.sort_out(Room::ToGrow);
         if let Some(trail) = self.flows.get_mut(&flow) {
             trail.swap_sides();
         }
@@ -151,7 +173,7 @@ impl Observer for Trails {
     }
 
     fn let_go(&mut self, flow: FlowId) {
-        self.sort_out();
+        self.sort_out(Room::ToGrow);
         self.flows.remove(&flow);
         self.readings.remove(&flow);
     }

@@ -211,6 +211,7 @@ fn verdict(case: &Case<'_>, many: bool) -> Verdict {
     let (cause, finding) = found.unwrap_or_else(|| (Cause::Unknown, rules::unknown(case)));
     if many && !finding.alarm {
         considered.retain(|rule| rule.cause == cause);
+        considered.shrink_to_fit();
     }
     told(case, cause, finding, considered)
 }
