@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::mem;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,6 +87,8 @@ pub(super) fn run(args: &Read) -> anyhow::Result<Outcome> {
         Format::Json => render::json(&report)?,
         Format::Ndjson => render::ndjson(&report)?,
     }
+    // The process ends: its memory goes back at once, not value by value.
+    mem::forget((report, sources));
     Ok(outcome)
 }
 
@@ -228,6 +231,9 @@ pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R 
     let threads = thread::available_parallelism()
         .map_or(1, usize::from)
         .min(items.len());
+    if threads <= 1 {
+        return items.iter().map(work).collect();
+    }
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(items.len()));
     thread::scope(|scope| {

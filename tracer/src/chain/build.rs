@@ -55,12 +55,12 @@ fn folded(context: &Context<'_>, found: &Found) -> Option<Vec<u64>> {
 /// on its hop.
 fn is_plain(context: &Context<'_>, found: &Found, turn: usize) -> bool {
     let exchange = &context.turns.all[turn];
-    let seen = exchange.seen.client.or(exchange.seen.server);
+    let seen = exchange.first_seen();
     let alone = found.next[turn].is_none()
         && found.before[turn].is_none()
         && !found.is_tried[turn]
         && !found.tried.contains_key(&turn)
-        && found.entries[turn].is_empty();
+        && !found.entries.contains_key(&turn);
     alone
         && exchange.number.is_some()
         && seen.is_some_and(|seen| seen.done.is_some() && !seen.failed)
@@ -69,13 +69,16 @@ fn is_plain(context: &Context<'_>, found: &Found, turn: usize) -> bool {
 }
 
 fn began(context: &Context<'_>, turn: &Turn) -> Time {
-    let seen = turn.seen.client.or(turn.seen.server);
+    let seen = turn.first_seen();
     seen.map_or_else(Time::default, |seen| context.common(&seen, seen.began))
 }
 
 fn chain(context: &Context<'_>, found: &Found, logs: &[AccessLog], first: usize) -> Chain {
-    let mut chain = Chain::default();
-    chain.links.push(link(context, found, first, Vec::new()));
+    let mut chain = Chain {
+        // Most have one link, and there may be very many.
+        links: vec![link(context, found, first, Vec::new())],
+        ..Chain::default()
+    };
     let mut at = first;
     while let Some(joined) = &found.next[at] {
         let turns = found.tried.get(&at).into_iter().flatten();
@@ -112,7 +115,7 @@ fn adjacent(context: &Context<'_>, joined: &Joined, before: usize, behind: usize
 }
 
 fn link(context: &Context<'_>, found: &Found, turn: usize, tried: Vec<usize>) -> Link {
-    let entries = found.entries[turn].clone();
+    let entries = found.entries.get(&turn).cloned().unwrap_or_default();
     let turn = &context.turns.all[turn];
     Link {
         hop: turn.hop,
@@ -124,7 +127,7 @@ fn link(context: &Context<'_>, found: &Found, turn: usize, tried: Vec<usize>) ->
 
 fn exchange(context: &Context<'_>, turn: &Turn) -> Option<Exchange> {
     let number = turn.number?;
-    let moments = |side: Side| turn.seen[side].map(|seen| moments(context, &seen));
+    let moments = |side: Side| turn.seen(side).map(|seen| moments(context, &seen));
     let at_server = moments(Side::Server);
     let first = moments(Side::Client).or(at_server)?;
     Some(Exchange {

@@ -184,7 +184,7 @@ impl Pair {
 }
 
 fn in_common(context: &Context<'_>, turn: &Turn, end: Side) -> Option<Seen> {
-    let seen = turn.seen[end].or(turn.seen[end.other()])?;
+    let seen = turn.seen(end).or(turn.seen(end.other()))?;
     let common = |at| context.common(&seen, at);
     Some(Seen {
         began: common(seen.began),
@@ -192,7 +192,6 @@ fn in_common(context: &Context<'_>, turn: &Turn, end: Side) -> Option<Seen> {
         asked: common(seen.asked),
         answered: seen.answered.map(common),
         done: seen.done.map(common),
-        knew: seen.knew.map(common),
         ended: seen.ended.map(common),
         over: seen.over.map(common),
         ..seen
@@ -219,7 +218,7 @@ fn within(seen: &Seen, onward: &Seen, slack: u64) -> bool {
     {
         return false;
     }
-    match (seen.knew, onward.answered) {
+    match (seen.knew(), onward.answered) {
         (Some(passed_on), Some(came)) => !after(came, passed_on),
         // The answer came while the request was still waited for, and was not passed on.
         (None, Some(came)) => seen.ended.is_none_or(|finish| !after(finish, came)),
@@ -307,12 +306,7 @@ fn fit(before: &Turn, behind: &Turn) -> Fit {
     };
     let request = size(before.bytes.0, behind.bytes.0);
     // What of an answer got through says nothing where one of them was cut short.
-    let whole = |turn: &Turn| {
-        turn.seen
-            .client
-            .or(turn.seen.server)
-            .is_some_and(|seen| seen.done.is_some())
-    };
+    let whole = |turn: &Turn| turn.first_seen().is_some_and(|seen| seen.done.is_some());
     if whole(before) && whole(behind) {
         request.max(size(before.bytes.1, behind.bytes.1))
     } else {

@@ -21,8 +21,8 @@ pub(super) struct Context<'a> {
 /// What was found out: for each turn, what it went on as.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// By the turn at the proxy's server side.
-    pub(super) next: Vec<Option<Joined>>,
+    /// By the turn at the proxy's server side. There may be millions, of which few are joined.
+    pub(super) next: Vec<Option<Box<Joined>>>,
     /// The other way round.
     pub(super) before: Vec<Option<usize>>,
     /// Turns that were tried before the one that it went on as, in order.
@@ -30,7 +30,7 @@ pub(super) struct Found {
     /// Turns that are among `tried`.
     pub(super) is_tried: Vec<bool>,
     /// What access logs say of a turn: log and entry by their places.
-    pub(super) entries: Vec<Vec<(usize, usize)>>,
+    pub(super) entries: BTreeMap<usize, Vec<(usize, usize)>>,
 }
 
 /// A turn that goes on as another.
@@ -56,7 +56,7 @@ impl Found {
             before: vec![None; count],
             tried: BTreeMap::new(),
             is_tried: vec![false; count],
-            entries: vec![Vec::new(); count],
+            entries: BTreeMap::new(),
         }
     }
 
@@ -66,7 +66,7 @@ impl Found {
         let free = self.next[down].is_none() && self.before[to].is_none() && !self.is_tried[to];
         if free && !self.reaches(to, down) {
             self.before[to] = Some(down);
-            self.next[down] = Some(joined);
+            self.next[down] = Some(Box::new(joined));
             return true;
         }
         false
@@ -85,6 +85,11 @@ impl Found {
         true
     }
 
+    /// An entry of an access log tells of a turn.
+    pub(super) fn tell(&mut self, turn: usize, entry: (usize, usize)) {
+        self.entries.entry(turn).or_default().push(entry);
+    }
+
     /// A turn was tried for another and came to nothing.
     pub(super) fn try_before(&mut self, down: usize, tried: usize) {
         self.is_tried[tried] = true;
@@ -92,7 +97,7 @@ impl Found {
     }
 
     /// Undoes what was joined.
-    pub(super) fn part(&mut self, down: usize) -> Option<Joined> {
+    pub(super) fn part(&mut self, down: usize) -> Option<Box<Joined>> {
         let joined = self.next[down].take()?;
         self.before[joined.to] = None;
         Some(joined)
@@ -103,10 +108,10 @@ impl Context<'_> {
     /// A turn as the proxy at that end of its hop saw it, by that proxy's clock; where nobody was
     /// there, as the other end saw it.
     pub(super) fn view(&self, turn: &Turn, end: Side) -> Option<Seen> {
-        if let Some(seen) = turn.seen[end] {
+        if let Some(seen) = turn.seen(end) {
             return Some(seen);
         }
-        let seen = turn.seen[end.other()]?;
+        let seen = turn.seen(end.other())?;
         let there = self.places.ends[turn.hop][end];
         let here = self.scene.flows[seen.flow].vantage;
         let shifted = |at: Time| {
@@ -119,7 +124,6 @@ impl Context<'_> {
             asked: shifted(seen.asked),
             answered: seen.answered.map(shifted),
             done: seen.done.map(shifted),
-            knew: seen.knew.map(shifted),
             ended: seen.ended.map(shifted),
             over: seen.over.map(shifted),
             ..seen

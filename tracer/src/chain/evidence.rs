@@ -62,7 +62,8 @@ pub(super) fn of(
 fn entries(context: &Context<'_>, found: &Found, logs: &[AccessLog], down: usize) -> Vec<String> {
     let hop = &context.hops.hops[context.turns.all[down].hop];
     let at = endpoints(context.scene, hop, Side::Server);
-    let lines = found.entries[down].iter().map(|&(log, entry)| {
+    let told = found.entries.get(&down).into_iter().flatten();
+    let lines = told.map(|&(log, entry)| {
         let entry = &logs[log].entries[entry];
         let clients = [entry.downstream_direct, entry.downstream_remote];
         let both = at.is_some_and(|at| clients.contains(&Some(at.client)));

@@ -1,5 +1,6 @@
 //! Where to look for what a turn may have gone on as.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -62,38 +63,35 @@ pub(super) struct Near {
 impl Index {
     pub(super) fn new(context: &Context<'_>, found: &Found) -> Self {
         let mut ids: HashMap<String, Vec<usize>, RandomState> = HashMap::default();
-        let mut groups: BTreeMap<(usize, u32), Group> = BTreeMap::new();
         for (number, turn) in context.turns.all.iter().enumerate() {
-            if found.before[number].is_some() {
-                continue;
-            }
             let request = turn.request.as_ref();
-            if let Some(id) = request.and_then(|said| said.request_id.clone()) {
+            let id = request.and_then(|said| said.request_id.clone());
+            if let Some(id) = id.filter(|_| found.before[number].is_none()) {
                 ids.entry(id).or_default().push(number);
             }
-            let vantage = context.places.ends[turn.hop].client;
-            let seen = context.view(turn, Side::Client);
-            if let (Some(vantage), Some(seen)) = (vantage, seen) {
-                let stack = context.places.stack(vantage);
-                let client = context.places.client(turn.hop);
-                let group = groups.entry((stack, client)).or_insert_with(|| Group {
-                    stack,
-                    client,
-                    began: Vec::new(),
-                    finished: Vec::new(),
-                });
-                group.add(number, turn.hop, &seen);
+        }
+        let (mut groups, group_of) = groups(context, found);
+        let compatible = compatible(context, &groups);
+        // Of clients that nobody connects on from there may be very many.
+        let mut wanted = vec![false; groups.len()];
+        for group in compatible.values().flat_map(|(groups, _)| groups) {
+            wanted[*group] = true;
+        }
+        for (hop, group) in group_of.iter().enumerate() {
+            let Some(group) = group.filter(|group| wanted[*group]) else {
+                continue;
+            };
+            for (number, seen) in candidates(context, found, hop) {
+                groups[group].add(number, hop, &seen);
             }
         }
-        let mut groups: Vec<Group> = groups.into_values().collect();
         for group in &mut groups {
             group.began.sort_unstable();
             group.finished.sort_unstable();
         }
-        groups.sort_by_key(|group| std::cmp::Reverse(group.began.len()));
         Self {
-            compatible: compatible(context, &groups),
             groups,
+            compatible,
             ids,
         }
     }
@@ -127,6 +125,46 @@ impl Index {
     }
 }
 
+/// The turns of a hop that something may have gone on as, as its client's end saw them.
+fn candidates<'a>(
+    context: &'a Context<'_>,
+    found: &'a Found,
+    hop: usize,
+) -> impl Iterator<Item = (usize, Seen)> + 'a {
+    let turns = context.turns.of[hop].clone();
+    let free = turns.filter(|turn| found.before[*turn].is_none());
+    free.filter_map(|turn| Some((turn, context.view(&context.turns.all[turn], Side::Client)?)))
+}
+
+/// Groups without their turns, those with the most first; and which of them each hop is of.
+fn groups(context: &Context<'_>, found: &Found) -> (Vec<Group>, Vec<Option<usize>>) {
+    let mut counts: BTreeMap<(usize, u32), usize> = BTreeMap::new();
+    let key = |hop: usize| {
+        let vantage = context.places.ends[hop].client?;
+        Some((context.places.stack(vantage), context.places.client(hop)))
+    };
+    let hops = 0..context.hops.hops.len();
+    for hop in hops.clone() {
+        let count = candidates(context, found, hop).count();
+        if let Some(key) = key(hop).filter(|_| count > 0) {
+            *counts.entry(key).or_default() += count;
+        }
+    }
+    let mut order: Vec<((usize, u32), usize)> = counts.into_iter().collect();
+    order.sort_by_key(|(_, count)| Reverse(*count));
+    let numbers = order.iter().enumerate();
+    let numbers: HashMap<(usize, u32), usize, RandomState> =
+        numbers.map(|(number, (key, _))| (*key, number)).collect();
+    let group_of = hops.map(|hop| numbers.get(&key(hop)?).copied()).collect();
+    let group = |((stack, client), _)| Group {
+        stack,
+        client,
+        began: Vec::new(),
+        finished: Vec::new(),
+    };
+    (order.into_iter().map(group).collect(), group_of)
+}
+
 /// The groups that may come from the server of each hop.
 fn compatible(
     context: &Context<'_>,
@@ -134,19 +172,20 @@ fn compatible(
 ) -> HashMap<(usize, u32), (Vec<usize>, bool), RandomState> {
     let places = &context.places;
     let mut compatible: HashMap<_, (Vec<usize>, bool), RandomState> = HashMap::default();
+    let mut of_stack: HashMap<usize, Vec<usize>, RandomState> = HashMap::default();
     for hop in 0..context.hops.hops.len() {
         let Some(vantage) = places.ends[hop].server else {
             continue;
         };
         let (stack, server) = (places.stack(vantage), places.server(hop));
         compatible.entry((stack, server)).or_insert_with(|| {
-            let fits = |group: &&usize| {
-                let group = &groups[**group];
-                places.between(stack, group.stack) != Nearness::Apart
-                    && !places.are_peers(group.client, server)
-            };
-            let all: Vec<usize> = (0..groups.len()).collect();
-            let mut fitting = all.iter().filter(fits).copied();
+            let near = of_stack.entry(stack).or_insert_with(|| {
+                let apart = |group: &Group| places.between(stack, group.stack) == Nearness::Apart;
+                let near = groups.iter().enumerate().filter(|(_, group)| !apart(group));
+                near.map(|(number, _)| number).collect()
+            });
+            let strange = |group: &&usize| !places.are_peers(groups[**group].client, server);
+            let mut fitting = near.iter().filter(strange).copied();
             let first: Vec<usize> = fitting.by_ref().take(ADDRESSES).collect();
             (first, fitting.next().is_some())
         });
@@ -176,7 +215,7 @@ impl Group {
         let late = |at: Time| until.is_some_and(|until| at.since(until) > jitter);
         let possible = |entry: &&Entry| {
             // An answer that came after the one that was sent is another.
-            let both = seen.knew.zip(entry.answered);
+            let both = seen.knew().zip(entry.answered);
             both.is_none_or(|(passed_on, came)| came.since(passed_on) <= jitter)
                 && !places.strangers(hop, entry.hop)
         };

@@ -17,6 +17,8 @@ mod tried;
 mod turn;
 mod usage;
 
+use std::sync::Arc;
+
 use self::context::{Context, Found};
 use self::place::Places;
 use self::turn::Turns;
@@ -75,9 +77,9 @@ pub struct Exchange {
     /// Payload bytes of the request and of the answer.
     pub bytes: (u64, u64),
     /// What the request says, where it is readable.
-    pub request: Option<Request>,
+    pub request: Option<Arc<Request>>,
     /// What the answer says, where it is readable.
-    pub status: Option<Status>,
+    pub status: Option<Arc<Status>>,
     /// The flow and frame that the request begins with; the flow by its place in the scene.
     pub frame: Option<(usize, u64)>,
 }

@@ -45,7 +45,7 @@ pub(super) fn of(context: &Context<'_>, found: &Found) -> Vec<Tie> {
 
 fn tie(context: &Context<'_>, down: usize, joined: &Joined) -> Option<Tie> {
     let (before, behind) = (&context.turns.all[down], &context.turns.all[joined.to]);
-    let (seen, onward) = (before.seen[Side::Server]?, behind.seen[Side::Client]?);
+    let (seen, onward) = (before.seen(Side::Server)?, behind.seen(Side::Client)?);
     let vantage = |seen: &Seen| context.scene.flows[seen.flow].vantage;
     let vantages = [vantage(&seen), vantage(&onward)];
     let hops = &context.hops.hops;

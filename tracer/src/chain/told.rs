@@ -99,7 +99,7 @@ fn assign(
         // An entry without a request speaks of the connection as a whole.
         let Some(request) = &entry.request else {
             for down in turns.clone() {
-                found.entries[down].push((number, place));
+                found.tell(down, (number, place));
             }
             if let Some(upstream) = upstream {
                 in_order(context, found, hop, upstream, Strength::AccessLog);
@@ -120,7 +120,7 @@ fn assign(
             continue;
         };
         next = down + 1;
-        found.entries[down].push((number, place));
+        found.tell(down, (number, place));
         let onward = upstream.and_then(|upstream| during(context, found, down, upstream));
         if let Some(to) = onward {
             found.join(down, told(context, down, to, Strength::AccessLog));

@@ -2,7 +2,9 @@
 //! server.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
+use std::vec::IntoIter;
 
 use crate::flow::{End, Ending, Event, Flow, Side, Sides, Trail, What};
 use crate::hop::{Hop, Hops, Sight};
@@ -19,14 +21,22 @@ pub(super) struct Turn {
     pub(super) hop: usize,
     /// The number of the exchange; `None` for a connection without.
     pub(super) number: Option<u64>,
-    /// As seen at each end, by the clock there; `None` where that end did not see it.
-    pub(super) seen: Sides<Option<Seen>>,
+    seen: Views,
     /// Payload bytes of the request and of the answer.
     pub(super) bytes: (u64, u64),
-    pub(super) request: Option<Request>,
-    pub(super) status: Option<Status>,
+    pub(super) request: Option<Arc<Request>>,
+    pub(super) status: Option<Arc<Status>>,
     /// The client that a PROXY protocol header names.
     pub(super) proxied: Option<Endpoint>,
+}
+
+/// A turn as seen at the ends of its hop. There may be millions, and most hops are seen at one vantage.
+#[derive(Clone, Debug)]
+enum Views {
+    /// One flow shows it, for both ends.
+    Both(Seen),
+    /// As each end saw it; `None` where that end did not.
+    Each(Box<Sides<Option<Seen>>>),
 }
 
 /// A turn as one flow shows it. Times are by the clock of its vantage.
@@ -39,9 +49,6 @@ pub(super) struct Seen {
     pub(super) asked: Time,
     pub(super) answered: Option<Time>,
     pub(super) done: Option<Time>,
-    /// By then whoever answers knew what to answer: as it began to; but in HTTP/2 frames of the
-    /// connection's may come before.
-    pub(super) knew: Option<Time>,
     /// It is of HTTP/2, where frames about the connection (SETTINGS acknowledged, WINDOW_UPDATE) may
     /// come long before the request that it seems to begin with.
     pub(super) http2: bool,
@@ -67,14 +74,39 @@ pub(super) struct Turns {
     pub(super) of: Vec<Range<usize>>,
 }
 
-/// A turn of a flow, and where in the client's bytes it begins.
+/// A turn of a flow.
 struct Told {
-    turn: Turn,
     seen: Seen,
+    /// Where in the client's bytes it begins.
     position: Option<Seq>,
+    bytes: (u64, u64),
+    request: Option<Arc<Request>>,
+    status: Option<Arc<Status>>,
+    proxied: Option<Endpoint>,
+}
+
+impl Turn {
+    /// As seen at that end, by the clock there; `None` where that end did not see it.
+    pub(super) fn seen(&self, end: Side) -> Option<Seen> {
+        match &self.seen {
+            Views::Both(seen) => Some(*seen),
+            Views::Each(seen) => seen[end],
+        }
+    }
+
+    /// As seen nearest to the client that saw it.
+    pub(super) fn first_seen(&self) -> Option<Seen> {
+        self.seen(Side::Client).or(self.seen(Side::Server))
+    }
 }
 
 impl Seen {
+    /// By then whoever answers knew what to answer: as it began to; but in HTTP/2 frames of the
+    /// connection's may come before.
+    pub(super) fn knew(&self) -> Option<Time> {
+        if self.http2 { self.done } else { self.answered }
+    }
+
     /// The answer, or else the end of the connection that it was owed on.
     pub(super) fn finish(&self) -> Option<Time> {
         self.answered.or(self.ended)
@@ -91,60 +123,49 @@ impl Turns {
         let mut turns = Self::default();
         for (number, hop) in hops.hops.iter().enumerate() {
             let first = turns.all.len();
-            turns.all.extend(of_hop(scene, number, hop));
+            turns.add(scene, number, hop);
             turns.of.push(first..turns.all.len());
         }
         turns
     }
-}
 
-fn of_hop(scene: &Scene<'_>, number: usize, hop: &Hop) -> Vec<Turn> {
-    let (Some(&near_client), Some(&near_server)) = (hop.sights.first(), hop.sights.last()) else {
-        return Vec::new();
-    };
-    let client = of_sight(scene, number, near_client);
-    let mut turns = if near_client == near_server {
-        client.into_iter().map(both).collect()
-    } else {
-        merge(client, of_sight(scene, number, near_server))
-    };
-    for (number, turn) in turns.iter_mut().enumerate() {
-        turn.number = Some(number as u64);
-    }
-    if turns.is_empty() {
-        let mut turn = empty(number);
-        turn.seen = Sides {
-            client: Some(life(scene, near_client, Side::Client)),
-            server: Some(life(scene, near_server, Side::Server)),
+    fn add(&mut self, scene: &Scene<'_>, hop: usize, at: &Hop) {
+        let (Some(&near_client), Some(&near_server)) = (at.sights.first(), at.sights.last()) else {
+            return;
         };
-        turns.push(turn);
+        let first = self.all.len();
+        let client = of_sight(scene, near_client).into_iter();
+        if near_client == near_server {
+            let turns = client.map(|told| told.turn(hop, Views::Both));
+            self.all.extend(turns);
+        } else {
+            let server = of_sight(scene, near_server).into_iter();
+            merge(hop, client, server, &mut self.all);
+        }
+        for (number, turn) in self.all[first..].iter_mut().enumerate() {
+            turn.number = Some(number as u64);
+        }
+        if self.all.len() == first {
+            let client = life(scene, near_client, Side::Client);
+            let server = life(scene, near_server, Side::Server);
+            self.all.push(whole(hop, client, server));
+        }
     }
-    turns
 }
 
-const fn empty(hop: usize) -> Turn {
+/// A connection that had no exchange.
+fn whole(hop: usize, client: Seen, server: Seen) -> Turn {
     Turn {
         hop,
         number: None,
-        seen: Sides {
-            client: None,
-            server: None,
-        },
+        seen: Views::Each(Box::new(Sides {
+            client: Some(client),
+            server: Some(server),
+        })),
         bytes: (0, 0),
         request: None,
         status: None,
         proxied: None,
-    }
-}
-
-fn both(told: Told) -> Turn {
-    let seen = Some(told.seen);
-    Turn {
-        seen: Sides {
-            client: seen,
-            server: seen,
-        },
-        ..told.turn
     }
 }
 
@@ -175,7 +196,6 @@ fn life(scene: &Scene<'_>, sight: Sight, end: Side) -> Seen {
         asked: began,
         answered: None,
         done: None,
-        knew: None,
         http2: false,
         ended,
         over: ended,
@@ -198,13 +218,12 @@ fn over(flow: &Flow, asker: Side) -> Option<Time> {
 }
 
 /// Turns as both ends saw them. The client's bytes number them.
-fn merge(client: Vec<Told>, server: Vec<Told>) -> Vec<Turn> {
+fn merge(hop: usize, client: IntoIter<Told>, server: IntoIter<Told>, merged: &mut Vec<Turn>) {
     let same_count = client.len() == server.len();
-    let mut merged = Vec::with_capacity(client.len().max(server.len()));
-    let (mut client, mut server) = (client.into_iter().peekable(), server.into_iter().peekable());
+    let (mut client, mut server) = (client.peekable(), server.peekable());
     loop {
         let apart = match (client.peek(), server.peek()) {
-            (None, None) => return merged,
+            (None, None) => return,
             (Some(_), None) => -1,
             (None, Some(_)) => 1,
             (Some(one), Some(other)) => match (one.position, other.position) {
@@ -216,18 +235,16 @@ fn merge(client: Vec<Told>, server: Vec<Told>) -> Vec<Turn> {
         };
         let from_client = (apart <= 0).then(|| client.next()).flatten();
         let from_server = (apart >= 0).then(|| server.next()).flatten();
-        merged.extend(united(from_client, from_server));
+        merged.extend(united(hop, from_client, from_server));
     }
 }
 
-fn united(client: Option<Told>, server: Option<Told>) -> Option<Turn> {
-    let seen = Sides {
+fn united(hop: usize, client: Option<Told>, server: Option<Told>) -> Option<Turn> {
+    let seen = Views::Each(Box::new(Sides {
         client: client.as_ref().map(|told| told.seen),
         server: server.as_ref().map(|told| told.seen),
-    };
-    let one = client.map(|told| told.turn);
-    let other = server.map(|told| told.turn);
-    let mut turn = match (one, other) {
+    }));
+    let told = match (client, server) {
         (Some(mut one), Some(other)) => {
             one.bytes.0 = one.bytes.0.max(other.bytes.0);
             one.bytes.1 = one.bytes.1.max(other.bytes.1);
@@ -238,12 +255,11 @@ fn united(client: Option<Told>, server: Option<Told>) -> Option<Turn> {
         }
         (one, other) => one.or(other)?,
     };
-    turn.seen = seen;
-    Some(turn)
+    Some(told.turn(hop, |_| seen))
 }
 
 /// The exchanges that one flow shows.
-fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
+fn of_sight(scene: &Scene<'_>, sight: Sight) -> Vec<Told> {
     let seen = &scene.flows[sight.flow];
     let mut exchanges: Vec<Told> = Vec::new();
     let headings = &seen.trail.headings;
@@ -274,13 +290,13 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
                 last.ask(bytes, asked, said);
             }
             (Side::Client, _) => {
-                exchanges.push(Told::asked(hop, sight, event, (bytes, asked), said));
+                exchanges.push(Told::asked(sight, event, (bytes, asked), said));
             }
             (Side::Server, Some(last)) => last.answer(event.at, bytes, until, said),
             // An answer that nobody asked for, or whose request was sent before the capture.
             (Side::Server, None) => {
                 let nothing = (0, event.at);
-                let mut told = Told::asked(hop, sight, event, nothing, Said::default());
+                let mut told = Told::asked(sight, event, nothing, Said::default());
                 told.position = event.head.map(|head| head.ack);
                 told.answer(event.at, bytes, until, said);
                 exchanges.push(told);
@@ -299,9 +315,7 @@ fn of_sight(scene: &Scene<'_>, hop: usize, sight: Sight) -> Vec<Told> {
     };
     finish(seen.flow, asker, &mut exchanges);
     for told in &mut exchanges {
-        let seen = &mut told.seen;
-        seen.knew = if http2 { seen.done } else { seen.answered };
-        seen.http2 = http2;
+        told.seen.http2 = http2;
     }
     exchanges
 }
@@ -317,8 +331,8 @@ fn finish(flow: &Flow, asker: Side, exchanges: &mut [Told]) {
     {
         // What comes after both sides closed, or one reset, nobody takes in.
         (seen.answered, seen.done) = (None, None);
-        last.turn.status = None;
-        last.turn.bytes.1 = 0;
+        last.status = None;
+        last.bytes.1 = 0;
     }
     seen.ended = ended(flow).map(|ended| ended.max(seen.began));
     seen.over = over(flow, asker).map(|over| over.max(seen.began));
@@ -342,8 +356,8 @@ fn refused(flow: &Flow, answered: Time) -> bool {
 /// What the first bytes of a turn say.
 #[derive(Default)]
 struct Said {
-    request: Option<Request>,
-    status: Option<Status>,
+    request: Option<Arc<Request>>,
+    status: Option<Arc<Status>>,
     proxied: Option<Endpoint>,
     /// When the request began behind a PROXY protocol header, which a proxy may send as soon as the
     /// connection is open: long before it is asked for anything.
@@ -375,9 +389,9 @@ impl Said {
             match &turn.heading {
                 Heading::Request(request) => {
                     said.asked = said.proxied.map(|_| turn.at);
-                    said.request = Some((**request).clone());
+                    said.request = Some(Arc::clone(request));
                 }
-                Heading::Status(status) => said.status = Some(status.clone()),
+                Heading::Status(status) => said.status = Some(Arc::clone(status)),
                 Heading::Proxied { source, .. } => {
                     said.proxied = Some(Endpoint::new(source.ip(), source.port()));
                 }
@@ -390,19 +404,12 @@ impl Said {
 }
 
 impl Told {
-    fn asked(
-        hop: usize,
-        sight: Sight,
-        event: &Event,
-        (bytes, until): (u64, Time),
-        said: Said,
-    ) -> Self {
-        let mut turn = empty(hop);
-        turn.bytes.0 = bytes;
-        turn.request = said.request;
-        turn.proxied = said.proxied;
+    fn asked(sight: Sight, event: &Event, (bytes, until): (u64, Time), said: Said) -> Self {
         Self {
-            turn,
+            bytes: (bytes, 0),
+            request: said.request,
+            status: None,
+            proxied: said.proxied,
             position: event.head.map(|head| head.seq),
             seen: Seen {
                 began: said.asked.unwrap_or(event.at),
@@ -410,7 +417,6 @@ impl Told {
                 asked: until,
                 answered: None,
                 done: None,
-                knew: None,
                 http2: false,
                 ended: None,
                 over: None,
@@ -421,31 +427,43 @@ impl Told {
         }
     }
 
+    fn turn(self, hop: usize, views: impl FnOnce(Seen) -> Views) -> Turn {
+        Turn {
+            hop,
+            number: None,
+            seen: views(self.seen),
+            bytes: self.bytes,
+            request: self.request,
+            status: self.status,
+            proxied: self.proxied,
+        }
+    }
+
     /// What the client sends now belongs to this exchange: it had only been told to go on (RFC 9110
     /// section 15.2), and begins no request. Where what it was told was not captured, the length that the
     /// request announced tells.
     fn goes_on(&self, said: &Said) -> bool {
         let interim = |status: &Status| (100..200).contains(&status.code) && status.code != 101;
-        let whole = self.turn.request.as_ref().and_then(|request| request.whole);
-        let unfinished = whole.is_some_and(|whole| self.turn.bytes.0 < whole);
-        let told_to = match &self.turn.status {
+        let whole = self.request.as_ref().and_then(|request| request.whole);
+        let unfinished = whole.is_some_and(|whole| self.bytes.0 < whole);
+        let told_to = match &self.status {
             Some(status) => interim(status),
-            None => unfinished && self.turn.bytes.1 == 0,
+            None => unfinished && self.bytes.1 == 0,
         };
         told_to && said.request.is_none()
     }
 
     fn ask(&mut self, bytes: u64, until: Time, said: Said) {
-        self.turn.bytes.0 += bytes;
-        self.turn.request = self.turn.request.take().or(said.request);
-        self.turn.status = None;
+        self.bytes.0 += bytes;
+        self.request = self.request.take().or(said.request);
+        self.status = None;
         self.seen.asked = until;
         (self.seen.answered, self.seen.done) = (None, None);
     }
 
     fn answer(&mut self, at: Time, bytes: u64, until: Time, said: Said) {
-        self.turn.bytes.1 += bytes;
-        self.turn.status = self.turn.status.take().or(said.status);
+        self.bytes.1 += bytes;
+        self.status = self.status.take().or(said.status);
         self.seen.answered.get_or_insert(at);
         self.seen.done = Some(until);
     }

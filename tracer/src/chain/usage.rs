@@ -151,7 +151,7 @@ impl Growing {
 /// From when to when a turn takes its connection, by the common clock; to the end of what was seen
 /// where it is not over.
 fn span(scene: &Scene<'_>, hops: &Hops, turn: &Turn) -> Option<(Time, Time)> {
-    let seen = turn.seen.client.or(turn.seen.server)?;
+    let seen = turn.first_seen()?;
     let flow = &scene.flows[seen.flow];
     let last = scene.vantages[flow.vantage].vantage.last;
     let over = seen.done.or(seen.ended).or(last).unwrap_or(seen.began);

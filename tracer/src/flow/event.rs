@@ -104,6 +104,13 @@ pub trait Observer {
     /// payload may end earlier.
     fn payload(&mut self, _: FlowId, _: Side, _: &Segment<'_>, _: New) {}
 
+    /// Soon something may happen on a flow: looks at what will be needed then, so that the processor
+    /// fetches it in time. What it returns is of no meaning.
+    #[inline]
+    fn expect(&self, _: FlowId) -> u64 {
+        0
+    }
+
     /// A flow is let go: nothing more comes of it, and nobody will ask for it.
     fn let_go(&mut self, _: FlowId) {}
 }
@@ -154,6 +161,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn payload(&mut self, flow: FlowId, by: Side, segment: &Segment<'_>, new: New) {
         self.0.payload(flow, by, segment, new);
         self.1.payload(flow, by, segment, new);
+    }
+
+    #[inline]
+    fn expect(&self, flow: FlowId) -> u64 {
+        self.0.expect(flow) ^ self.1.expect(flow)
     }
 
     fn let_go(&mut self, flow: FlowId) {

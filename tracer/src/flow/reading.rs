@@ -54,7 +54,8 @@ pub(super) struct Reading {
     headings: Vec<TurnHeading>,
     /// The last heading of each side, whose body may follow.
     last: Sides<Option<usize>>,
-    prints: Vec<TurnPrint>,
+    /// Turns that have a print.
+    prints: usize,
     streams: Sides<Option<u32>>,
 }
 
@@ -65,25 +66,40 @@ struct Turn {
     by: Side,
     /// Behind the last byte that was shown.
     next: Seq,
-    /// Every byte of it was captured so far, and its print is the last one.
+    /// Every byte of it was captured so far.
     whole: bool,
+    /// How it begins.
+    print: Option<Print>,
+}
+
+impl Turn {
+    fn printed(&self) -> Option<TurnPrint> {
+        Some(TurnPrint {
+            frame: self.frame,
+            by: self.by,
+            print: self.print?,
+        })
+    }
 }
 
 impl Reading {
-    /// Takes in what a segment brings.
-    pub(super) fn read(&mut self, by: Side, segment: &Segment<'_>, new: New) {
+    /// Takes in what a segment brings. Tells the print of the turn that this ends.
+    pub(super) fn read(&mut self, by: Side, segment: &Segment<'_>, new: New) -> Option<TurnPrint> {
         let seq = segment.seq + new.from;
         let turns = new.before == 0;
+        let mut ended = None;
         if turns {
-            self.turn = Some(Turn {
+            ended = self.turn.replace(Turn {
                 frame: segment.frame,
                 by,
                 next: seq,
                 whole: true,
+                print: None,
             });
         }
+        let ended = ended.and_then(|turn| turn.printed());
         let Some(turn) = self.turn.as_mut().filter(|turn| turn.by == by) else {
-            return;
+            return ended;
         };
         let captured = segment.payload.get(new.from as usize..).unwrap_or(&[]);
         let bytes = &captured[..captured.len().min(new.len as usize)];
@@ -95,7 +111,13 @@ impl Reading {
         turn.whole &= turn.next == seq;
         turn.next = seq + new.len;
         if turn.whole {
-            print(&mut self.prints, place, by, turns, bytes);
+            if turns && !bytes.is_empty() && self.prints < KEPT {
+                self.prints += 1;
+                turn.print = Some(Print::default());
+            }
+            if let Some(print) = &mut turn.print {
+                print.add(bytes);
+            }
         }
         turn.whole &= bytes.len() == new.len as usize;
         let piece = Piece {
@@ -113,7 +135,9 @@ impl Reading {
             ..
         } = self;
         conversation.read(by, piece, |found| match found {
-            Found::Heading(heading, place) => last[by] = put(headings, by, heading, place),
+            Found::Heading(heading, place) => {
+                last[by] = put(headings, by, heading, place, last[by]);
+            }
             Found::Body(bytes) => {
                 if let Some(of) = last[by].and_then(|place| headings.get_mut(place)) {
                     of.body.get_or_insert_default().add(bytes);
@@ -121,6 +145,13 @@ impl Reading {
             }
             Found::Stream(number) => streams[by] = streams[by].max(Some(number)),
         });
+        ended
+    }
+
+    /// Reads a little of what the next turn needs.
+    #[inline]
+    pub(super) fn touch(&self) -> u64 {
+        self.turn.as_ref().map_or(0, |turn| turn.frame) ^ self.conversation.touch()
     }
 
     /// Client and server are the other way round.
@@ -129,9 +160,8 @@ impl Reading {
         self.last.swap();
         self.streams.swap();
         let headings = self.headings.iter_mut().map(|turn| &mut turn.by);
-        let prints = self.prints.iter_mut().map(|turn| &mut turn.by);
         let turn = self.turn.iter_mut().map(|turn| &mut turn.by);
-        for by in headings.chain(prints).chain(turn) {
+        for by in headings.chain(turn) {
             *by = by.other();
         }
     }
@@ -146,7 +176,7 @@ impl Reading {
         for by in [Side::Client, Side::Server] {
             conversation.finish(by, |found| {
                 if let Found::Heading(heading, place) = found {
-                    put(headings, by, heading, place);
+                    put(headings, by, heading, place, None);
                 }
             });
         }
@@ -160,17 +190,29 @@ impl Reading {
             })
         };
         trail.handshakes = self.conversation.handshakes(sent);
+        let last = self.turn.and_then(|turn| turn.printed());
+        trail.prints.extend(last);
         trail.headings = self.headings;
-        trail.prints = self.prints;
         trail.streams = self.streams;
     }
 }
 
 /// Keeps a heading; its place.
-fn put(headings: &mut Vec<TurnHeading>, by: Side, heading: Heading, place: Place) -> Option<usize> {
+///
+/// Clients that ask again and again ask for the same and get the same: such heads are kept once.
+fn put(
+    headings: &mut Vec<TurnHeading>,
+    by: Side,
+    heading: Heading,
+    place: Place,
+    before: Option<usize>,
+) -> Option<usize> {
     if headings.len() == KEPT {
         return None;
     }
+    let before = before.and_then(|before| headings.get(before));
+    let same = before.filter(|before| before.heading == heading);
+    let heading = same.map_or(heading, |before| before.heading.clone());
     headings.push(TurnHeading {
         frame: place.turn,
         by,
@@ -180,19 +222,4 @@ fn put(headings: &mut Vec<TurnHeading>, by: Side, heading: Heading, place: Place
         body: None,
     });
     Some(headings.len() - 1)
-}
-
-/// Takes bytes of a turn into its print.
-fn print(prints: &mut Vec<TurnPrint>, place: Place, by: Side, begins: bool, bytes: &[u8]) {
-    if begins && !bytes.is_empty() && prints.len() < KEPT {
-        prints.push(TurnPrint {
-            frame: place.turn,
-            by,
-            print: Print::default(),
-        });
-    }
-    let last = prints.last_mut();
-    if let Some(turn) = last.filter(|turn| turn.frame == place.turn && turn.by == by) {
-        turn.print.add(bytes);
-    }
 }

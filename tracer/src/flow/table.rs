@@ -153,6 +153,12 @@ impl<O: Observer> FlowTable<O> {
             std::hint::black_box(touched.fold(0, |sum: u32, place| {
                 sum.wrapping_add(self.flows[place as usize].touch())
             }));
+            let with_payload = segments.iter().zip(&guesses);
+            let with_payload = with_payload.filter(|(segment, _)| segment.len > 0);
+            let expected = with_payload.filter_map(|(_, (_, place))| *place);
+            std::hint::black_box(expected.fold(0, |sum, place| {
+                sum ^ self.observer.expect(self.numbers.of(place))
+            }));
             let flows = self.flows.len();
             for (segment, (hash, guess)) in segments.iter().zip(guesses) {
                 // A flow that began in between may be this segment's; a tag may lie.

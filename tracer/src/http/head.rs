@@ -1,5 +1,7 @@
 //! Heads of HTTP/1 requests and answers (RFC 9112).
 
+use std::sync::Arc;
+
 use httparse::{EMPTY_HEADER, Header};
 
 use super::stream::{Body, Unit, begins_like};
@@ -58,10 +60,11 @@ pub(super) fn cut(bytes: &[u8]) -> Option<Heading> {
 fn cut_in_first_line(bytes: &[u8]) -> Option<Heading> {
     if bytes.starts_with(b"HTTP/1.") {
         let code = std::str::from_utf8(bytes.get(9..12)?).ok()?.parse().ok()?;
-        return Some(Heading::Status(Status {
+        let status = Status {
             code,
             ..Status::default()
-        }));
+        };
+        return Some(Heading::Status(Arc::new(status)));
     }
     let space = bytes.iter().position(|byte| *byte == b' ')?;
     let (method, target) = (&bytes[..space], &bytes[space + 1..]);
@@ -71,7 +74,7 @@ fn cut_in_first_line(bytes: &[u8]) -> Option<Heading> {
     }
     let end = target.iter().position(|byte| *byte == b' ');
     let (target, long) = kept(&target[..end.unwrap_or(target.len())]);
-    Some(Heading::Request(Box::new(Request {
+    Some(Heading::Request(Arc::new(Request {
         method: kept(method).0,
         target,
         target_cut: long || end.is_none(),
@@ -140,7 +143,7 @@ fn whole(head: &[u8]) -> Unit {
         if let Body::Of(length) = body {
             status.whole = Some(length.saturating_add(head.len() as u64));
         }
-        return Unit::Message(Heading::Status(status), head.len(), body);
+        return Unit::Message(Heading::Status(Arc::new(status)), head.len(), body);
     }
     let mut asked = httparse::Request::new(&mut headers);
     let read = asked.parse(head);
@@ -152,7 +155,7 @@ fn whole(head: &[u8]) -> Unit {
     if let Body::Of(length @ 1..) = body {
         request.whole = Some(length.saturating_add(head.len() as u64));
     }
-    Unit::Message(Heading::Request(Box::new(request)), head.len(), body)
+    Unit::Message(Heading::Request(Arc::new(request)), head.len(), body)
 }
 
 /// The first hundred lines of a longer head are there all the same.

@@ -12,6 +12,7 @@ mod tls;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 pub(crate) use self::conversation::Conversation;
 pub use self::handshake::Handshaking;
@@ -19,14 +20,15 @@ pub use self::print::Print;
 pub(crate) use self::proxied::{ProxiedHeader, header as proxied_header};
 pub(crate) use self::stream::{Found, Piece, Place};
 
-/// What the first bytes of a turn say.
+/// What the first bytes of a turn say. Heads are shared with whatever is made of them: there are as
+/// many as exchanges.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Heading {
     /// An HTTP/1 request.
-    Request(Box<Request>),
+    Request(Arc<Request>),
     /// The head of an HTTP/1 answer, interim ones (100 to 199) included.
-    Status(Status),
+    Status(Arc<Status>),
     /// The preface of an HTTP/2 connection (RFC 9113 section 3.4).
     Http2,
     /// A GOAWAY frame of HTTP/2: whoever sends it is about to end the connection.

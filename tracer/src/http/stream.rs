@@ -2,6 +2,8 @@
 //! where the next begins, by its sequence number, so that what was not captured or not shown can be
 //! passed over.
 
+use std::sync::Arc;
+
 use super::frame::{self, Footing};
 use super::{Heading, head, proxied, tls};
 use crate::seq::Seq;
@@ -85,8 +87,8 @@ pub(super) enum Body {
 /// One direction.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
-    /// The unit that is not complete.
-    kept: Option<Kept>,
+    /// The unit that is not complete. Apart, for few streams have one.
+    kept: Option<Box<Kept>>,
     /// Behind the last byte that was shown.
     next: Option<Seq>,
     /// Where a unit begins; not known at first, nor after what could not be read.
@@ -119,6 +121,12 @@ struct Rest {
 }
 
 impl Stream {
+    /// Reads a little of it.
+    #[inline]
+    pub(super) fn touch(&self) -> u32 {
+        self.next.map_or(0, |next| next.0)
+    }
+
     pub(super) fn read(
         &mut self,
         piece: Piece<'_>,
@@ -135,12 +143,13 @@ impl Stream {
         }
         #[expect(clippy::cast_possible_truncation, reason = "of one segment")]
         let end = piece.seq + piece.bytes.len() as u32;
-        if let Some(Kept { mut bytes, rest }) = self.kept.take() {
+        if let Some(kept) = self.kept.take() {
+            let Kept { mut bytes, rest } = *kept;
             bytes.extend_from_slice(piece.bytes);
             let left = self.units(&bytes, end, rest, piece.place, http2, tell);
             self.kept = left.map(|(from, rest)| {
                 bytes.drain(..from);
-                Kept { bytes, rest }
+                Box::new(Kept { bytes, rest })
             });
         } else if let Some((bytes, firm)) = self.skip_to_boundary(piece, tell) {
             let rest = Rest {
@@ -149,9 +158,9 @@ impl Stream {
                 place: piece.place,
             };
             let left = self.units(bytes, end, rest, piece.place, http2, tell);
-            self.kept = left.map(|(from, rest)| Kept {
-                bytes: bytes[from..].to_vec(),
-                rest,
+            self.kept = left.map(|(from, rest)| {
+                let bytes = bytes[from..].to_vec();
+                Box::new(Kept { bytes, rest })
             });
         }
         if piece.bytes.len() < piece.len as usize {
@@ -174,9 +183,10 @@ impl Stream {
 
     /// What follows a unit that is not complete will not be seen: tells as much as there is of it.
     pub(super) fn give_up(&mut self, tell: &mut impl FnMut(Found<'_>)) {
-        let Some(Kept { bytes, rest }) = self.kept.take() else {
+        let Some(kept) = self.kept.take() else {
             return;
         };
+        let Kept { bytes, rest } = *kept;
         self.boundary = None;
         self.begun = true;
         if let Some(heading) = head::cut(&bytes) {
@@ -190,7 +200,7 @@ impl Stream {
         let there = self.kept.as_ref().map(|kept| kept.bytes.len() as u64);
         self.give_up(&mut |found| match found {
             Found::Heading(Heading::Request(mut request), place) => {
-                request.unended = there;
+                Arc::make_mut(&mut request).unended = there;
                 tell(Found::Heading(Heading::Request(request), place));
             }
             other => tell(other),

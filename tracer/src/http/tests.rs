@@ -1,4 +1,5 @@
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::*;
 use crate::flow::Side::{self, Client, Server};
@@ -80,14 +81,14 @@ impl Talk {
             Heading::Status(status) => {
                 let status = Status {
                     whole: None,
-                    ..status.clone()
+                    ..Status::clone(status)
                 };
-                (*by, Heading::Status(status))
+                (*by, Heading::Status(Arc::new(status)))
             }
             Heading::Request(request) => {
-                let mut request = request.clone();
+                let mut request = Request::clone(request);
                 request.whole = None;
-                (*by, Heading::Request(request))
+                (*by, Heading::Request(Arc::new(request)))
             }
             other => (*by, other.clone()),
         };
@@ -126,7 +127,7 @@ fn get(target: &str) -> Request {
 }
 
 fn asked(request: Request) -> (Side, Heading) {
-    (Client, Heading::Request(Box::new(request)))
+    (Client, Heading::Request(Arc::new(request)))
 }
 
 fn answered(code: u16) -> (Side, Heading) {
@@ -134,7 +135,7 @@ fn answered(code: u16) -> (Side, Heading) {
         code,
         ..Status::default()
     };
-    (Server, Heading::Status(status))
+    (Server, Heading::Status(Arc::new(status)))
 }
 
 /// An HTTP/2 frame.
@@ -183,7 +184,7 @@ fn reads_requests_and_answers() {
         upstream_ms: Some(7),
         whole: None,
     };
-    let expected = [asked(request), (Server, Heading::Status(status))];
+    let expected = [asked(request), (Server, Heading::Status(Arc::new(status)))];
     assert_eq!(talk.told(), expected);
     assert_eq!(talk.bodies, b"hellook");
 }
@@ -296,7 +297,7 @@ fn what_was_not_captured_of_a_head_is_not_told() {
             let Heading::Request(request) = &mut expected[0].1 else {
                 unreachable!("a request");
             };
-            request.target_cut = whole[11] != b' ';
+            Arc::make_mut(request).target_cut = whole[11] != b' ';
         }
         assert_eq!(talk.told(), expected, "{captured} bytes");
         // The next turn is read all the same.

@@ -1,9 +1,5 @@
 //! What there is to judge: digests of hops, who is a proxy, and the cases.
 
-use std::collections::HashSet;
-
-use foldhash::fast::RandomState;
-
 use super::case::{Case, World};
 use super::digest::Digest;
 use super::leg::Leg;
@@ -44,52 +40,51 @@ pub(super) fn upstreams(scene: &Scene<'_>, hops: &Hops, chains: &[Chain]) -> Vec
     both
 }
 
-/// Every chain, and every hop that is in none.
-pub(super) fn cases<'a>(world: &'a World<'a>, chains: &'a [Chain]) -> Vec<Case<'a>> {
-    let mut joined: HashSet<usize, RandomState> = HashSet::default();
-    let mut cases = Vec::with_capacity(chains.len());
-    for (place, chain) in chains.iter().enumerate() {
-        for link in &chain.links {
-            joined.insert(link.hop);
-            joined.extend(&link.tried);
-        }
-        if !chain.links.is_empty() {
-            cases.push(of_chain(world, place, chain));
-        }
-    }
-    for place in 0..world.hops.hops.len() {
-        if !joined.contains(&place) {
-            let legs = vec![Leg::new(world, place, None, &[])];
-            cases.push(case(world, None, legs, &[], Vec::new()));
-        }
-    }
-    cases
+/// What a case is of, by its place.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Subject {
+    Chain(usize),
+    /// A hop alone.
+    Hop(usize),
 }
 
-/// Pooled connections that ended by themselves when all chains that they served were over: each alone.
-pub(super) fn later<'a>(world: &'a World<'a>, cases: &[Case<'a>]) -> Vec<Case<'a>> {
-    let mut hops: Vec<usize> = Vec::new();
-    for case in cases {
-        // The first is what the chain's own verdict is about.
-        for origin in case.origins.iter().skip(1) {
-            let leg = &case.legs[origin.leg];
-            if origin.leg > 0 && !leg.owed() {
-                hops.push(leg.digest.place);
-            }
+/// Every chain, and every hop that is in none.
+pub(super) fn subjects(hops: &Hops, chains: &[Chain]) -> Vec<Subject> {
+    let mut joined = vec![false; hops.hops.len()];
+    let mut subjects = Vec::with_capacity(chains.len());
+    for (place, chain) in chains.iter().enumerate() {
+        for link in &chain.links {
+            joined[link.hop] = true;
+            link.tried.iter().for_each(|hop| joined[*hop] = true);
+        }
+        if !chain.links.is_empty() {
+            subjects.push(Subject::Chain(place));
         }
     }
-    hops.sort_unstable();
-    hops.dedup();
-    let alone = |hop| {
-        case(
-            world,
-            None,
-            vec![Leg::new(world, hop, None, &[])],
-            &[],
-            Vec::new(),
-        )
-    };
-    hops.into_iter().map(alone).collect()
+    let alone = joined.iter().enumerate().filter(|(_, joined)| !**joined);
+    subjects.extend(alone.map(|(place, _)| Subject::Hop(place)));
+    subjects
+}
+
+/// The case of a subject. There may be a great many: whoever judges them looks at one after the other.
+pub(super) fn case_of<'a>(world: &'a World<'a>, chains: &'a [Chain], subject: Subject) -> Case<'a> {
+    match subject {
+        Subject::Chain(place) => of_chain(world, place, &chains[place]),
+        Subject::Hop(place) => {
+            let legs = vec![Leg::new(world, place, None, &[])];
+            case(world, None, legs, &[], Vec::new())
+        }
+    }
+}
+
+/// Pooled connections of a case that ended by themselves when all chains that they served were over.
+pub(super) fn ended_later(case: &Case<'_>) -> impl Iterator<Item = usize> {
+    // The first is what the chain's own verdict is about.
+    let later = case.origins.iter().skip(1).filter_map(|origin| {
+        let leg = &case.legs[origin.leg];
+        (origin.leg > 0 && !leg.owed()).then_some(leg.digest.place)
+    });
+    later.collect::<Vec<usize>>().into_iter()
 }
 
 fn of_chain<'a>(world: &'a World<'a>, place: usize, chain: &'a Chain) -> Case<'a> {

@@ -227,8 +227,8 @@ impl<'a> Leg<'a> {
     /// The head of the answer, where it was readable.
     pub(super) fn head(&self) -> Option<&'a Status> {
         match self.exchange {
-            Some(exchange) => exchange.status.as_ref(),
-            None => self.digest.answers.last().map(|answer| &answer.status),
+            Some(exchange) => exchange.status.as_deref(),
+            None => self.digest.answers.last().map(|answer| &*answer.status),
         }
     }
 

@@ -17,12 +17,13 @@ mod words;
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
 
 use self::case::{Case, World};
 use self::finding::{Culprit, Finding, Found};
+use self::gather::Subject;
 pub use self::timeouts::{Timeout, Timeouts, TimeoutsError};
 use crate::chain::Chain;
 use crate::hop::Hops;
@@ -176,11 +177,19 @@ pub fn judge(
         upstreams: &upstreams,
         gaps: &gaps,
     };
-    let cases = gather::cases(&world, chains);
-    let many = cases.len() > EXPLAINED;
-    let mut verdicts: Vec<Verdict> = cases.iter().map(|case| verdict(case, many)).collect();
-    let later = gather::later(&world, &cases);
-    let later = later.iter().map(|case| verdict(case, many));
+    let subjects = gather::subjects(hops, chains);
+    let many = subjects.len() > EXPLAINED;
+    let mut later = BTreeSet::new();
+    let verdicts = subjects.into_iter().map(|subject| {
+        let case = gather::case_of(&world, chains, subject);
+        later.extend(gather::ended_later(&case));
+        verdict(&case, many)
+    });
+    let mut verdicts: Vec<Verdict> = verdicts.collect();
+    let later = later.into_iter().map(|hop| {
+        let case = gather::case_of(&world, chains, Subject::Hop(hop));
+        verdict(&case, many)
+    });
     verdicts.extend(later.filter(|verdict| TELLING_LATER.contains(&verdict.cause)));
     sorted(verdicts)
 }
@@ -208,6 +217,7 @@ fn verdict(case: &Case<'_>, many: bool) -> Verdict {
     beyond::tell(case, cause, &mut finding);
     if many && !finding.alarm {
         considered.retain(|rule| rule.cause == cause);
+        considered.shrink_to_fit();
     }
     told(case, cause, finding, considered)
 }

@@ -11,6 +11,7 @@ mod said;
 mod turns;
 mod view;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::view::View;
@@ -20,6 +21,7 @@ use crate::http::{Print, Status};
 use crate::kernel::FactKind;
 use crate::scene::Scene;
 use crate::segment::Head;
+use crate::seq::Seq;
 use crate::time::Time;
 
 /// What one hop comes to.
@@ -90,7 +92,8 @@ pub(super) struct Turn {
     /// Payload bytes.
     pub(super) bytes: u64,
     pub(super) cite: Cite,
-    pub(super) head: Option<Head>,
+    /// The sequence number of its first byte, where that was shown.
+    pub(super) seq: Option<Seq>,
 }
 
 /// What the payload is.
@@ -190,7 +193,7 @@ pub(super) struct Odd {
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) at: Time,
-    pub(super) status: Status,
+    pub(super) status: Arc<Status>,
     /// How its body begins.
     pub(super) body: Option<Print>,
 }

@@ -1,5 +1,7 @@
 //! What the kernel, HTTP heads and HTTP/2 frames say of a hop.
 
+use std::sync::Arc;
+
 use super::view::View;
 use super::{Answer, Goaway, Told};
 use crate::http::Heading;
@@ -33,7 +35,7 @@ pub(super) fn answers(views: &[View<'_>]) -> Vec<Answer> {
         let answers = headings.iter().filter_map(|turn| match &turn.heading {
             Heading::Status(status) => Some(Answer {
                 at: view.common(turn.at),
-                status: status.clone(),
+                status: Arc::clone(status),
                 body: turn.body,
             }),
             _ => None,

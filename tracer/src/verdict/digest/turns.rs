@@ -28,11 +28,12 @@ pub(super) fn turns(views: &[View<'_>]) -> Vec<Turn> {
                 }),
                 bytes,
                 cite: view.cite(event.frame),
-                head: event.head,
+                seq: event.head.map(|head| head.seq),
             }),
             _ => None,
         }));
     }
+    turns.shrink_to_fit();
     turns.sort_by_key(|turn| (turn.at, turn.cite.flow, turn.cite.frame));
     turns
 }

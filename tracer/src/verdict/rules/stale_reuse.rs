@@ -44,7 +44,7 @@ fn crossed(digest: &Digest) -> Option<(&Turn, &Mark)> {
     let (request, before) = digest.turns.split_last()?;
     let used_before = before.iter().any(|turn| turn.by == Side::Server);
     let acknowledged = fin.head?.ack;
-    let asked_from = request.head?.seq;
+    let asked_from = request.seq?;
     let unread = !acknowledged.is_after(asked_from);
     (request.by == Side::Client && used_before && unread).then_some((request, fin))
 }
