@@ -68,6 +68,9 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, request: &Turn, fin: &Mar
     } else {
         Confidence::Likely
     };
+    if digest.deaf.contains(&request.at) {
+        return deaf(case, leg, digest, (request, fin, reset), confidence);
+    }
     let mut finding = Finding::new(leg, Culprit::End(leg, Side::Server), confidence);
     finding.hop = Some(digest.place);
     finding.at = Some(fin.at);
@@ -115,6 +118,52 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, request: &Turn, fin: &Mar
         "DestinationRule: trafficPolicy.connectionPool.http.idleTimeout: {:.0}s  # below {}",
         (silent.as_secs_f64() * 0.8).max(1.0),
         words::timer(silent)
+    ));
+    finding
+}
+
+/// Nothing crossed: the client had acknowledged the FIN before it sent the request.
+fn deaf(
+    case: &Case<'_>,
+    leg: usize,
+    digest: &Digest,
+    (request, fin, reset): (&Turn, &Mark, Option<&Mark>),
+    confidence: Confidence,
+) -> Finding {
+    let (client, server) = (case.name(leg, Side::Client), case.name(leg, Side::Server));
+    let late = words::length(request.at.since(fin.at));
+    let mut finding = Finding::new(leg, Culprit::End(leg, Side::Client), confidence);
+    finding.hop = Some(digest.place);
+    finding.at = Some(request.at);
+    finding.flow = Some(request.cite.flow);
+    finding.because =
+        "a request was sent on a connection whose close its sender had acknowledged".to_owned();
+    finding.summary = format!(
+        "{} used a connection again that {server} had closed {late} before",
+        case.who(leg, Side::Client)
+    );
+    finding.story = format!(
+        "{server} closed the idle connection; {client} acknowledged that, and sent its next request on it {late} later{}.",
+        if reset.is_some() {
+            ", which a RST answered"
+        } else {
+            ""
+        }
+    );
+    finding.evidence.push(case.cite_mark(leg, fin));
+    finding.evidence.push(format!(
+        "{}: the request at {}, which acknowledges that FIN",
+        case.cite(request.cite),
+        words::clock(request.at)
+    ));
+    finding
+        .evidence
+        .extend(reset.map(|reset| case.cite_mark(leg, reset)));
+    finding.against.push(format!(
+        "not {server} closing as the request was on its way: its FIN had arrived"
+    ));
+    finding.advice.push(format!(
+        "{client} has to look whether a pooled connection is closed before it uses it again (a read that returns 0); a retry helps as well"
     ));
     finding
 }
