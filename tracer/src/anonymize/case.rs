@@ -105,7 +105,7 @@ impl Writer<'_> {
                     let _ = write!(tables, "\n[{key}]\n{}", self.files(files));
                 }
                 ("expect", DeValue::Array(expectations)) => {
-                    for expectation in expectations.iter() {
+                    for expectation in expectations {
                         tables += &self.expectation(expectation);
                     }
                 }
