@@ -3,11 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use tracer::check::{Kind, known_keys};
+use tracer::check::{Case, Kind, judge, known_keys};
+use tracer::report::Report;
+use tracer::survey::Survey;
 
 use super::Outcome;
 use super::flows::changes::CALM;
 use hopscope_tests::cases::{Cases, failures};
+use hopscope_tests::craft::Pcapng;
+use hopscope_tests::script::Script;
 
 /// A vantage is what a capture is called, whatever its file.
 #[test]
@@ -66,8 +70,50 @@ fn every_key_of_vantages_fails_where_its_fact_is_another() -> Outcome {
     }
     let all: BTreeSet<&str> = known_keys(Kind::Vantages).into_iter().collect();
     let covered = rows.map(|(key, ..)| key);
-    // The name is tested above; only recordings of hopscope tell how many frames were lost, and only they are lower bounds.
+    // Those are tested above and below.
     let elsewhere = ["vantage", "dropped", "lower_bounds"];
     assert_eq!(all, covered.into_iter().chain(elsewhere).collect());
+    Ok(())
+}
+
+/// How many frames were lost is told where the capturing program wrote it down.
+#[test]
+fn lost_frames_are_told() -> Outcome {
+    let cases = Cases::new("dropped")?;
+    let toml = "[captures]\ngw = \"gw.pcapng\"\n[[expect]]\nname = \"x\"\nvantages = \"all\"\ndropped = 0\n";
+    let trace = Script::parse(CALM)
+        .map_err(|error| format!("{error:#}"))?
+        .trace();
+    for (case, dropped) in [("met", 0), ("missed", 3)] {
+        let format = Pcapng::default();
+        let mut file = format.file(&[("eth0", &trace)]);
+        file.extend(format.statistics(0, dropped));
+        cases.file(case, "gw.pcapng", &file)?;
+        cases.file(case, "hopscope.toml", toml.as_bytes())?;
+    }
+    let checked = cases.checked()?;
+    assert_eq!(failures(&checked[0]), [""; 0]);
+    let missed = failures(&checked[1]).concat();
+    assert!(missed.contains("dropped is 3"), "{missed}");
+    Ok(())
+}
+
+/// Only what the probe counted can be incomplete: the report of such a watch is made so.
+#[test]
+fn counts_that_are_lower_bounds_are_told() -> Outcome {
+    let toml =
+        "recording = \"x\"\n[[expect]]\nname = \"x\"\nvantages = \"all\"\nlower_bounds = false\n";
+    let case = Case::parse(toml).map_err(|faults| format!("{faults:?}"))?;
+    let mut report = Report::of_sockets(&[Survey {
+        namespace: "gw".to_owned(),
+        sockets: Vec::new(),
+        inode: 1,
+        remarks: Vec::new(),
+    }]);
+    assert_eq!(judge(&case, &report, &[])[0].failure, None);
+    report.vantages[0].lower_bounds = true;
+    let missed = judge(&case, &report, &[])[0].failure.clone();
+    let missed = missed.ok_or("it is met")?.found.concat();
+    assert!(missed.contains("lower_bounds is true"), "{missed}");
     Ok(())
 }
