@@ -114,6 +114,41 @@ fn one_vantage_says_what_it_cannot_know() -> Result<()> {
     Ok(())
 }
 
+/// Of a server that nobody watched it is not known whether it passed on what somebody behind it did; of
+/// one that was watched it is.
+#[test]
+fn one_vantage_accuses_nobody_for_whoever_is_behind() -> Result<()> {
+    for (name, all) in [
+        ("gw-request-timeout", &["client", "lb", "gw"][..]),
+        ("max-connection-age", &["client", "pod"]),
+        ("overload", &["client", "lb", "gw"]),
+        ("lb-idle-timeout", &["client", "lb"]),
+    ] {
+        let behind = |captures: &[&str]| -> Result<Vec<bool>> {
+            let report = report(&recording(name, captures), &[])?;
+            let alarms = verdicts(&report).filter(|verdict| verdict["alarm"] == true);
+            let of_server = alarms.map(|verdict| {
+                let against = lines(verdict, "against").join("\n");
+                let summary = verdict["summary"].as_str().unwrap_or_default();
+                let told = [summary, verdict["ended_by"].as_str().unwrap_or_default()];
+                let told = told.map(|text| text.contains("somebody behind it"));
+                assert_eq!(told[0], told[1], "{name}: {verdict:#}");
+                assert_eq!(told[0], against.contains("if it is a proxy"), "{name}");
+                told[0]
+            });
+            Ok(of_server.collect())
+        };
+        let alone = behind(&["client"])?;
+        assert!(
+            !alone.is_empty() && alone.iter().all(|told| *told),
+            "{name}"
+        );
+        let seen = behind(all)?;
+        assert!(!seen.is_empty() && !seen.iter().any(|told| *told), "{name}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_table_of_timeouts_names_whose_it_is() -> Result<()> {
     let scratch = Scratch::new("timeouts")?;
