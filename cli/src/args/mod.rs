@@ -68,8 +68,16 @@ pub(crate) enum Command {
     Anonymize(Anonymize),
     /// Say what works on this machine, what does not, and what to do about it.
     Doctor,
-    /// Print the JSON Schema of the reports that '--format json' prints.
-    Schema,
+    /// Print the JSON Schema of the reports that '--format json' prints, or of the lines of ndjson.
+    Schema(Schema),
+}
+
+/// Arguments of `schema`.
+#[derive(Args)]
+pub(crate) struct Schema {
+    /// Of a line that '--format ndjson' prints, while watching and of the report.
+    #[arg(long)]
+    pub(crate) lines: bool,
 }
 
 const READ_EXAMPLES: &str = "\

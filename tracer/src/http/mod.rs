@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 pub(crate) use self::conversation::Conversation;
 pub use self::handshake::Handshaking;
 pub use self::print::Print;
+pub(crate) use self::proxied::{ProxiedHeader, header as proxied_header};
 pub(crate) use self::stream::{Found, Piece, Place};
 
 /// What the first bytes of a turn say.
