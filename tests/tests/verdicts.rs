@@ -170,9 +170,14 @@ fn advice_is_for_the_program_at_work() -> Result<()> {
     let scratch = Scratch::new("advice")?;
     let signed = envoy.iter().map(|path| -> Result<PathBuf> {
         let mut bytes = std::fs::read(path)?;
-        let (old, new) = (b"server: envoy\r\n", b"server: nginx\r\n");
-        while let Some(at) = bytes.windows(old.len()).position(|found| found == old) {
-            bytes[at..at + new.len()].copy_from_slice(new);
+        for (old, new) in [
+            ("server: envoy\r\n", "server: nginx\r\n"),
+            ("x-envoy-", "x-other-"),
+        ] {
+            let (old, new) = (old.as_bytes(), new.as_bytes());
+            while let Some(at) = bytes.windows(old.len()).position(|found| found == old) {
+                bytes[at..at + new.len()].copy_from_slice(new);
+            }
         }
         let name = path.file_name().expect("a name").to_owned();
         Ok(scratch.file(PathBuf::from(name), &bytes)?)
