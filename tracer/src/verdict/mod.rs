@@ -11,6 +11,7 @@ mod gather;
 mod habits;
 mod leg;
 mod origin;
+mod product;
 mod rules;
 mod timeouts;
 mod words;
