@@ -394,3 +394,26 @@ fn the_rest_of_a_refused_upload_is_no_request_at_whatever_vantage() -> Result<()
     }
     Ok(())
 }
+
+/// Captures that do not go together are said to be so right below the verdicts that rest on them; nothing
+/// is said of those that do.
+#[test]
+fn what_makes_verdicts_less_sure_is_said_below_them() -> Result<()> {
+    let below = |captures: &[PathBuf]| -> Result<String> {
+        let captures = captures.iter().map(|path| path.display().to_string());
+        let arguments: Vec<String> = std::iter::once("read".to_owned()).chain(captures).collect();
+        let told = told(&arguments)?.out;
+        let end = told.find("\nFLOWS").unwrap_or(told.len());
+        Ok(told[..end].to_owned())
+    };
+    let mut captures = recording("lb-idle-timeout", &["lb"]);
+    captures.extend(recording("client-gives-up", &["pod"]));
+    let apart = below(&captures)?;
+    assert!(
+        apart.contains("\nless sure, for lb shares no time"),
+        "{apart}"
+    );
+    let together = below(&recording("lb-idle-timeout", &["client", "lb"]))?;
+    assert!(!together.contains("less sure"), "{together}");
+    Ok(())
+}
