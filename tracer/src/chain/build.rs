@@ -74,9 +74,11 @@ fn began(context: &Context<'_>, turn: &Turn) -> Time {
 }
 
 fn chain(context: &Context<'_>, found: &Found, logs: &[AccessLog], first: usize) -> Chain {
-    let mut chain = Chain::default();
-    // Most have one link, and there may be very many.
-    chain.links = vec![link(context, found, first, Vec::new())];
+    let mut chain = Chain {
+        // Most have one link, and there may be very many.
+        links: vec![link(context, found, first, Vec::new())],
+        ..Chain::default()
+    };
     let mut at = first;
     while let Some(joined) = &found.next[at] {
         let turns = found.tried.get(&at).into_iter().flatten();

@@ -136,7 +136,7 @@ impl Reading {
         } = self;
         conversation.read(by, piece, |found| match found {
             Found::Heading(heading, place) => {
-                last[by] = put(headings, by, heading, place, last[by])
+                last[by] = put(headings, by, heading, place, last[by]);
             }
             Found::Body(bytes) => {
                 if let Some(of) = last[by].and_then(|place| headings.get_mut(place)) {
