@@ -61,6 +61,7 @@ record: test-needs
 
 schema: build-needs
 	cargo run --quiet --locked -- schema > schema/hopscope.report.v1.json
+	cargo run --quiet --locked -- schema --lines > schema/hopscope.lines.v1.json
 
 bench: build-needs
 	@scripts/packages $(BENCH)

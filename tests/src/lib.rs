@@ -3,9 +3,11 @@
 pub mod anonymity;
 pub mod binary;
 pub mod cases;
+pub mod changed;
 pub mod craft;
 pub mod judge;
 pub mod lab;
+pub mod schema;
 pub mod script;
 pub mod thinning;
 pub mod watched;

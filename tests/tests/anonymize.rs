@@ -85,9 +85,11 @@ const TOLD_BY_PAYLOAD: [&str; 7] = [
     "overload",
 ];
 
-/// Their chains rest on payload that is cut all the same: a request in pieces, of which none is a head;
-/// a PROXY protocol header, which holds addresses.
-const CUT: [&str; 2] = ["half-close", "proxy-protocol"];
+/// Its chains rest on payload that is cut all the same: a request in pieces, of which none is a head.
+const CUT: [&str; 1] = ["half-close"];
+
+/// How every PROXY protocol header of version 2 begins, which says nothing of anybody.
+const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0";
 
 /// The part without words for people, which name paths.
 fn wordless(part: &Value) -> Value {
@@ -171,6 +173,66 @@ fn every_recording_tells_the_same() -> Outcome {
     Ok(())
 }
 
+/// What rests on payload even where access logs tell of it.
+const NOT_LOGGED: [&str; 2] = ["goaway", "lb-http-timeout"];
+
+/// Logs name the same connections as captures do: a gateway behind the PROXY protocol logs a client that
+/// only the header in front of the request joins to a connection.
+#[test]
+fn every_recording_with_its_logs_tells_the_same() -> Outcome {
+    let scratch = Scratch::new("anonymize-logs")?;
+    let mut read = 0;
+    for (folder, captures) in scenarios() {
+        let logs: Vec<&str> = ["gw.log", "lb.log", "sidecar.log"]
+            .into_iter()
+            .filter(|log| folder.join(log).exists())
+            .collect();
+        let names: Vec<&OsStr> = captures
+            .iter()
+            .filter_map(|path| path.file_name())
+            .collect();
+        let told = |folder: &Path| -> Result<Value, Box<dyn Error>> {
+            let mut read = hopscope(["read", "--format=json"]);
+            // A log without an entry is not written.
+            let there = logs.iter().filter(|log| folder.join(log).exists());
+            read.args(there.map(|log| format!("--access-log={log}")));
+            let told = Told::from(read.args(&names).current_dir(folder).output()?);
+            assert_eq!(told.code, Some(0), "{}", told.err);
+            Ok(serde_json::from_str(&told.out)?)
+        };
+        let scenario = folder
+            .file_name()
+            .and_then(OsStr::to_str)
+            .unwrap_or_default();
+        let before = told(&folder)?;
+        for headers in [false, true] {
+            let out = scratch.path().join("out");
+            let more: &[&str] = if headers { &["--keep-headers"] } else { &[] };
+            anonymize(&scratch, &folder, &out, more)?;
+            let after = told(&out)?;
+            if headers || !NOT_LOGGED.contains(&scenario) {
+                assert_eq!(causes(&after), causes(&before), "{scenario} {more:?}");
+            }
+            if headers {
+                assert_eq!(joins(&after), joins(&before), "{scenario}");
+            }
+            fs::remove_dir_all(&out)?;
+        }
+        read += logs.len();
+    }
+    assert!(read > 80, "{read} logs");
+    Ok(())
+}
+
+/// Which hops make a chain, by what, and how it was answered.
+fn joins(report: &Value) -> Vec<[String; 3]> {
+    let chains = report["chains"].as_array().into_iter().flatten();
+    let told = ["hops", "joined_by", "status"];
+    chains
+        .map(|chain| told.map(|field| chain[field].to_string()))
+        .collect()
+}
+
 /// What is said of each hop, and how surely.
 fn causes(report: &Value) -> BTreeSet<String> {
     let verdicts = report["verdicts"].as_array().into_iter().flatten();
@@ -178,6 +240,87 @@ fn causes(report: &Value) -> BTreeSet<String> {
     verdicts
         .map(|verdict| told.map(|field| verdict[field].to_string()).join(" "))
         .collect()
+}
+
+/// What is expected of a recording is met by what is made of it, and names nothing of it.
+#[test]
+fn cases_are_met_by_what_they_became() -> Outcome {
+    let scratch = Scratch::new("anonymize-cases")?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pcaps");
+    let cases = [
+        "gw-keepalive-7-5-2",
+        "proxy-protocol",
+        "max-connection-age",
+        "nat",
+        "overload",
+    ];
+    for case in cases {
+        let (given, drafted) = (scratch.path().join("given"), scratch.path().join("drafted"));
+        let out = scratch.path().join("out");
+        // What people wrote, and what a draft says, which names all requests.
+        for folder in [&given, &drafted] {
+            fs::create_dir(folder)?;
+            for (path, bytes) in contents(&root.join(case))? {
+                fs::write(folder.join(path.file_name().unwrap_or_default()), bytes)?;
+            }
+        }
+        fs::remove_file(drafted.join("hopscope.toml"))?;
+        fine(
+            &["check", "--init"]
+                .map(OsStr::new)
+                .into_iter()
+                .chain([drafted.as_os_str()])
+                .collect::<Vec<_>>(),
+        )?;
+        for folder in [&given, &drafted] {
+            let said = anonymize(&scratch, folder, &out, &["--keep-headers"])?;
+            let before = fs::read_to_string(folder.join("hopscope.toml"))?;
+            let expectations = before.matches("[[expect]]").count();
+            assert!(
+                said.contains(&format!("hopscope.toml: {expectations} expectations")),
+                "{said}"
+            );
+            let told = told([OsStr::new("check"), out.as_os_str()])?;
+            assert_eq!(
+                (told.code, told.err.as_str()),
+                (Some(0), ""),
+                "{case}: {}",
+                told.out
+            );
+            let after = fs::read_to_string(out.join("hopscope.toml"))?;
+            for private in ["/sleep", "/ok", "gateway", "10.0."] {
+                assert!(!after.contains(private), "{private}: {after}");
+            }
+            fs::remove_dir_all(&out)?;
+        }
+        fs::remove_dir_all(&given)?;
+        fs::remove_dir_all(&drafted)?;
+    }
+    Ok(())
+}
+
+/// What is not understood is not shared.
+#[test]
+fn a_case_that_is_none_is_left_out() -> Outcome {
+    let scratch = Scratch::new("anonymize-no-case")?;
+    let from = scratch.path().join("case");
+    fs::create_dir(&from)?;
+    fs::copy(good(), from.join("client.pcap"))?;
+    fs::write(
+        from.join("hopscope.toml"),
+        "[captures]\nclient = \"client.pcap\"\nsecret\n",
+    )?;
+    let out = scratch.path().join("out");
+    let told = told([OsStr::new("anonymize"), from.as_os_str(), out.as_os_str()])?;
+    assert_eq!(told.code, Some(2));
+    assert!(
+        told.err
+            .contains("hopscope.toml: it is no case that can be understood, and left out: 3:"),
+        "{}",
+        told.err
+    );
+    assert!(out.join("client.pcap").exists() && !out.join("hopscope.toml").exists());
+    Ok(())
 }
 
 /// What is private in a capture: addresses that do not stay, and payload.
@@ -201,7 +344,9 @@ impl Private {
                     for endpoint in [segment.source, segment.destination] {
                         private.address(endpoint.address());
                     }
-                    private.payload.push(segment.payload.to_vec());
+                    let payload = segment.payload;
+                    let payload = payload.strip_prefix(SIGNATURE).unwrap_or(payload);
+                    private.payload.push(payload.to_vec());
                 }
             }
         }

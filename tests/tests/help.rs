@@ -1,13 +1,12 @@
 //! What hopscope says of itself: its help, and the schema of its reports.
 
-mod schema;
-
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use hopscope_tests::binary::{Told, hopscope};
 use hopscope_tests::craft::recordings;
+use hopscope_tests::schema;
 use serde_json::Value;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -95,13 +94,16 @@ fn a_mistyped_command_is_a_usage_error() -> Outcome {
 
 #[test]
 fn the_schema_in_the_repository_is_current() -> Outcome {
-    let path = in_repository("schema/hopscope.report.v1.json");
-    let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        printed(&["schema"])? == committed,
-        "{} is stale: make schema",
-        path.display()
-    );
+    for (file, command) in [
+        ("schema/hopscope.report.v1.json", &["schema"][..]),
+        ("schema/hopscope.lines.v1.json", &["schema", "--lines"]),
+    ] {
+        let committed = fs::read_to_string(in_repository(file)).unwrap_or_default();
+        assert!(
+            printed(command)? == committed,
+            "{file} is stale: make schema"
+        );
+    }
     Ok(())
 }
 
@@ -146,6 +148,8 @@ fn ndjson_says_the_same_as_json() -> Outcome {
     for line in read("--format=ndjson")?.lines() {
         lines.push(serde_json::from_str::<Value>(line)?);
     }
+    let problems = schema::problems_of_lines(&lines)?;
+    assert!(problems.is_empty(), "{problems:#?}");
     assert_eq!(lines[0]["type"], "report");
     assert_eq!(lines[0]["schema"], report["schema"]);
     for (kind, list) in [("vantage", "vantages"), ("flow", "flows")] {

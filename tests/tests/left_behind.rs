@@ -52,6 +52,52 @@ fn a_probe_whose_time_is_over_leaves_nothing() -> Outcome {
     ends("ebpf", End::Duration)
 }
 
+/// Below Linux 6.6 filters hang on interfaces, and stay there until somebody takes them away.
+#[test]
+fn terminated_filters_leave_nothing() -> Outcome {
+    ends("clsact", End::Term)
+}
+
+#[test]
+fn filters_whose_time_is_over_leave_nothing() -> Outcome {
+    ends("clsact", End::Duration)
+}
+
+/// What hangs on the same hook stays, and so does the hook.
+#[test]
+fn filters_of_others_stay() -> Outcome {
+    if let Some(missing) = lab::missing() {
+        println!("skipped: filters of others need {missing}");
+        return Ok(());
+    }
+    let logs = Scratch::new("left-to-others")?;
+    let net = Net::build(&["client", "pod"], Family::V4, logs.path())?;
+    let pod = &net.node("pod")?.ns;
+    let command = [
+        "--no-tcx",
+        "--backend=ebpf",
+        "--format=json",
+        "--netns",
+        pod,
+    ];
+    let watching = match Watching::start(&command) {
+        Ok(watching) => watching,
+        Err(why) => {
+            println!("skipped: filters of others need what this machine lacks: {why}");
+            return Ok(());
+        }
+    };
+    let theirs = ["filter", "add", "dev", "eth0", "egress", "bpf", "bytecode"];
+    run("tc", &[&["-n", pod][..], &theirs, &["1,6 0 0 0"]].concat())?;
+    end(watching, End::Term)?;
+    let after = Traces::of(&net)?;
+    let with = |lists: &[String], what| lists.iter().filter(|list| list.contains(what)).count();
+    assert_eq!(with(&after.filters, "bytecode"), 1, "{after:?}");
+    assert_eq!(with(&after.filters, "ethernet"), 0, "{after:?}");
+    assert_eq!(with(&after.qdiscs, "clsact"), 1, "{after:?}");
+    Ok(())
+}
+
 #[test]
 fn killed_captures_leave_nothing() -> Outcome {
     ends("pcap", End::Kill)
@@ -80,7 +126,11 @@ fn ends(backend: &str, how: End) -> Outcome {
     let logs = Scratch::new("left-behind")?;
     let net = Net::build(&["client", "pod"], Family::V4, logs.path())?;
     let before = Traces::of(&net)?;
-    let mut arguments = vec!["--backend", backend, "--format", "json"];
+    let kind = if backend == "pcap" { "pcap" } else { "ebpf" };
+    let mut arguments = vec!["--backend", kind, "--format", "json"];
+    if backend == "clsact" {
+        arguments.push("--no-tcx");
+    }
     if let End::Duration = how {
         arguments.extend(["--duration", "6s"]);
     }
@@ -89,7 +139,7 @@ fn ends(backend: &str, how: End) -> Outcome {
     }
     let mut watching = match Watching::start(&arguments) {
         Ok(watching) => watching,
-        Err(why) if backend == "ebpf" => {
+        Err(why) if kind == "ebpf" => {
             println!("skipped: {what} needs what this machine lacks: {why}");
             return Ok(());
         }
@@ -98,6 +148,19 @@ fn ends(backend: &str, how: End) -> Outcome {
     let held = Held::by(watching.child().id())?;
     if backend == "ebpf" {
         held.are_a_probe(&net)?;
+    } else if backend == "clsact" {
+        let here = Traces::of(&net)?;
+        let with = |name| {
+            here.filters
+                .iter()
+                .filter(|list| list.contains(name))
+                .count()
+        };
+        assert_eq!(
+            [with("ethernet_in"), with("ethernet_out")],
+            [2, 4],
+            "{here:?}"
+        );
     } else {
         assert!(held.ids.values().all(BTreeSet::is_empty), "{held:?}");
         // One socket for each interface that is up: lo and eth0 of both.

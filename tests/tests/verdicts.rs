@@ -114,6 +114,82 @@ fn one_vantage_says_what_it_cannot_know() -> Result<()> {
     Ok(())
 }
 
+/// Of a server that nobody watched it is not known whether it passed on what somebody behind it did; of
+/// one that was watched it is.
+#[test]
+fn one_vantage_accuses_nobody_for_whoever_is_behind() -> Result<()> {
+    for (name, all) in [
+        ("gw-request-timeout", &["client", "lb", "gw"][..]),
+        ("max-connection-age", &["client", "pod"]),
+        ("overload", &["client", "lb", "gw"]),
+        ("lb-idle-timeout", &["client", "lb"]),
+    ] {
+        let behind = |captures: &[&str]| -> Result<Vec<bool>> {
+            let report = report(&recording(name, captures), &[])?;
+            let alarms = verdicts(&report).filter(|verdict| verdict["alarm"] == true);
+            let of_server = alarms.map(|verdict| {
+                let against = lines(verdict, "against").join("\n");
+                let summary = verdict["summary"].as_str().unwrap_or_default();
+                let told = [summary, verdict["ended_by"].as_str().unwrap_or_default()];
+                let told = told.map(|text| text.contains("somebody behind it"));
+                assert_eq!(told[0], told[1], "{name}: {verdict:#}");
+                assert_eq!(told[0], against.contains("if it is a proxy"), "{name}");
+                told[0]
+            });
+            Ok(of_server.collect())
+        };
+        let alone = behind(&["client"])?;
+        assert!(
+            !alone.is_empty() && alone.iter().all(|told| *told),
+            "{name}"
+        );
+        let seen = behind(all)?;
+        assert!(!seen.is_empty() && !seen.iter().any(|told| *told), "{name}");
+    }
+    Ok(())
+}
+
+/// What to set is said for the program that is at work, by what it says of itself; where it says nothing,
+/// for the usual three.
+#[test]
+fn advice_is_for_the_program_at_work() -> Result<()> {
+    let told = |captures: &[PathBuf]| -> Result<String> {
+        let report = report(captures, &[])?;
+        let first = verdicts(&report).next().expect("a verdict");
+        Ok(lines(first, "config").join("\n"))
+    };
+    let all = ["client", "lb", "gw", "pod"];
+    let products = |config: &str| {
+        ["HAProxy", "VirtualService", "Envoy", "nginx"].map(|product| config.contains(product))
+    };
+    let haproxy = told(&recording("lb-http-timeout", &all))?;
+    assert_eq!(products(&haproxy), [true, false, false, false], "{haproxy}");
+    let envoy = recording("gw-request-timeout", &all);
+    let istio = told(&envoy)?;
+    assert_eq!(products(&istio), [false, true, false, false], "{istio}");
+    // The same answers, signed by another.
+    let scratch = Scratch::new("advice")?;
+    let signed = envoy.iter().map(|path| -> Result<PathBuf> {
+        let mut bytes = std::fs::read(path)?;
+        for (old, new) in [
+            ("server: envoy\r\n", "server: nginx\r\n"),
+            ("x-envoy-", "x-other-"),
+        ] {
+            let (old, new) = (old.as_bytes(), new.as_bytes());
+            while let Some(at) = bytes.windows(old.len()).position(|found| found == old) {
+                bytes[at..at + new.len()].copy_from_slice(new);
+            }
+        }
+        let name = path.file_name().expect("a name").to_owned();
+        Ok(scratch.file(PathBuf::from(name), &bytes)?)
+    });
+    let nginx = told(&signed.collect::<Result<Vec<_>>>()?)?;
+    assert_eq!(products(&nginx), [false, false, false, true], "{nginx}");
+    let unknown = told(&recording("lb-idle-timeout", &["client", "lb"]))?;
+    assert_eq!(products(&unknown), [true, false, true, true], "{unknown}");
+    Ok(())
+}
+
 #[test]
 fn a_table_of_timeouts_names_whose_it_is() -> Result<()> {
     let scratch = Scratch::new("timeouts")?;
@@ -189,6 +265,132 @@ fn a_record_that_may_be_a_ticket_is_no_sure_answer() -> Result<()> {
         let against = lines(closed, "against").join("\n");
         let doubted = against.contains("session ticket");
         assert_eq!(doubted, confidence == "possible", "{records}: {against}");
+    }
+    Ok(())
+}
+
+/// What a gateway and its upstream see of an answer that announces 1000 bytes, of which 500 come at once;
+/// what happens then is told by lines of both scripts.
+fn stalled_answer(name: &str, at_gateway: &str, at_upstream: &str) -> Result<Value> {
+    let head = "\"HTTP/1.1 200 OK\\r\\ncontent-length: 1000\\r\\n\\r\\n\"";
+    let asked = "\"GET /slow HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
+    let gateway = format!(
+        "# A gateway.
+connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
+connection 2 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
+0.000   C SYN
++0.0001 S SYN+ACK
++0.001  C ACK
+0.010   C ACK {asked}
++0.0001 S ACK
+0.011   C2 SYN
++0.002  S2 SYN+ACK
++0.0001 C2 ACK
++0.0001 C2 ACK {asked}
++0.002  S2 ACK {head}
++0.0001 S2 ACK 500
++0.0001 C2 ACK
++0.0001 S ACK {head}
++0.0001 S ACK 500
++0.001  C ACK
+{at_gateway}---
+flows = 2
+"
+    );
+    let upstream = format!(
+        "# Its upstream.
+connection 1 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
+0.012   C SYN
++0.0001 S SYN+ACK
++0.002  C ACK
++0.0001 C ACK {asked}
++0.0001 S ACK {head}
++0.0001 S ACK 500
++0.002  C ACK
+{at_upstream}---
+flows = 1
+"
+    );
+    let scratch = Scratch::new(&format!("stalled-{name}"))?;
+    let mut captures = Vec::new();
+    for (name, script) in [("gw.pcap", gateway), ("app.pcap", upstream)] {
+        let trace = Script::parse(&script)?.trace();
+        captures.push(scratch.file(name, &trace.pcap(Order::Little, Fraction::Nanos))?);
+    }
+    report(&captures, &[])
+}
+
+#[test]
+fn a_gateway_that_lets_go_of_a_stalled_answer_says_who_stalled() -> Result<()> {
+    let gateway = "3.0164  C2 FIN+ACK\n+0.002  S2 ACK\n4.016   S FIN+ACK\n+0.001  C FIN+ACK\n+0.0001 S ACK\n6.000   S2 ACK 500\n+0.0001 C2 RST\n";
+    let upstream = "3.0174  C FIN+ACK\n+0.0001 S ACK\n5.999   S ACK 500\n+0.002  C RST\n";
+    let told = stalled_answer("let-go", gateway, upstream)?;
+    let first = verdicts(&told).next().expect("a verdict");
+    assert_eq!(first["cause"], "idle_timeout", "{first:#}");
+    assert_eq!(first["ended_by_vantage"], "gw", "{first:#}");
+    assert_eq!(first["confidence"], "likely", "{first:#}");
+    let story = first["story"].as_str().unwrap_or_default();
+    assert!(story.contains("app had sent 541 of 1041 bytes"), "{story}");
+    Ok(())
+}
+
+#[test]
+fn an_answer_that_goes_on_after_its_client_closed_its_direction_is_not_cut_short() -> Result<()> {
+    let gateway = "3.0164  C2 FIN+ACK\n+0.002  S2 ACK\n6.000   S2 ACK 500\n+0.0001 C2 ACK\n+0.0001 S ACK 500\n+0.001  C ACK\n6.010   S2 FIN+ACK\n+0.0001 C2 ACK\n7.000   C FIN+ACK\n+0.0001 S FIN+ACK\n+0.001  C ACK\n";
+    let upstream = "3.0174  C FIN+ACK\n+0.0001 S ACK\n5.999   S ACK 500\n+0.002  C ACK\n6.009   S FIN+ACK\n+0.002  C ACK\n";
+    let told = stalled_answer("goes-on", gateway, upstream)?;
+    let alarms: Vec<&Value> = verdicts(&told)
+        .filter(|verdict| verdict["alarm"] == true)
+        .collect();
+    assert!(alarms.is_empty(), "{alarms:#?}");
+    Ok(())
+}
+
+/// What a client and its balancer capture of an upload that is refused, of which the client still sends
+/// something on. The client's capture misses the last of it.
+fn refused_upload(rest: &str) -> Result<Value> {
+    let script = |opening: &str, unseen: &str| {
+        format!(
+            "# A refused upload.
+connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
+connection 2 10.0.0.9:40001 10.0.0.1:80 isn 2000 60000
+{opening}0.001   C SYN
++0.001  S SYN+ACK
++0.001  C ACK
+0.010   C ACK \"POST / HTTP/1.1\\r\\nhost: app\\r\\ncontent-length: 500\\r\\n\\r\\n\"
++0.001  S ACK \"HTTP/1.1 413 Content Too Large\\r\\ncontent-length: 0\\r\\n\\r\\n\"
+0.012   C ACK {rest}
++0.0001 C ACK {rest}{unseen}
+0.361   S RST+ACK
+---
+flows = 1
+"
+        )
+    };
+    let scratch = Scratch::new(&format!("refused-{}", rest.len()))?;
+    // Its frames have other numbers.
+    let balancer = script("0.000   C2 SYN\n+0.0001 S2 RST+ACK\n", "");
+    let mut captures = Vec::new();
+    for (name, script) in [("c.pcap", script("", " unseen")), ("lb.pcap", balancer)] {
+        let trace = Script::parse(&script)?.trace();
+        captures.push(scratch.file(name, &trace.pcap(Order::Little, Fraction::Nanos))?);
+    }
+    report(&captures, &[])
+}
+
+#[test]
+fn the_rest_of_a_refused_upload_is_no_request_at_whatever_vantage() -> Result<()> {
+    let request = "\"GET / HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
+    for (rest, alarm) in [("\"some of it\"", false), (request, true)] {
+        let told = refused_upload(rest)?;
+        let of_port = |verdict: &&Value| {
+            let hop = told["hops"].as_array().into_iter().flatten();
+            let mut hop = hop.filter(|hop| hop["id"] == verdict["hop"]);
+            hop.any(|hop| hop["client"] == "10.0.0.9:40000")
+        };
+        let mut own = verdicts(&told).filter(of_port);
+        let alarmed = own.any(|verdict| verdict["alarm"] == true);
+        assert_eq!(alarmed, alarm, "{rest}: {:#}", told["verdicts"]);
     }
     Ok(())
 }

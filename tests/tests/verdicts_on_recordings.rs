@@ -80,3 +80,10 @@ fn begun_late() {
 fn ended_early() {
     judge(Variation::EndedEarly);
 }
+
+#[test]
+fn frames_missing() {
+    for seed in 1..=3 {
+        judge(Variation::FramesMissing(seed));
+    }
+}

@@ -81,10 +81,21 @@ impl AsFd for Netlink {
 pub(crate) fn request_all(kind: u16, head: &[u8]) -> Vec<u8> {
     /// `NLM_F_REQUEST | NLM_F_DUMP`.
     const FLAGS: u16 = 0x301;
+    request(kind, FLAGS, head)
+}
+
+/// An order, which the kernel answers by an error or its absence.
+pub(crate) fn order(kind: u16, head: &[u8]) -> Vec<u8> {
+    /// `NLM_F_REQUEST | NLM_F_ACK`.
+    const FLAGS: u16 = 0x5;
+    request(kind, FLAGS, head)
+}
+
+fn request(kind: u16, flags: u16, head: &[u8]) -> Vec<u8> {
     let length = u32::try_from(HEADER + head.len()).unwrap_or(u32::MAX);
     let mut message = length.to_ne_bytes().to_vec();
     message.extend(kind.to_ne_bytes());
-    message.extend(FLAGS.to_ne_bytes());
+    message.extend(flags.to_ne_bytes());
     message.extend([0; 8]);
     message.extend(head);
     message

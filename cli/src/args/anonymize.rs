@@ -7,7 +7,7 @@ use clap::Args;
 const EXAMPLES: &str = "\
 Examples:
   hopscope anonymize gw.pcap shared.pcap         one capture
-  hopscope anonymize incident-17/ shared/        captures and access logs of a folder
+  hopscope anonymize incident-17/ shared/        captures, logs and the case of a folder
   hopscope anonymize gw.pcap lb.pcap shared/     several, which map alike
   hopscope anonymize --key team.key gw.pcap a.pcap
                                                  as in earlier and later calls with that key
@@ -16,7 +16,8 @@ Examples:
 What becomes of it: payload is cut off; addresses are mapped so that common prefixes stay common
 (loopback, multicast and 0.0.0.0 stay, private ranges stay private); hardware addresses, paths,
 request ids, and names other than generic ones (gw, eth0, envoy) are mapped; comments and what is no
-TCP go. Ports, sizes, times, flags and TCP's numbers stay: flows, probes and hops are the same, and so
+TCP go; of PROXY protocol headers the addresses stay, mapped. A hopscope.toml beside them expects the
+same of what they become; its comments and descriptions go. Ports, sizes, times, flags and TCP's numbers stay: flows, probes and hops are the same, and so
 are verdicts, but for those that rest on payload (a status, an answer that is too short, a GOAWAY):
 --keep-headers keeps what these need. Names of files stay, too.
 

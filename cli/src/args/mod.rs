@@ -68,8 +68,16 @@ pub(crate) enum Command {
     Anonymize(Anonymize),
     /// Say what works on this machine, what does not, and what to do about it.
     Doctor,
-    /// Print the JSON Schema of the reports that '--format json' prints.
-    Schema,
+    /// Print the JSON Schema of the reports that '--format json' prints, or of the lines of ndjson.
+    Schema(Schema),
+}
+
+/// Arguments of `schema`.
+#[derive(Args)]
+pub(crate) struct Schema {
+    /// Of a line that '--format ndjson' prints, while watching and of the report.
+    #[arg(long)]
+    pub(crate) lines: bool,
 }
 
 const READ_EXAMPLES: &str = "\
@@ -117,8 +125,8 @@ pub(crate) struct Read {
         allow_negative_numbers = true, value_parser = number)]
     pub(crate) flow: Option<u64>,
     /// One chain as a ladder, by its number in the table: who told what to whom, and when; with
-    /// --all every step.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["flow", "format", "explain"],
+    /// --all every step, with --explain the rules behind its verdict.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["flow", "format"],
         allow_negative_numbers = true, value_parser = number)]
     pub(crate) chain: Option<u64>,
 }

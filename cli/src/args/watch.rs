@@ -27,7 +27,8 @@ Lines of ndjson that come before those of the report, by their \"type\":
   note           what the kernel tells: at, namespace, and \"what\": socket, closed, reset_sent,
                  reset_received, retransmitted, error
   roles_swapped  a late SYN shows that client and server of that flow are the other way round
-  omitted        how many events came faster than they could be printed";
+  omitted        how many events came faster than they could be printed
+'hopscope schema --lines' has their fields.";
 
 /// Arguments of `watch`.
 #[derive(Args)]
@@ -48,6 +49,9 @@ pub(crate) struct Watch {
     /// Every segment, not only the telling ones: events name data, too.
     #[arg(long)]
     pub(crate) all_segments: bool,
+    /// Attach the probe by clsact, as below Linux 6.6, also where there is TCX.
+    #[arg(long)]
+    pub(crate) no_tcx: bool,
     /// How long, with its unit: 500ms, 30s, 5m, 2h. Until Ctrl-C without it.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) duration: Option<Duration>,

@@ -49,7 +49,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Anonymize(args) => anonymize::run(&args),
         Command::Doctor => doctor::run(),
         Command::Sockets(args) => sockets::run(&args),
-        Command::Schema => schema::run(),
+        Command::Schema(args) => schema::run(&args),
     };
     match outcome {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,

@@ -2,6 +2,8 @@
 
 use std::io::{self, BufWriter, Write};
 
+use super::happened;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tracer::report::{
     AccessLogReport, ChainReport, FlowReport, HopReport, LadderReport, LeftOutReport, LinkReport,
@@ -16,12 +18,15 @@ pub(crate) fn json(report: &Report) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// A line of ndjson.
-#[derive(Serialize)]
+/// A line of the report as ndjson.
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line<'a> {
+    /// Where the report begins.
     Report {
+        /// `hopscope.report.v1`.
         schema: &'static str,
+        /// As in the report.
         sockets_left_out: u64,
     },
     Verdict(&'a VerdictReport),
@@ -35,6 +40,22 @@ enum Line<'a> {
     Link(&'a LinkReport),
     Socket(&'a SocketReport),
     Unjoined(&'a UnjoinedReport),
+}
+
+/// Any line of ndjson.
+#[derive(JsonSchema)]
+#[schemars(untagged, title = "A line of hopscope's ndjson")]
+#[expect(dead_code, reason = "for its schema")]
+enum AnyLine<'a> {
+    /// While watching.
+    Happened(happened::Line<'a>),
+    /// Of the report.
+    Report(Line<'a>),
+}
+
+/// The JSON Schema of a line of ndjson.
+pub(crate) fn schema_of_lines() -> schemars::Schema {
+    schemars::schema_for!(AnyLine<'_>)
 }
 
 /// One object a line.

@@ -1,10 +1,10 @@
-//! What happens while watching, a line each: for people, and for programs.
+//! What happens while watching, a line each for people.
 
 use std::fmt::Write;
-use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use tracer::flow::{Event, FlowId, Side, What};
+use tracer::flow::{Event, FlowId};
 use tracer::note::{self, Note, SocketId};
 use tracer::time::Time;
 
@@ -22,11 +22,15 @@ pub(crate) enum Happening<'a> {
 }
 
 /// The flow that something happened on.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct Of<'a> {
+    /// Name of the vantage.
     pub(crate) vantage: &'a str,
+    /// Number of the flow, as in the report.
     pub(crate) flow: FlowId,
+    /// Its client, `ip:port`, IPv6 in brackets.
     pub(crate) client: String,
+    /// Its server.
     pub(crate) server: String,
 }
 
@@ -135,97 +139,4 @@ fn told(what: &note::What) -> Option<(&SocketId, String)> {
         }
         note::What::Socket { .. } | note::What::Retransmitted { .. } => None,
     }
-}
-
-/// A line for programs.
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Line<'a> {
-    Event(EventLine<'a>),
-    RolesSwapped(&'a Of<'a>),
-    Note(&'a Note),
-    Omitted { events: u64 },
-}
-
-#[derive(Serialize)]
-struct EventLine<'a> {
-    at: Time,
-    #[serde(flatten)]
-    of: &'a Of<'a>,
-    by: Side,
-    frame: u64,
-    #[serde(flatten)]
-    what: Deed,
-}
-
-/// What a side did, as programs read it.
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-enum Deed {
-    Syn { attempt: u32 },
-    SynAck,
-    Data { bytes: u64, until: Time },
-    KeepaliveProbe { number: u32, after_s: Option<f64> },
-    KeepaliveAnswer { after_s: f64 },
-    ZeroWindowProbe,
-    ZeroWindow,
-    WindowOpened { after_s: f64 },
-    Retransmission { bytes: u32 },
-    Fin { first: bool },
-    Rst { first: bool },
-    Other,
-}
-
-impl Deed {
-    fn new(what: What, first: bool) -> Self {
-        let seconds = |time: Duration| time.as_secs_f64();
-        match what {
-            What::Syn { attempt } => Self::Syn { attempt },
-            What::SynAck => Self::SynAck,
-            What::Data { bytes, until, .. } => Self::Data { bytes, until },
-            What::KeepaliveProbe { number, after } => Self::KeepaliveProbe {
-                number,
-                after_s: after.map(seconds),
-            },
-            What::KeepaliveAnswer { after } => Self::KeepaliveAnswer {
-                after_s: seconds(after),
-            },
-            What::ZeroWindowProbe => Self::ZeroWindowProbe,
-            What::ZeroWindow => Self::ZeroWindow,
-            What::WindowOpened { after } => Self::WindowOpened {
-                after_s: seconds(after),
-            },
-            What::Retransmission { bytes, .. } => Self::Retransmission { bytes },
-            What::Fin => Self::Fin { first },
-            What::Rst => Self::Rst { first },
-            _ => Self::Other,
-        }
-    }
-}
-
-/// Adds the object of what happened.
-pub(crate) fn object(out: &mut String, happening: &Happening<'_>) -> serde_json::Result<()> {
-    let line = match happening {
-        Happening::Event(seen) => Line::Event(EventLine {
-            at: seen.event.at,
-            of: &seen.of,
-            by: seen.event.by,
-            frame: seen.event.frame,
-            what: Deed::new(seen.event.what, seen.ended_it),
-        }),
-        Happening::Swapped(of) => Line::RolesSwapped(of),
-        Happening::Note(note) => Line::Note(note),
-    };
-    push(out, &line)
-}
-
-/// Adds the object that says that there was more than is printed.
-pub(crate) fn omitted(out: &mut String, events: u64) -> serde_json::Result<()> {
-    push(out, &Line::Omitted { events })
-}
-
-fn push(out: &mut String, line: &Line<'_>) -> serde_json::Result<()> {
-    out.push_str(&serde_json::to_string(line)?);
-    out.push('\n');
-    Ok(())
 }

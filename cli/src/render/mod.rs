@@ -7,6 +7,7 @@ pub(crate) mod diff;
 mod doctor;
 mod flows;
 mod grid;
+pub(crate) mod happened;
 mod hops;
 mod json;
 pub(crate) mod junit;
@@ -28,7 +29,7 @@ mod verdicts;
 mod wording;
 
 pub(crate) use self::doctor::doctor;
-pub(crate) use self::json::{json, ndjson};
+pub(crate) use self::json::{json, ndjson, schema_of_lines};
 pub(crate) use self::ladder::chain;
 pub(crate) use self::sockets::sockets;
 pub(crate) use self::table::table;

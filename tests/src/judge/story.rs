@@ -21,6 +21,8 @@ pub enum Asked {
     WithoutPayloadWithLogs,
     /// Of captures that lack a part of the time: what is said as sure is true.
     PartOfTime,
+    /// Of captures that lack frames here and there: who is surely accused is guilty.
+    FramesMissing,
     /// That nothing is called wrong where nothing went wrong: of one capture among several.
     NoFalseAlarm,
 }
@@ -42,6 +44,7 @@ pub fn disagreements(report: &Value, truth: &Truth, given: &[String], asked: Ask
             };
             [story.hops(), story.chains(), verdicts].concat()
         }
+        Asked::FramesMissing => story.surely_wrong(),
         Asked::PartOfTime => [story.no_false_chain(), story.surely_wrong()].concat(),
         Asked::NoFalseAlarm => story.no_false_alarm(),
     }

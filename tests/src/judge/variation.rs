@@ -35,6 +35,8 @@ pub enum Variation {
     BegunLate,
     /// Without the last two fifths of the time.
     EndedEarly,
+    /// Of every capture one frame in twenty is missing, others with another seed.
+    FramesMissing(u64),
     /// One capture at a time.
     Alone,
 }
@@ -46,6 +48,7 @@ impl Variation {
             Self::NoPayload => Asked::WithoutPayload,
             Self::NoPayloadWithLogs => Asked::WithoutPayloadWithLogs,
             Self::BegunLate | Self::EndedEarly => Asked::PartOfTime,
+            Self::FramesMissing(_) => Asked::FramesMissing,
             Self::Alone => Asked::NoFalseAlarm,
             _ => Asked::Everything,
         }
@@ -139,6 +142,7 @@ fn capture(
     let change: &dyn Fn(&mut Trace) = match variation {
         Variation::Clocks => &|trace| shift(trace, offset(truth, name)),
         Variation::Twice => &twice,
+        Variation::FramesMissing(seed) => &move |trace| thin_out(trace, seed),
         Variation::BegunLate => {
             let begin = moment(truth, 2)?;
             &move |trace| trace.packets.retain(|packet| packet.at >= begin)
@@ -186,6 +190,17 @@ fn twice(trace: &mut Trace) {
         trace.packets.extend([packet, again]);
     }
     trace.packets.sort_by_key(|packet| packet.at);
+}
+
+/// By a linear congruential generator (Knuth, MMIX): the same seed, the same frames.
+fn thin_out(trace: &mut Trace, seed: u64) {
+    let mut state = seed;
+    trace.packets.retain(|_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        !(state >> 33).is_multiple_of(20)
+    });
 }
 
 fn cut(trace: &mut Trace) {

@@ -160,6 +160,17 @@ impl Lab {
         Ok(())
     }
 
+    /// Waits until `node` has no connection to that port any more.
+    ///
+    /// # Errors
+    /// When it has one for too long.
+    pub fn until_closed(&self, node: &str, port: u16) -> Result<()> {
+        let here = self.net.node(node)?;
+        wait::until(&format!("{node} to let go of port {port}"), START, || {
+            Ok((!connected(&here.proc_net("tcp")?, port)).then_some(()))
+        })
+    }
+
     /// Starts Envoy; its access log is kept as NAME.log.
     ///
     /// # Errors
@@ -296,6 +307,16 @@ fn listening(table: &str, port: u16) -> bool {
         let mut words = line.split_whitespace().skip(1);
         let local = words.next().is_some_and(|local| local.ends_with(&port));
         local && words.nth(1) == Some("0A")
+    })
+}
+
+/// Whether it shows a connection to that port: state 01.
+fn connected(table: &str, port: u16) -> bool {
+    let port = format!(":{port:04X}");
+    table.lines().skip(1).any(|line| {
+        let mut words = line.split_whitespace().skip(2);
+        let remote = words.next().is_some_and(|remote| remote.ends_with(&port));
+        remote && words.next() == Some("01")
     })
 }
 

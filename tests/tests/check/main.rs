@@ -2,6 +2,7 @@
 
 mod absence;
 mod bad_input;
+mod changed;
 mod diff;
 mod flows;
 mod judged;

@@ -5,7 +5,5 @@ mod kinds;
 mod output;
 mod proxies;
 mod refusals;
-#[path = "../schema/mod.rs"]
-mod schema;
 mod stage;
 mod targets;

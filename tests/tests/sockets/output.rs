@@ -4,7 +4,6 @@ use anyhow::{Context as _, Result, ensure};
 use hopscope_tests::binary::{Told, hopscope};
 use serde_json::Value;
 
-use super::schema;
 use super::stage::{Stage, methods, report, run, skipped, sockets};
 
 #[test]
@@ -16,7 +15,8 @@ fn reports_are_as_the_schema_says() -> Result<()> {
     stage.every_kind("z")?;
     for method in methods() {
         let report = report(&["--netns", stage.ns("z")?, "--method", method])?;
-        let problems = schema::problems(&report).map_err(|error| anyhow::anyhow!("{error}"))?;
+        let problems = hopscope_tests::schema::problems(&report)
+            .map_err(|error| anyhow::anyhow!("{error}"))?;
         assert!(problems.is_empty(), "{problems:#?}");
     }
     Ok(())

@@ -2,6 +2,7 @@
 //! end, and what becomes of it when interfaces, namespaces, disks and readers go away.
 
 mod checked;
+mod clsact;
 mod comings;
 mod endings;
 mod events;

@@ -1,5 +1,6 @@
 //! Connections that are older than the watch: their sockets are told all the same.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hopscope_tests::lab::process::Process;
@@ -52,6 +53,14 @@ fn sockets_of_before_are_found_and_left() -> Outcome {
     assert_eq!(told.code, Some(0), "{}", told.err);
     drop(curl);
     let lines = hopscope_tests::watching::objects(&told.out)?;
+    let problems = hopscope_tests::schema::problems_of_lines(&lines)?;
+    assert!(problems.is_empty(), "{problems:#?}");
+    let notes = lines.iter().filter(|line| line["type"] == "note");
+    let told_of: BTreeSet<&str> = notes.filter_map(|note| note["what"].as_str()).collect();
+    assert!(
+        told_of.is_superset(&["closed", "socket"].into()),
+        "{told_of:?}"
+    );
     let of = |kind: &str| -> Vec<Value> {
         lines
             .iter()

@@ -30,6 +30,8 @@ pub struct Done {
     pub skipped: Skipped,
     /// Bytes that were captured and not written, payload or not.
     pub bytes_removed: u64,
+    /// PROXY protocol headers in which other addresses had no room, so that they name nobody now.
+    pub proxied_crowded: u64,
     /// Frames without a time, which are left out.
     pub untimed: u64,
     /// Records of hopscope that could not be read and are left out.
@@ -198,7 +200,8 @@ impl Writer<'_> {
         data.extend(frame.data);
         let (link, wire_len) = (frame.link, frame.wire_len);
         let removed = frame::rewrite(self.mapping, self.settings, link, wire_len, &mut data);
-        self.done.bytes_removed += removed;
+        self.done.bytes_removed += removed.bytes;
+        self.done.proxied_crowded += u64::from(removed.crowded);
         let frame = Frame {
             data: &data,
             ..*frame

@@ -8,8 +8,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::head;
 use super::{Mapping, Settings};
+use super::{head, proxied};
 use crate::decode::LinkType;
 
 /// Encapsulations followed at most, as when decoding.
@@ -45,16 +45,27 @@ pub(super) struct Frame<'a> {
     end: usize,
     /// How much of the packet follows `at` on the wire.
     wire: usize,
+    /// A PROXY protocol header had no room for other addresses.
+    crowded: bool,
 }
 
-/// Rewrites what was captured of a frame; how many bytes of payload are gone.
+/// What is no longer in a frame.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Removed {
+    /// Bytes of payload, and of headers that are not known.
+    pub(super) bytes: u64,
+    /// A PROXY protocol header had no room for other addresses.
+    pub(super) crowded: bool,
+}
+
+/// Rewrites what was captured of a frame; what is gone of it.
 pub(super) fn rewrite(
     mapping: &mut Mapping,
     settings: Settings,
     link: LinkType,
     wire_len: u32,
     data: &mut Vec<u8>,
-) -> u64 {
+) -> Removed {
     let before = data.len();
     let mut frame = Frame {
         mapping,
@@ -62,17 +73,21 @@ pub(super) fn rewrite(
         at: 0,
         end: before,
         wire: wire_len as usize,
+        crowded: false,
         data,
     };
     let walked = frame
         .link(link)
         .and_then(|protocol| frame.packet(protocol, 0));
-    let done = frame.at;
+    let (done, crowded) = (frame.at, frame.crowded);
     match walked {
         Ok(()) | Err(Stop::Cut) => data.truncate(done),
         Err(Stop::Blank) => data[done..].fill(0),
     }
-    (before - done.min(before)) as u64
+    Removed {
+        bytes: (before - done.min(before)) as u64,
+        crowded,
+    }
 }
 
 impl Frame<'_> {
@@ -398,6 +413,9 @@ impl Frame<'_> {
         let options = self.end.min(self.at + header - 20);
         clear_options(&mut self.data[self.at..options]);
         let _ = self.pass(options - self.at);
+        let proxied = proxied::keep(self.mapping, &mut self.data[self.at..self.end]);
+        self.crowded |= proxied.crowded;
+        let _ = self.pass(proxied.length);
         let kept = if self.settings.keep_headers {
             head::keep(self.mapping, &mut self.data[self.at..self.end])
         } else {

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | payload | cut off, as a snap length does; lengths stay in the headers |
 //! | HTTP/1 header lines, where they are asked for | targets, hosts and request ids mapped; fields that say how a connection is used stay; the rest is blotted out; of HTTP/2 the headers of frames, settings and GOAWAY |
+//! | PROXY protocol headers | addresses mapped, in as many bytes; nothing else of them |
 //! | IP addresses | mapped, prefixes stay common; loopback, multicast and the unspecified address stay, private, shared and link-local ranges are not left |
 //! | hardware addresses | mapped |
 //! | ports, sequence numbers, windows, flags, TTL, IP identification, times | stay |
@@ -14,23 +15,27 @@
 //! | frames without TCP | keep their headers as far as they show that, and their place |
 //! | names of namespaces, interfaces and processes | mapped, but for generic words (`gw`, `eth0`, `envoy`) |
 //! | access logs | JSON lines with what hopscope reads of them, mapped; paths and request ids keep their lengths |
+//! | cases (`hopscope.toml`) | addresses, networks, vantages, owners and paths mapped; names of expectations are numbers |
 //! | comments, names of programs and machines, secrets, what other programs added | go |
 //!
 //! Everything is mapped by a [`Key`]: alike wherever the key is the same.
 
 mod address;
 mod capture;
+mod case;
 mod frame;
 mod head;
 mod http2;
 mod key;
 mod log;
 mod note;
+mod proxied;
 mod words;
 
 use std::net::IpAddr;
 
 pub use self::capture::{Done, Format, rewrite};
+pub use self::case::{CaseDone, rewrite_case};
 pub use self::key::Key;
 pub use self::log::{LogDone, rewrite_log};
 

@@ -277,7 +277,7 @@ fn of_sight(scene: &Scene<'_>, sight: Sight) -> Vec<Told> {
             continue;
         }
         // What answers a close asks for nothing.
-        let asked = before_fin.unwrap_or(until);
+        let asked = before_fin.map_or(until, |before| before.until);
         let by = if sight.swapped {
             event.by.other()
         } else {
@@ -440,11 +440,17 @@ impl Told {
     }
 
     /// What the client sends now belongs to this exchange: it had only been told to go on (RFC 9110
-    /// section 15.2), and begins no request.
+    /// section 15.2), and begins no request. Where what it was told was not captured, the length that the
+    /// request announced tells.
     fn goes_on(&self, said: &Said) -> bool {
-        let interim =
-            |status: &Arc<Status>| (100..200).contains(&status.code) && status.code != 101;
-        self.status.as_ref().is_some_and(interim) && said.request.is_none()
+        let interim = |status: &Status| (100..200).contains(&status.code) && status.code != 101;
+        let whole = self.request.as_ref().and_then(|request| request.whole);
+        let unfinished = whole.is_some_and(|whole| self.bytes.0 < whole);
+        let told_to = match &self.status {
+            Some(status) => interim(status),
+            None => unfinished && self.bytes.1 == 0,
+        };
+        told_to && said.request.is_none()
     }
 
     fn ask(&mut self, bytes: u64, until: Time, said: Said) {

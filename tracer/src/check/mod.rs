@@ -20,6 +20,7 @@ pub use self::case::{Case, Expectation, Named};
 pub use self::fault::{Fault, Place};
 pub use self::judge::{Failure, Outcome, judge};
 pub(crate) use self::measure::told;
+pub(crate) use self::outline::quoted;
 pub use self::outline::{Files, outline};
 pub use self::subject::{KINDS, Kind};
 

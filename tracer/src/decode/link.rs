@@ -113,9 +113,11 @@ pub(super) fn passage(link: LinkType, data: &[u8]) -> Option<Passage> {
     };
     match kind {
         _ if device == LOOPBACK => Some(Passage::Loopback),
-        0 => Some(Passage::In),
+        // What is for another host came in as well: `PACKET_OTHERHOST` is what an interface that takes
+        // everything got to see (include/uapi/linux/if_packet.h).
+        0 | 3 => Some(Passage::In),
         4 => Some(Passage::Out),
-        // Broadcast, multicast, or for another host.
+        // Broadcast and multicast.
         _ => None,
     }
 }

@@ -265,6 +265,19 @@ impl Direction {
             .any(|hole| !seq.is_before(hole.from) && seq.is_before(hole.to))
     }
 
+    /// Sequence numbers that were passed over and acknowledged all the same: when that was found, and how
+    /// many. The capture missed them; what nobody acknowledged may have been lost before it came here. Of
+    /// very many the last ones.
+    pub(super) fn missed(&self) -> impl Iterator<Item = (Time, u64)> {
+        let holes = self.rare.iter().flat_map(|rare| &rare.holes);
+        let arrived =
+            |hole: &&Hole| hole.acknowledged || self.acked_known && !self.acked.is_before(hole.to);
+        holes.filter(arrived).map(|hole| {
+            let numbers = hole.to.distance_from(hole.from).unsigned_abs();
+            (hole.at, numbers.into())
+        })
+    }
+
     /// Takes `from..to` out of the holes; the part that was one, if any was.
     fn fill(&mut self, from: Seq, to: Seq) -> Option<Hole> {
         let holes = &mut self.rare.as_mut()?.holes;

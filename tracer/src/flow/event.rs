@@ -42,10 +42,9 @@ pub enum What {
         bytes: u64,
         /// When the last of them came.
         until: Time,
-        /// When the last of those came that the other side had not closed before; `None` where these
-        /// are all or none. What follows a FIN may only answer it, as the close_notify alert of TLS
-        /// does (RFC 8446 section 6.1).
-        before_fin: Option<Time>,
+        /// What came before the other side's FIN, where more came after it. That may only answer it, as
+        /// the close_notify alert of TLS does (RFC 8446 section 6.1), or find nobody who reads it.
+        before_fin: Option<BeforeFin>,
     },
     /// Sent a keepalive probe.
     KeepaliveProbe {
@@ -81,6 +80,15 @@ pub enum What {
     Fin,
     /// Reset the connection.
     Rst,
+}
+
+/// The part of a turn that came before the other side's FIN.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BeforeFin {
+    /// Payload bytes.
+    pub bytes: u64,
+    /// When the last of them came.
+    pub until: Time,
 }
 
 /// Takes the events of flows.

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::event::{Event, OPENING, What};
+use super::event::{BeforeFin, Event, OPENING, What};
 use super::{Side, Sides};
 use crate::segment::{Head, Segment};
 use crate::time::Time;
@@ -33,8 +33,8 @@ struct Turn {
     head: Option<Head>,
     at: Time,
     until: Time,
-    /// The last byte before the peer's FIN, where there was one.
-    before_fin: Option<Time>,
+    /// What came before the peer's FIN, where there was one.
+    before_fin: Option<BeforeFin>,
     bytes: u64,
 }
 
@@ -56,7 +56,7 @@ impl Turn {
             what: What::Data {
                 bytes,
                 until,
-                before_fin: before_fin.filter(|before| *before < until),
+                before_fin: before_fin.filter(|before| before.bytes < bytes),
             },
             head,
         }
@@ -133,7 +133,10 @@ impl Exchanges {
         if let Some(turn) = &mut self.turn
             && turn.by != by
         {
-            turn.before_fin.get_or_insert(turn.until);
+            turn.before_fin.get_or_insert(BeforeFin {
+                bytes: turn.bytes,
+                until: turn.until,
+            });
         }
     }
 

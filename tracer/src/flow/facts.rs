@@ -201,6 +201,12 @@ impl Flow {
             .map_or(0, |rare| rare.unseen_bytes)
     }
 
+    /// Sequence numbers of a side that the peer acknowledged and the capture missed: when that was found,
+    /// by the clock of the vantage, and how many at once. Of very many the last ones.
+    pub fn missed(&self, side: Side) -> impl Iterator<Item = (Time, u64)> {
+        self.sides[side].missed()
+    }
+
     /// Segments of a side, without duplicates.
     #[must_use]
     pub fn segments(&self, side: Side) -> u64 {

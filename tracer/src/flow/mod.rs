@@ -30,7 +30,7 @@ use self::direction::Direction;
 use self::duplicate::Recent;
 use self::ending::Endings;
 pub use self::ending::{Closing, End, Ending};
-pub use self::event::{Event, New, OPENING, Observer, Timeline, What};
+pub use self::event::{BeforeFin, Event, New, OPENING, Observer, Timeline, What};
 use self::exchange::Exchanges;
 use self::keepalive::BareAck;
 pub use self::keepalive::{Probe, RunEnd, Wait};
@@ -272,7 +272,7 @@ impl Flow {
         if segment.len <= 1 && self.probe(segment, by, teller) {
             return;
         }
-        let of_what_was_seen = self.take_ack(segment, by);
+        let of_what_was_seen = self.take_ack(segment, by, teller);
         let bare = segment.seq_len() == 0;
         if self.sides[by].provisional || (bare && !self.sides[by].known) {
             self.unproven(segment, by);
@@ -319,7 +319,12 @@ impl Flow {
     /// Takes in the acknowledgment of a segment that is no probe. True where it is of all that the
     /// peer is known to have sent, and of nothing else.
     #[inline]
-    fn take_ack(&mut self, segment: &Segment<'_>, by: Side) -> bool {
+    fn take_ack<O: Observer>(
+        &mut self,
+        segment: &Segment<'_>,
+        by: Side,
+        teller: &mut Teller<'_, O>,
+    ) -> bool {
         if !segment.flags.ack() {
             return false;
         }
@@ -332,19 +337,24 @@ impl Flow {
                 heard_before,
             });
         }
-        self.acknowledge(segment, by)
+        self.acknowledge(segment, by, teller)
     }
 
     /// What an acknowledgment tells of the peer. True where it is of all that the peer is known to
     /// have sent, and of nothing else.
     #[inline]
-    fn acknowledge(&mut self, segment: &Segment<'_>, by: Side) -> bool {
+    fn acknowledge<O: Observer>(
+        &mut self,
+        segment: &Segment<'_>,
+        by: Side,
+        teller: &mut Teller<'_, O>,
+    ) -> bool {
         let peer = by.other();
         self.promote_candidates(peer, segment.ack);
         let of_what_was_seen = self.sides[peer].known && self.sides[peer].next == segment.ack;
         if self.sides[peer].acknowledged(segment.ack, segment.at) {
             // What it acknowledges was sent before, though not seen, or not yet.
-            self.exchanges.data(segment, peer, 0);
+            teller.pass(self.exchanges.data(segment, peer, 0));
         }
         if let Some(endings) = &mut self.endings
             && endings.outlived(segment.ack, peer)

@@ -30,7 +30,7 @@ impl Flow {
         rare.lent_byte = shape == Shape::BeyondWindow;
         rare.probing
             .probe(segment, shape, peer, bare_ack, teller.later(by));
-        self.acknowledge(segment, by);
+        self.acknowledge(segment, by, teller);
         self.window(segment, by, teller);
         true
     }

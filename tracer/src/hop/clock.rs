@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 
 use super::mark::Lag;
+use crate::flow::Sides;
 use crate::scene::Scene;
 use crate::time::Time;
 
@@ -208,6 +209,26 @@ impl Bounds {
             let room = self.between.entry((far, near)).or_default();
             room.add(negative(at_most), negative(at_least), round_trip);
         }
+    }
+
+    /// Of two vantages of which it is not known which is nearer to the server, and that share segments of
+    /// one direction only: they were on their way from the one to the other, or from the other to the
+    /// one.
+    pub(super) fn add_either_way(&mut self, vantages: [usize; 2], lag: Lag) {
+        let Some((least, most)) = lag.by.client.or(lag.by.server) else {
+            return;
+        };
+        let (from, to) = (
+            least.saturating_sub(LONGEST_WAY),
+            most.saturating_add(LONGEST_WAY),
+        );
+        let room = Lag {
+            by: Sides {
+                client: Some((to, to)),
+                server: Some((from, from)),
+            },
+        };
+        self.add(vantages, room, None);
     }
 
     /// The clocks, each by the surest way from the first vantage of its island.

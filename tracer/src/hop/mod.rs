@@ -3,6 +3,7 @@
 
 mod clock;
 mod family;
+mod home;
 mod isn;
 mod look;
 mod lost;
@@ -17,6 +18,7 @@ mod watch;
 use self::clock::Bounds;
 pub use self::clock::{Clocks, Offset};
 use self::family::Families;
+use self::home::Homes;
 use self::order::{Station, Stations};
 pub use self::remark::remarks;
 use crate::flow::{Side, Sides};
@@ -145,20 +147,26 @@ pub fn join(scene: &Scene<'_>) -> Hops {
         .map(|family| Stations::new(scene, family, &mut bounds))
         .collect();
     let clocks = bounds.solve();
+    let homes = Homes::of(scene, &all);
     let mut hops: Vec<Hop> = Vec::with_capacity(all.len());
     for stations in &mut all {
-        stations.settle(scene, &clocks);
-        hops.push(Hop::of(scene, &stations.all, &clocks));
+        stations.settle(scene, &clocks, &homes);
+        hops.push(Hop::of(scene, stations, &clocks));
     }
     hops.sort_by_key(|hop| hop.first_seen(scene, &clocks));
     Hops { hops, clocks }
 }
 
 impl Hop {
-    fn of(scene: &Scene<'_>, stations: &[Station], clocks: &Clocks) -> Self {
+    fn of(scene: &Scene<'_>, stations: &Stations, clocks: &Clocks) -> Self {
+        let Stations {
+            all: stations,
+            known,
+            ..
+        } = stations;
         let sights: Vec<Sight> = stations.iter().map(Station::sight).collect();
         let end = |sight: &Sight, side| scene.flows[sight.flow].flow.endpoint(sight.side(side));
-        let stands = stand::stands(scene, stations);
+        let stands = stand::stands(scene, stations, *known);
         Self {
             client: end(&sights[0], Side::Client),
             server: end(&sights[sights.len() - 1], Side::Server),
@@ -169,7 +177,7 @@ impl Hop {
                 .windows(2)
                 .map(|pair| Way::of(scene, clocks, [&pair[0], &pair[1]]))
                 .collect(),
-            unlike: match stations {
+            unlike: match &stations[..] {
                 [only] => made::unlike(scene, clocks, only),
                 _ => Vec::new(),
             },

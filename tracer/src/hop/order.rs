@@ -6,8 +6,10 @@ use std::time::Duration;
 use super::Sight;
 use super::clock::{Bounds, Clocks};
 use super::family::Kin;
+use super::home::Homes;
 use super::look::{Look, looks};
 use super::mark::{Lag, Marked, marks};
+use super::stand;
 use crate::flow::{Side, Sides};
 use crate::scene::{Scene, Seen};
 use crate::segment::Passage;
@@ -47,7 +49,9 @@ impl Station {
 pub(super) struct Stations {
     pub(super) all: Vec<Station>,
     /// Their order is known without clocks.
-    decided: bool,
+    pub(super) decided: bool,
+    /// Their order is known, by clocks too: not by the names of vantages alone.
+    pub(super) known: bool,
 }
 
 impl Stations {
@@ -57,6 +61,7 @@ impl Stations {
         let mut stations = Self {
             all: all.collect(),
             decided: true,
+            known: true,
         };
         if stations.all.len() > 1 {
             stations.mark(scene);
@@ -71,18 +76,33 @@ impl Stations {
         stations
     }
 
-    /// In order, also by clocks, and at last by the names of vantages: not by the order of files.
-    pub(super) fn settle(&mut self, scene: &Scene<'_>, clocks: &Clocks) {
+    /// In order, also by who is known to be where, by clocks, and at last by the names of vantages: not
+    /// by the order of files.
+    pub(super) fn settle(&mut self, scene: &Scene<'_>, clocks: &Clocks, homes: &Homes) {
         if self.decided {
             return;
         }
         self.mark(scene);
-        self.sort(|one, other| {
+        let sends = |side| stand::senders(scene, &self.all, side);
+        let senders = Sides {
+            client: sends(Side::Client),
+            server: sends(Side::Server),
+        };
+        let order = |one: &Station, other: &Station| {
             let [here, there] = [one, other].map(|station| &scene.flows[station.kin.flow]);
             evidence(scene, one, other)
+                .then_with(|| by_sender(&senders, one, other))
+                .then_with(|| homes.order(scene, one, other))
                 .then_with(|| by_clock(here, there, clocks))
-                .then_with(|| scene.name(here.vantage).cmp(scene.name(there.vantage)))
+        };
+        self.sort(|one, other| {
+            let [here, there] = [one, other].map(|station| &scene.flows[station.kin.flow]);
+            order(one, other).then_with(|| scene.name(here.vantage).cmp(scene.name(there.vantage)))
         });
+        self.known = self
+            .all
+            .windows(2)
+            .all(|pair| order(&pair[0], &pair[1]) != Ordering::Equal);
         self.forget();
     }
 
@@ -142,6 +162,14 @@ fn by_passage(one: Sides<Look>, other: Sides<Look>) -> Ordering {
     )
 }
 
+/// Whoever sends stands nearest to itself. One that was only asked, and never answered, tells by this
+/// alone: what passes in one direction takes time between two vantages whichever is nearer.
+fn by_sender(senders: &Sides<Vec<usize>>, one: &Station, other: &Station) -> Ordering {
+    let sends = |side: Side, station: &Station| senders[side].contains(&station.kin.flow);
+    let nearer = |side| sends(side, other).cmp(&sends(side, one));
+    agreed(nearer(Side::Client), nearer(Side::Server).reverse())
+}
+
 /// What both directions tell, or one of them; nothing where they contradict each other.
 fn agreed(client: Ordering, server: Ordering) -> Ordering {
     match (client, server) {
@@ -198,6 +226,12 @@ pub(super) fn bound(scene: &Scene<'_>, stations: &[Station], bounds: &mut Bounds
             .filter_map(|station| scene.flows[station.kin.flow].flow.handshake_rtt())
             .min();
         let round_trip = round_trip.and_then(|time| i64::try_from(time.as_nanos()).ok());
-        bounds.add(vantages, Lag::between(&near.marks, &far.marks), round_trip);
+        let lag = Lag::between(&near.marks, &far.marks);
+        let one_way = lag.by.client.is_none() || lag.by.server.is_none();
+        if one_way && evidence(scene, near, far) == Ordering::Equal {
+            bounds.add_either_way(vantages, lag);
+        } else {
+            bounds.add(vantages, lag, round_trip);
+        }
     }
 }

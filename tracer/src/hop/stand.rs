@@ -28,8 +28,9 @@ pub(super) struct Stand {
     pub(super) proved: bool,
 }
 
-/// Where the vantages of a hop stand, whose sights are in order.
-pub(super) fn stands(scene: &Scene<'_>, stations: &[Station]) -> Sides<Option<Stand>> {
+/// Where the vantages of a hop stand, whose sights are in order; where that order is not `known`, as far
+/// as it is proved.
+pub(super) fn stands(scene: &Scene<'_>, stations: &[Station], known: bool) -> Sides<Option<Stand>> {
     let mut found = Sides {
         client: proved(scene, stations.iter(), stations, Side::Client),
         server: proved(scene, stations.iter().rev(), stations, Side::Server),
@@ -37,7 +38,7 @@ pub(super) fn stands(scene: &Scene<'_>, stations: &[Station]) -> Sides<Option<St
     let (Some(first), Some(last)) = (stations.first(), stations.last()) else {
         return found;
     };
-    if same_host(scene, first, last) {
+    if !known || same_host(scene, first, last) {
         return found;
     }
     for (side, station) in [(Side::Client, first), (Side::Server, last)] {
@@ -100,6 +101,14 @@ fn stands_at_both(scene: &Scene<'_>, station: &Station) -> bool {
 fn is_local(address: IpAddr) -> bool {
     const SIDECAR: Ipv6Addr = Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6);
     address.is_loopback() || address == IpAddr::V6(SIDECAR)
+}
+
+/// The flows among the sights of a hop, in any order, that are proved to be seen where a side sends.
+pub(super) fn senders(scene: &Scene<'_>, stations: &[Station], side: Side) -> Vec<usize> {
+    let here =
+        |station: &&Station| told(scene, station, side) || sends(scene, station, stations, side);
+    let here = stations.iter().filter(here);
+    here.map(|station| station.kin.flow).collect()
 }
 
 /// The segments of this side leave the host there and did not come in.

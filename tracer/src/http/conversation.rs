@@ -1,5 +1,6 @@
 //! Both directions of a connection.
 
+use super::Heading;
 use super::handshake::{Handshake, Handshaking};
 use super::stream::{Found, Piece, Stream};
 use crate::flow::{Side, Sides};
@@ -10,6 +11,8 @@ pub(crate) struct Conversation {
     streams: Sides<Stream>,
     /// It speaks HTTP/2.
     http2: bool,
+    /// What the client asked for last is a tunnel.
+    connects: bool,
     /// It speaks TLS.
     tls: Option<Box<Handshake>>,
 }
@@ -17,7 +20,27 @@ pub(crate) struct Conversation {
 impl Conversation {
     /// Takes in bytes that a side sent for the first time, and tells what is found.
     pub(crate) fn read(&mut self, by: Side, piece: Piece<'_>, mut tell: impl FnMut(Found<'_>)) {
-        self.streams[by].read(piece, &mut self.http2, &mut tell);
+        let Self {
+            streams,
+            http2,
+            connects,
+            ..
+        } = self;
+        let mut tunnel = false;
+        streams[by].read(piece, http2, &mut |found| {
+            if let Found::Heading(heading, _) = &found {
+                match heading {
+                    Heading::Request(request) => *connects = request.method == "CONNECT",
+                    Heading::Status(status) => tunnel |= *connects && status.is_success(),
+                    _ => {}
+                }
+            }
+            tell(found);
+        });
+        if tunnel {
+            streams.client.tunnel();
+            streams.server.tunnel();
+        }
         if self.streams[by].is_opaque() {
             self.tls.get_or_insert_default().read(by, piece);
         }
@@ -25,7 +48,7 @@ impl Conversation {
 
     /// Nothing more comes of a side: what is there of an incomplete head is told.
     pub(crate) fn finish(&mut self, by: Side, mut tell: impl FnMut(Found<'_>)) {
-        self.streams[by].give_up(&mut tell);
+        self.streams[by].finish(&mut tell);
     }
 
     /// Turns that hold nothing but a handshake of TLS; nothing more comes of either side. `sent` tells how

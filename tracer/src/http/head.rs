@@ -178,6 +178,7 @@ fn request(method: &str, target: &str, old: bool, headers: &[Header<'_>]) -> (Re
         timeout_ms: number(headers, "x-envoy-expected-rq-timeout-ms"),
         attempt: number(headers, "x-envoy-attempt-count"),
         whole: None,
+        unended: None,
     };
     let body = match method {
         // What follows belongs to another protocol.

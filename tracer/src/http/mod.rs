@@ -17,6 +17,7 @@ use std::sync::Arc;
 pub(crate) use self::conversation::Conversation;
 pub use self::handshake::Handshaking;
 pub use self::print::Print;
+pub(crate) use self::proxied::{ProxiedHeader, header as proxied_header};
 pub(crate) use self::stream::{Found, Piece, Place};
 
 /// What the first bytes of a turn say. Heads are shared with whatever is made of them: there are as
@@ -146,6 +147,9 @@ pub struct Request {
     /// Bytes of head and body, where there is a body and the head tells how long it is
     /// (`content-length`).
     pub whole: Option<u64>,
+    /// Its head had not ended when the last of it was captured that there is: bytes of it until then.
+    /// `None` as well where something of it was not captured.
+    pub unended: Option<u64>,
 }
 
 /// The head of an HTTP/1 answer.
@@ -168,6 +172,13 @@ pub struct Status {
     /// Bytes of head and body, where the head tells how many these are (`content-length`, which an
     /// answer to HEAD has without a body).
     pub whole: Option<u64>,
+}
+
+impl Status {
+    /// What was asked for was done (RFC 9110 section 15.3).
+    pub(crate) const fn is_success(&self) -> bool {
+        self.code >= 200 && self.code < 300
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,30 @@ const LONGEST_TEXT: usize = 107;
 /// Signature, version, family and length of version 2.
 const FIXED: usize = 16;
 
+/// A whole header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ProxiedHeader {
+    /// Whose bytes follow, and where they went; nothing where it names nobody.
+    pub(crate) of: Option<(SocketAddr, SocketAddr)>,
+    /// Its length in bytes.
+    pub(crate) length: usize,
+}
+
+/// The header that a payload begins with, where all of it is there.
+pub(crate) fn header(payload: &[u8]) -> Option<ProxiedHeader> {
+    let Unit::Read(heading, length) = read(payload) else {
+        return None;
+    };
+    let of = match heading {
+        Some(Heading::Proxied {
+            source,
+            destination,
+        }) => Some((source, destination)),
+        _ => None,
+    };
+    Some(ProxiedHeader { of, length })
+}
+
 /// What the first bytes of a connection are, taken as a PROXY protocol header.
 pub(super) fn read(bytes: &[u8]) -> Unit {
     if begins_like(bytes, v2::PROTOCOL_PREFIX) {

@@ -2,6 +2,8 @@
 //! where the next begins, by its sequence number, so that what was not captured or not shown can be
 //! passed over.
 
+use std::sync::Arc;
+
 use super::frame::{self, Footing};
 use super::{Heading, head, proxied, tls};
 use crate::seq::Seq;
@@ -97,6 +99,8 @@ pub(super) struct Stream {
     begun: bool,
     /// Nothing can be read.
     opaque: bool,
+    /// It is a tunnel: whatever it carries is not about the connection itself.
+    tunnel: bool,
 }
 
 /// How a unit begins.
@@ -164,6 +168,14 @@ impl Stream {
         }
     }
 
+    /// What follows is a tunnel's (RFC 9110 section 9.3.6).
+    pub(super) fn tunnel(&mut self) {
+        self.tunnel = true;
+        self.kept = None;
+        self.boundary = None;
+        self.body = None;
+    }
+
     /// It speaks TLS, and nothing that follows can be read.
     pub(super) const fn is_opaque(&self) -> bool {
         self.opaque
@@ -181,6 +193,18 @@ impl Stream {
             self.body = None;
             tell(Found::Heading(heading, rest.place));
         }
+    }
+
+    /// Nothing more comes. Of a head that has not ended, all that there is was captured.
+    pub(super) fn finish(&mut self, tell: &mut impl FnMut(Found<'_>)) {
+        let there = self.kept.as_ref().map(|kept| kept.bytes.len() as u64);
+        self.give_up(&mut |found| match found {
+            Found::Heading(Heading::Request(mut request), place) => {
+                Arc::make_mut(&mut request).unended = there;
+                tell(Found::Heading(Heading::Request(request), place));
+            }
+            other => tell(other),
+        });
     }
 
     /// The bytes of a piece from where a unit begins, and whether that is known and not only
@@ -269,6 +293,9 @@ impl Stream {
 
     /// What bytes begin with.
     fn unit(&self, bytes: &[u8], footing: Footing, looked: &mut usize) -> Unit {
+        if self.tunnel {
+            return tls::read(bytes);
+        }
         let preface = || match bytes {
             _ if !begins_like(bytes, PREFACE) => Unit::Foreign,
             _ if bytes.len() < PREFACE.len() => Unit::Partial,

@@ -66,6 +66,8 @@ pub struct Settings {
     pub filter: Option<String>,
     /// Every segment, not only the telling ones.
     pub all_segments: bool,
+    /// Programs are attached as below Linux 6.6, by clsact, also where there is TCX.
+    pub no_tcx: bool,
 }
 
 /// Takes in items as they come.

@@ -10,6 +10,8 @@ mod clock;
 mod fields;
 mod held;
 mod object;
+mod port;
+mod qdisc;
 mod record;
 mod sockets;
 mod tap;
@@ -87,7 +89,8 @@ pub struct Port<'a> {
 }
 
 /// The loaded probe. Its programs are detached and unloaded with it, also where the process is
-/// killed: links and programs live no longer than their file descriptors.
+/// killed: links and programs live no longer than their file descriptors. Filters of clsact, below
+/// Linux 6.6, do: they are taken away when it is dropped, and stay where the process is killed.
 pub struct Probe {
     taps: Vec<Tap>,
     tracing: Option<Tracing>,

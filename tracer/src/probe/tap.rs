@@ -4,16 +4,14 @@ use std::collections::HashMap;
 
 use aya::Ebpf;
 use aya::maps::{HashMap as BpfMap, Map, MapData, PerCpuArray, PerCpuHashMap, RingBuf};
-use aya::programs::tc::{self, NlOptions, SchedClassifierLinkId, TcAttachOptions};
-use aya::programs::{LinkOrder, SchedClassifier, TcAttachType};
 use hopscope_ebpf::{Counters, Counts, FLOWS, Fields, FlowKey, PORTS};
 use zerocopy::FromBytes;
 
 use super::clock::Clock;
 use super::object::{self, Gate, REMEDY, Room, chain};
+use super::port::Attached;
 use super::record;
 use super::{Port, ProbeError, Trial};
-use crate::decode::LinkType;
 use crate::live::{Item, Settings};
 use crate::netns::Namespace;
 use crate::tally::FlowTally;
@@ -38,14 +36,8 @@ pub(super) struct Tap {
     /// By index in the namespace.
     ports: HashMap<u32, Attached>,
     trials: Vec<Trial>,
-}
-
-/// An interface that is watched, or was.
-struct Attached {
-    number: u32,
-    link: LinkType,
-    links: Vec<(&'static str, SchedClassifierLinkId)>,
-    dropped: u64,
+    /// TCX is wanted, where the kernel has it.
+    tcx: bool,
 }
 
 impl Tap {
@@ -54,6 +46,7 @@ impl Tap {
         if settings.ports.len() > PORTS {
             return Err(ProbeError::Ports(PORTS));
         }
+        let tcx = !settings.no_tcx;
         let settings = object::settings(settings);
         let shares = u32::try_from(shared_by.max(1).next_power_of_two()).unwrap_or(u32::MAX);
         let room = Room {
@@ -78,112 +71,34 @@ impl Tap {
             gate,
             ports: HashMap::new(),
             trials: Vec::new(),
+            tcx,
         })
     }
 
-    /// Watches an interface, from a thread inside its namespace: names of interfaces mean something
-    /// there only.
+    /// Watches an interface.
     pub(super) fn attach(
         &mut self,
         namespace: &Namespace,
         port: &Port<'_>,
     ) -> Result<(), ProbeError> {
-        let [incoming, outgoing] = match port.link {
-            LinkType::Ethernet => ["ethernet_in", "ethernet_out"],
-            _ => ["ip_in", "ip_out"],
-        };
-        let mut wanted = vec![(outgoing, TcAttachType::Egress)];
-        if !port.loopback {
-            wanted.push((incoming, TcAttachType::Ingress));
-        }
-        let mut links = Vec::new();
-        for (program, direction) in wanted {
-            let attached = namespace.within(|| self.attach_one(program, port.name, direction))?;
-            self.trials.push(Trial {
-                part: match direction {
-                    TcAttachType::Egress => format!("TC egress of {}", port.name),
-                    _ => format!("TC ingress of {}", port.name),
-                },
-                purpose: "segments",
-                outcome: attached
-                    .as_ref()
-                    .map(|(_, way)| *way)
-                    .map_err(String::clone),
-            });
-            let (link, _) = attached.map_err(|why| ProbeError::Attach {
-                interface: port.name.to_owned(),
-                namespace: namespace.name.clone(),
-                why,
-                remedy: REMEDY,
-            })?;
-            links.push((program, link));
-        }
-        self.ports.insert(
-            port.index,
-            Attached {
-                number: port.number,
-                link: port.link,
-                links,
-                dropped: 0,
-            },
-        );
+        let Self {
+            ebpf, trials, tcx, ..
+        } = self;
+        let attached = Attached::new(ebpf, namespace, port, *tcx, trials)?;
+        self.ports.insert(port.index, attached);
         Ok(())
     }
 
-    /// TCX from Linux 6.6 on; clsact below.
-    fn attach_one(
-        &mut self,
-        program: &'static str,
-        interface: &str,
-        direction: TcAttachType,
-    ) -> Result<(SchedClassifierLinkId, &'static str), String> {
-        let program: &mut SchedClassifier = self
-            .ebpf
-            .program_mut(program)
-            .ok_or("the object has no such program")?
-            .try_into()
-            .map_err(|error| chain(&error))?;
-        if program.fd().is_err() {
-            program.load().map_err(|error| chain(&error))?;
-        }
-        let tcx = TcAttachOptions::TcxOrder(LinkOrder::default());
-        let first = program.attach_with_options(interface, direction, tcx);
-        first.map(|link| (link, "TCX")).or_else(|error| {
-            let clsact = tc::qdisc_add_clsact(interface);
-            let netlink = TcAttachOptions::Netlink(NlOptions::default());
-            let attached = program.attach_with_options(interface, direction, netlink);
-            let attached = attached.map(|link| (link, "clsact"));
-            attached.map_err(|second| match clsact {
-                Err(clsact) if !clsact.to_string().contains("exists") => {
-                    format!("TCX: {}; clsact: {}", chain(&error), chain(&clsact))
-                }
-                _ => format!("TCX: {}; clsact: {}", chain(&error), chain(&second)),
-            })
-        })
-    }
-
-    /// The interface with that index is gone, and its links with it.
+    /// The interface with that index is watched no more, or is gone.
     pub(super) fn detach(&mut self, index: u32) {
         if let Some(port) = self.ports.get_mut(&index) {
-            let links = std::mem::take(&mut port.links);
-            Self::let_go(&mut self.ebpf, links);
+            port.let_go(&mut self.ebpf);
         }
     }
 
     pub(super) fn detach_all(&mut self) {
         for port in self.ports.values_mut() {
-            Self::let_go(&mut self.ebpf, std::mem::take(&mut port.links));
-        }
-    }
-
-    fn let_go(ebpf: &mut Ebpf, links: Vec<(&'static str, SchedClassifierLinkId)>) {
-        for (name, link) in links {
-            let program: Option<Result<&mut SchedClassifier, _>> =
-                ebpf.program_mut(name).map(TryInto::try_into);
-            if let Some(Ok(program)) = program {
-                // An interface that is gone has taken its links along.
-                let _ = program.detach(link);
-            }
+            port.let_go(&mut self.ebpf);
         }
     }
 
@@ -257,6 +172,13 @@ impl Tap {
             }
         }
         sum
+    }
+}
+
+/// Not everything goes when it is closed, and not all ways out lead through [`Tap::detach_all`].
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.detach_all();
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::attempts::Attempts;
 use super::digest::{Cite, Digest, Mark};
+use super::gaps::Gaps;
 use super::habits::Habits;
 use super::leg::Leg;
 use super::origin::Origin;
@@ -28,6 +29,7 @@ pub(super) struct World<'a> {
     pub(super) attempts: &'a Attempts,
     /// Vantages that see connections go on from a proxy.
     pub(super) upstreams: &'a [bool],
+    pub(super) gaps: &'a Gaps,
 }
 
 /// What a verdict is about.

@@ -21,6 +21,29 @@ pub(super) struct Leg<'a> {
     pub(super) is_last: bool,
 }
 
+/// A request that its client did not finish.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Unfinished {
+    /// Bytes of it that were sent.
+    pub(super) sent: u64,
+    /// Bytes that its head announced with it; `None` where the head itself did not end.
+    pub(super) whole: Option<u64>,
+}
+
+/// `20053 of 50053 bytes of its request`.
+impl std::fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.whole {
+            Some(whole) => write!(f, "{} of {whole} bytes of its request", self.sent),
+            None => write!(
+                f,
+                "{} bytes of its request, whose head they do not end",
+                self.sent
+            ),
+        }
+    }
+}
+
 /// Bodies of Envoy's own error answers that never went upstream or were not waited for
 /// (source/common/router/router.cc and `ResponseCodeDetails`, envoy/http/codes.h).
 pub(super) const OVERFLOW: &str =
@@ -102,20 +125,41 @@ impl<'a> Leg<'a> {
         let whole = exchange.status.as_ref()?.whole?;
         // What was not captured may all be of this answer.
         let sent = exchange.bytes.1.saturating_add(self.digest.unseen);
+        let sent = sent.saturating_sub(self.refused());
         let told = !head && self.first().is_some();
         (told && sent < whole).then_some((sent, whole))
     }
 
-    /// How many bytes of the request were sent of how many that it announced, where that is less: the
-    /// client did not finish it.
-    pub(super) fn unfinished(&self) -> Option<(u64, u64)> {
+    /// Bytes of the last answer that came after its client had closed, and that it reset.
+    fn refused(&self) -> u64 {
+        let Digest { turns, marks, .. } = self.digest;
+        let last = turns.iter().rfind(|turn| turn.by == Side::Server);
+        let reset = marks.iter().any(|mark| mark.rst && mark.by == Side::Client);
+        let late = last
+            .filter(|_| reset)
+            .and_then(|turn| Some(turn.bytes - turn.before_fin?.bytes));
+        late.unwrap_or_default()
+    }
+
+    /// What was sent of a request that the client did not finish.
+    pub(super) fn unfinished(&self) -> Option<Unfinished> {
         let exchange = self.exchange?;
-        let whole = exchange.request.as_ref()?.whole?;
+        let request = exchange.request.as_ref()?;
         let sent = exchange.bytes.0;
+        if request.unended.is_some() {
+            // Where more was sent than what was read, that may have ended it.
+            let all = self.digest.is_asked_whole && request.unended == Some(sent);
+            return all.then_some(Unfinished { sent, whole: None });
+        }
+        let whole = request.whole?;
         // After `100 Continue` the rest comes in another turn.
         let mut answers = self.digest.answers.iter();
         let interim = answers.any(|answer| answer.status.code < 200 && answer.at >= exchange.began);
-        (self.digest.is_asked_whole && !interim && sent < whole).then_some((sent, whole))
+        let less = self.digest.is_asked_whole && !interim && sent < whole;
+        less.then_some(Unfinished {
+            sent,
+            whole: Some(whole),
+        })
     }
 
     /// Nobody took in an answer of that time: the client had closed before, and reset it.

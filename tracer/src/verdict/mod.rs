@@ -2,13 +2,16 @@
 
 mod aftermath;
 mod attempts;
+mod beyond;
 mod case;
 mod digest;
 mod finding;
+mod gaps;
 mod gather;
 mod habits;
 mod leg;
 mod origin;
+mod product;
 mod rules;
 mod timeouts;
 mod words;
@@ -163,6 +166,7 @@ pub fn judge(
     let habits = habits::Habits::of(hops, &digests);
     let attempts = attempts::Attempts::of(hops, &digests);
     let upstreams = gather::upstreams(scene, hops, chains);
+    let gaps = gaps::Gaps::of(scene, hops);
     let world = World {
         scene,
         hops,
@@ -172,6 +176,7 @@ pub fn judge(
         habits: &habits,
         attempts: &attempts,
         upstreams: &upstreams,
+        gaps: &gaps,
     };
     let subjects = gather::subjects(hops, chains);
     let many = subjects.len() > EXPLAINED;
@@ -208,7 +213,9 @@ fn verdict(case: &Case<'_>, many: bool) -> Verdict {
             found = Some((cause, finding));
         }
     }
-    let (cause, finding) = found.unwrap_or_else(|| (Cause::Unknown, rules::unknown(case)));
+    let (cause, mut finding) = found.unwrap_or_else(|| (Cause::Unknown, rules::unknown(case)));
+    gaps::weigh(case, cause, &mut finding);
+    beyond::tell(case, cause, &mut finding);
     if many && !finding.alarm {
         considered.retain(|rule| rule.cause == cause);
         considered.shrink_to_fit();

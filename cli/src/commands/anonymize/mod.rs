@@ -3,18 +3,22 @@
 mod output;
 mod plan;
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, IsTerminal, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tracer::anonymize::{Done, Key, LogDone, Mapping, Settings, rewrite, rewrite_log};
+use tracer::anonymize::{
+    CaseDone, Done, Key, LogDone, Mapping, Settings, rewrite, rewrite_case, rewrite_log,
+};
 use tracer::log::AccessLog;
 use tracer::source::{Capture, Damage, SourceError, open_file};
 
 use self::output::Output;
 use self::plan::Job;
+use super::check::case::FILE as CASE;
 use super::{Outcome, complain};
 use crate::args::Anonymize;
 
@@ -25,6 +29,7 @@ const LONGEST_SECRET: u64 = 64 * 1024;
 enum Made {
     Capture(Done, Option<Damage>),
     Log(LogDone),
+    Case(CaseDone),
     /// It is neither of them.
     Nothing,
 }
@@ -69,6 +74,9 @@ pub(super) fn run(args: &Anonymize) -> anyhow::Result<Outcome> {
 }
 
 fn anonymize(job: &Job, mapping: &mut Mapping, settings: Settings) -> anyhow::Result<Made> {
+    if job.from.file_name() == Some(OsStr::new(CASE)) {
+        return case(job, mapping, settings);
+    }
     let capture = if job.is_stdin() {
         anyhow::ensure!(
             !io::stdin().is_terminal(),
@@ -91,6 +99,30 @@ fn anonymize(job: &Job, mapping: &mut Mapping, settings: Settings) -> anyhow::Re
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// What is expected of captures names what is in them.
+fn case(job: &Job, mapping: &mut Mapping, settings: Settings) -> anyhow::Result<Made> {
+    let text = fs::read_to_string(&job.from).context("cannot read it")?;
+    let rewritten = rewrite_case(&text, mapping, settings).map_err(|faults| {
+        let first = faults
+            .first()
+            .map(|fault| format!("{}: {}", fault.place, fault.what));
+        let first = first.unwrap_or_default();
+        anyhow::anyhow!("it is no case that can be understood, and left out: {first}")
+    });
+    let (written, done) = rewritten?;
+    if !settings.keep_headers && (written.contains("chains =") || written.contains("request =")) {
+        complain(&format!(
+            "{}: it expects something of requests, which is only told with --keep-headers or access logs",
+            job.from.display()
+        ));
+    }
+    let mut output = Output::create(&job.to)?;
+    let put = output.write_all(written.as_bytes());
+    put.with_context(|| writing(&job.to))?;
+    output.finish()?;
+    Ok(Made::Case(done))
 }
 
 /// What is no capture may be an access log.
@@ -138,6 +170,10 @@ fn told(job: &Job, made: &Made) -> anyhow::Result<bool> {
             for (why, count) in done.skipped.iter() {
                 write!(out, "; {count} {why}: headers only")?;
             }
+            if done.proxied_crowded > 0 {
+                let headers = counted(done.proxied_crowded, "PROXY protocol header");
+                write!(out, "; {headers} without room for other addresses: emptied")?;
+            }
             if done.untimed > 0 {
                 write!(out, "; {} without a timestamp: left out", done.untimed)?;
             }
@@ -170,6 +206,18 @@ fn told(job: &Job, made: &Made) -> anyhow::Result<bool> {
                     "; {} that are none: left out",
                     counted(done.unread, "line")
                 )?;
+            }
+            writeln!(out)?;
+            Ok(true)
+        }
+        Made::Case(done) => {
+            write!(out, "{}", counted(done.expectations, "expectation"))?;
+            if done.left_out > 0 {
+                let left_out = counted(done.left_out, "expectation");
+                write!(out, "; {left_out} of words that cannot be mapped: left out")?;
+            }
+            if !done.keys_left_out.is_empty() {
+                write!(out, "; {}: left out", done.keys_left_out.join(", "))?;
             }
             writeln!(out)?;
             Ok(true)

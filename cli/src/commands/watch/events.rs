@@ -10,7 +10,8 @@ use super::budget::Budget;
 use super::feed::{Feed, Told, Wants};
 use super::printer::Printer;
 use crate::args::Format;
-use crate::render::live::{self, Columns, Happening, Of, Seen};
+use crate::render::happened;
+use crate::render::live::{Columns, Happening, Of, Seen};
 
 /// Prints events and notes as they come, not more than can be read.
 pub(super) struct Events {
@@ -72,7 +73,7 @@ impl Events {
             {
                 printed += 1;
                 match self.format {
-                    Format::Ndjson => live::object(&mut text, &happening)?,
+                    Format::Ndjson => happened::object(&mut text, &happening)?,
                     _ => self.columns.write(&mut text, &happening),
                 }
             }
@@ -100,7 +101,7 @@ impl Events {
 
     fn say_omitted(&self, text: &mut String, omitted: u64) -> serde_json::Result<()> {
         match self.format {
-            Format::Ndjson => live::omitted(text, omitted),
+            Format::Ndjson => happened::omitted(text, omitted),
             _ => {
                 Columns::omitted(text, omitted);
                 Ok(())

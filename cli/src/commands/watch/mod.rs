@@ -30,6 +30,7 @@ pub(super) fn run(args: &Watch) -> anyhow::Result<Outcome> {
         ports: args.ports.clone(),
         filter: args.filter.clone(),
         all_segments: args.all_segments,
+        no_tcx: args.no_tcx,
     };
     known::probe(&args.known)?;
     let timeouts = known::timeouts(&args.known)?;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{CHAIN, CHAIN_ANY, CHAIN_SPLIT, PAIR, PAIR_VANTAGES, Scenario, at, chain};
-use crate::lab::{Lab, capture::Interface, netns::Family, wait};
+use super::{CHAIN_ANY, PAIR, PAIR_VANTAGES, Scenario, WHOLE, at, chain};
+use crate::lab::{Lab, capture::Interface, wait};
 
 /// The app dies.
 pub(super) const APP_KILLED: Scenario = Scenario {
@@ -15,12 +15,8 @@ pub(super) const APP_KILLED: Scenario = Scenario {
     cause: "closed_mid_exchange",
     ended_by: Some("pod"),
     alarm: Some(true),
-    accepted: &[],
-    nodes: CHAIN,
-    family: Family::V4,
-    vantages: CHAIN_SPLIT,
-    late: false,
     drive: app_killed,
+    ..WHOLE
 };
 
 fn app_killed(lab: &mut Lab) -> Result<()> {
@@ -64,17 +60,15 @@ pub(super) const STALE_REUSE: Scenario = Scenario {
     cause: "stale_reuse",
     ended_by: Some("pod"),
     alarm: Some(true),
-    accepted: &[],
     nodes: &["client", "gw", "router", "pod"],
-    family: Family::V4,
     vantages: &[
         at("client", "client", Interface::Eth0),
         at("gw", "gw", Interface::Any),
         at("router", "router", Interface::Any),
         at("pod", "pod", Interface::Eth0),
     ],
-    late: false,
     drive: stale_reuse,
+    ..WHOLE
 };
 
 /// The app closes one second after its first answer. So that the second request is on its way at
@@ -121,16 +115,14 @@ pub(super) const POOL_CLOSED: Scenario = Scenario {
     cause: "normal_close",
     ended_by: Some("client"),
     alarm: Some(false),
-    accepted: &[],
     nodes: &["client", "gw", "pod"],
-    family: Family::V4,
     vantages: &[
         at("client", "client", Interface::Eth0),
         at("gw", "gw", Interface::Any),
         at("pod", "pod", Interface::Eth0),
     ],
-    late: false,
     drive: pool_closed,
+    ..WHOLE
 };
 
 fn pool_closed(lab: &mut Lab) -> Result<()> {
@@ -157,12 +149,9 @@ pub(super) const APP_ERRORS: Scenario = Scenario {
     cause: "normal_close",
     ended_by: Some("client"),
     alarm: None,
-    accepted: &[],
-    nodes: CHAIN,
-    family: Family::V4,
     vantages: CHAIN_ANY,
-    late: false,
     drive: app_errors,
+    ..WHOLE
 };
 
 fn app_errors(lab: &mut Lab) -> Result<()> {
@@ -208,12 +197,10 @@ pub(super) const SERVER_CLOSES: Scenario = Scenario {
     cause: "normal_close",
     ended_by: Some("pod"),
     alarm: Some(false),
-    accepted: &[],
     nodes: PAIR,
-    family: Family::V4,
     vantages: PAIR_VANTAGES,
-    late: false,
     drive: server_closes,
+    ..WHOLE
 };
 
 fn server_closes(lab: &mut Lab) -> Result<()> {

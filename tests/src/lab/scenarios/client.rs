@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{CHAIN, CHAIN_ANY, CHAIN_SPLIT, Scenario, at, chain};
-use crate::lab::{Lab, capture::Interface, haproxy::Haproxy, netns::Family, wait};
+use super::{CHAIN_ANY, Scenario, WHOLE, at, chain};
+use crate::lab::{Lab, capture::Interface, haproxy::Haproxy, wait};
 
 /// Nothing is wrong.
 pub(super) const NORMAL: Scenario = Scenario {
@@ -16,12 +16,8 @@ pub(super) const NORMAL: Scenario = Scenario {
     cause: "normal_close",
     ended_by: Some("client"),
     alarm: Some(false),
-    accepted: &[],
-    nodes: CHAIN,
-    family: Family::V4,
-    vantages: CHAIN_SPLIT,
-    late: false,
     drive: normal,
+    ..WHOLE
 };
 
 fn normal(lab: &mut Lab) -> Result<()> {
@@ -50,12 +46,9 @@ pub(super) const GIVES_UP: Scenario = Scenario {
     cause: "client_gave_up",
     ended_by: Some("client"),
     alarm: Some(true),
-    accepted: &[],
-    nodes: CHAIN,
-    family: Family::V4,
     vantages: CHAIN_ANY,
-    late: false,
     drive: gives_up,
+    ..WHOLE
 };
 
 fn gives_up(lab: &mut Lab) -> Result<()> {
@@ -80,17 +73,15 @@ pub(super) const HALF_CLOSE: Scenario = Scenario {
     cause: "half_close",
     ended_by: Some("client"),
     alarm: Some(false),
-    accepted: &[],
     nodes: &["client", "lb", "pod"],
-    family: Family::V4,
     vantages: &[
         at("client", "client", Interface::Eth0),
         at("lb-down", "lb", Interface::Eth0),
         at("lb-up", "lb", Interface::Eth1),
         at("pod", "pod", Interface::Eth0),
     ],
-    late: false,
     drive: half_close,
+    ..WHOLE
 };
 
 fn half_close(lab: &mut Lab) -> Result<()> {
@@ -167,12 +158,11 @@ pub(super) const TOO_LATE: Scenario = Scenario {
     cause: "unknown",
     ended_by: None,
     alarm: None,
-    accepted: &[],
     nodes: &["client", "gw", "pod"],
-    family: Family::V4,
     vantages: &[at("gw", "gw", Interface::Eth1)],
     late: true,
     drive: too_late,
+    ..WHOLE
 };
 
 fn too_late(lab: &mut Lab) -> Result<()> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{CHAIN, CHAIN_ANY, CHAIN_SPLIT, Scenario, at, chain};
+use super::{CHAIN_ANY, Scenario, WHOLE, at, chain};
 use crate::lab::{
     Lab,
     capture::Interface,
@@ -22,12 +22,9 @@ pub(super) const IPV6: Scenario = Scenario {
     cause: "client_gave_up",
     ended_by: Some("client"),
     alarm: Some(true),
-    accepted: &[],
-    nodes: CHAIN,
     family: Family::V6,
-    vantages: CHAIN_SPLIT,
-    late: false,
     drive: ipv6,
+    ..WHOLE
 };
 
 fn ipv6(lab: &mut Lab) -> Result<()> {
@@ -57,12 +54,9 @@ pub(super) const REQUEST_TIMEOUT: Scenario = Scenario {
     cause: "request_timeout",
     ended_by: Some("gw"),
     alarm: Some(true),
-    accepted: &[],
-    nodes: CHAIN,
-    family: Family::V4,
     vantages: CHAIN_ANY,
-    late: false,
     drive: request_timeout,
+    ..WHOLE
 };
 
 fn request_timeout(lab: &mut Lab) -> Result<()> {
@@ -138,12 +132,9 @@ pub(super) const OVERLOAD: Scenario = Scenario {
     cause: "overload",
     ended_by: Some("gw"),
     alarm: Some(true),
-    accepted: &[],
-    nodes: CHAIN,
-    family: Family::V4,
     vantages: CHAIN_ANY,
-    late: false,
     drive: overload,
+    ..WHOLE
 };
 
 fn overload(lab: &mut Lab) -> Result<()> {

@@ -2,12 +2,11 @@
 
 use anyhow::Result;
 
-use super::{CHAIN, CHAIN_ANY, CHAIN_SPLIT, PAIR, PAIR_VANTAGES, Scenario, at, chain};
+use super::{CHAIN_ANY, PAIR, PAIR_VANTAGES, Scenario, WHOLE, at, chain};
 use crate::lab::{
     Lab,
     capture::Interface,
     envoy::{Envoy, Keepalive},
-    netns::Family,
 };
 
 /// Keepalive on the gateway's listener.
@@ -19,12 +18,8 @@ pub(super) const GATEWAY_7_5_2: Scenario = Scenario {
     cause: "normal_close",
     ended_by: Some("client"),
     alarm: Some(false),
-    accepted: &[],
-    nodes: CHAIN,
-    family: Family::V4,
-    vantages: CHAIN_SPLIT,
-    late: false,
     drive: gateway_7_5_2,
+    ..WHOLE
 };
 
 fn gateway_7_5_2(lab: &mut Lab) -> Result<()> {
@@ -47,12 +42,9 @@ pub(super) const UPSTREAM_ONLY: Scenario = Scenario {
     cause: "normal_close",
     ended_by: Some("client"),
     alarm: Some(false),
-    accepted: &[],
-    nodes: CHAIN,
-    family: Family::V4,
     vantages: CHAIN_ANY,
-    late: false,
     drive: upstream_only,
+    ..WHOLE
 };
 
 fn upstream_only(lab: &mut Lab) -> Result<()> {
@@ -83,12 +75,10 @@ pub(super) const HALF_CLOSED: Scenario = Scenario {
     cause: "half_close",
     ended_by: Some("client"),
     alarm: Some(false),
-    accepted: &[],
     nodes: PAIR,
-    family: Family::V4,
     vantages: PAIR_VANTAGES,
-    late: false,
     drive: half_closed,
+    ..WHOLE
 };
 
 fn half_closed(lab: &mut Lab) -> Result<()> {
@@ -125,17 +115,15 @@ pub(super) const STATE_KEPT: Scenario = Scenario {
     cause: "normal_close",
     ended_by: Some("client"),
     alarm: Some(false),
-    accepted: &[],
     nodes: &["client", "router", "gw", "pod"],
-    family: Family::V4,
     vantages: &[
         at("client", "client", Interface::Eth0),
         at("router", "router", Interface::Any),
         at("gw", "gw", Interface::Any),
         at("pod", "pod", Interface::Any),
     ],
-    late: false,
     drive: state_kept,
+    ..WHOLE
 };
 
 fn state_kept(lab: &mut Lab) -> Result<()> {

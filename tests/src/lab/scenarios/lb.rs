@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::{CHAIN, CHAIN_ANY, CHAIN_SPLIT, Scenario, chain};
-use crate::lab::{Lab, envoy::Keepalive, haproxy::Mode, netns::Family};
+use super::{CHAIN_ANY, Scenario, WHOLE, chain};
+use crate::lab::{Lab, envoy::Keepalive, haproxy::Mode};
 
 /// Idle timeout of the load balancer.
 pub(super) const IDLE_TIMEOUT: Scenario = Scenario {
@@ -14,12 +14,8 @@ pub(super) const IDLE_TIMEOUT: Scenario = Scenario {
     cause: "idle_timeout",
     ended_by: Some("lb"),
     alarm: Some(true),
-    accepted: &[],
-    nodes: CHAIN,
-    family: Family::V4,
-    vantages: CHAIN_SPLIT,
-    late: false,
     drive: idle_timeout,
+    ..WHOLE
 };
 
 fn idle_timeout(lab: &mut Lab) -> Result<()> {
@@ -42,12 +38,9 @@ pub(super) const CLOSES_DESPITE_PROBES: Scenario = Scenario {
     cause: "idle_timeout",
     ended_by: Some("lb"),
     alarm: Some(true),
-    accepted: &[],
-    nodes: CHAIN,
-    family: Family::V4,
     vantages: CHAIN_ANY,
-    late: false,
     drive: closes_despite_probes,
+    ..WHOLE
 };
 
 fn closes_despite_probes(lab: &mut Lab) -> Result<()> {

@@ -114,6 +114,21 @@ pub fn named(name: &str) -> Option<&'static Scenario> {
     all().iter().find(|scenario| scenario.name == name)
 }
 
+/// What most scenarios have in common: the whole chain, recorded from the beginning.
+const WHOLE: Scenario = Scenario {
+    name: "",
+    description: "",
+    cause: "",
+    ended_by: None,
+    alarm: None,
+    accepted: &[],
+    nodes: CHAIN,
+    family: Family::V4,
+    vantages: CHAIN_SPLIT,
+    late: false,
+    drive: |_| Ok(()),
+};
+
 /// The whole chain.
 const CHAIN: &[&str] = &["client", "lb", "gw", "pod"];
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Scenario, at, chain};
-use crate::lab::{Lab, capture::Interface, envoy::Keepalive, netns::Family, wait};
+use super::{Scenario, WHOLE, at, chain};
+use crate::lab::{Lab, capture::Interface, envoy::Keepalive, wait};
 
 /// The path dies between load balancer and gateway.
 pub(super) const DEAD_PATH: Scenario = Scenario {
@@ -17,9 +17,7 @@ pub(super) const DEAD_PATH: Scenario = Scenario {
     cause: "keepalive_death",
     ended_by: Some("gw"),
     alarm: Some(true),
-    accepted: &[],
     nodes: &["client", "lb", "router", "gw", "pod"],
-    family: Family::V4,
     vantages: &[
         at("client", "client", Interface::Eth0),
         at("lb", "lb", Interface::Any),
@@ -27,8 +25,8 @@ pub(super) const DEAD_PATH: Scenario = Scenario {
         at("gw-up", "gw", Interface::Eth1),
         at("pod", "pod", Interface::Any),
     ],
-    late: false,
     drive: dead_path,
+    ..WHOLE
 };
 
 fn dead_path(lab: &mut Lab) -> Result<()> {
@@ -118,17 +116,15 @@ pub(super) const NAT: Scenario = Scenario {
     cause: "client_gave_up",
     ended_by: Some("client"),
     alarm: Some(true),
-    accepted: &[],
     nodes: &["client", "nat", "gw", "pod"],
-    family: Family::V4,
     vantages: &[
         at("client", "client", Interface::Eth0),
         at("nat", "nat", Interface::Any),
         at("gw", "gw", Interface::Any),
         at("pod", "pod", Interface::Any),
     ],
-    late: false,
     drive: nat,
+    ..WHOLE
 };
 
 fn nat(lab: &mut Lab) -> Result<()> {

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Result, bail};
 
-use super::{CHAIN, CHAIN_ANY, Scenario, at, chain};
-use crate::lab::{Lab, capture::Interface, netns::Family, wait};
+use super::{CHAIN_ANY, Scenario, WHOLE, at, chain};
+use crate::lab::{Lab, capture::Interface, wait};
 
 /// One of two endpoints is a dead address.
 pub(super) const DEAD_RETRY: Scenario = Scenario {
@@ -16,16 +16,14 @@ pub(super) const DEAD_RETRY: Scenario = Scenario {
     cause: "unreachable",
     ended_by: Some("gw"),
     alarm: Some(true),
-    accepted: &[],
     nodes: &["client", "gw", "pod"],
-    family: Family::V4,
     vantages: &[
         at("client", "client", Interface::Eth0),
         at("gw", "gw", Interface::Any),
         at("pod", "pod", Interface::Any),
     ],
-    late: false,
     drive: dead_retry,
+    ..WHOLE
 };
 
 fn dead_retry(lab: &mut Lab) -> Result<()> {
@@ -47,12 +45,9 @@ pub(super) const REFUSED: Scenario = Scenario {
     cause: "refused",
     ended_by: Some("pod"),
     alarm: Some(true),
-    accepted: &[],
-    nodes: CHAIN,
-    family: Family::V4,
     vantages: CHAIN_ANY,
-    late: false,
     drive: refused,
+    ..WHOLE
 };
 
 fn refused(lab: &mut Lab) -> Result<()> {
@@ -75,12 +70,9 @@ pub(super) const DEAD_GATEWAY: Scenario = Scenario {
     cause: "unreachable",
     ended_by: Some("lb"),
     alarm: Some(true),
-    accepted: &[],
-    nodes: CHAIN,
-    family: Family::V4,
     vantages: CHAIN_ANY,
-    late: false,
     drive: dead_gateway,
+    ..WHOLE
 };
 
 fn dead_gateway(lab: &mut Lab) -> Result<()> {

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::{PAIR, PAIR_VANTAGES, Scenario, chain};
-use crate::lab::{Lab, netns::Family};
+use super::{PAIR, PAIR_VANTAGES, Scenario, WHOLE, chain};
+use crate::lab::Lab;
 
 /// Window probes one way, keepalives the other.
 pub(super) const ZERO_WINDOW: Scenario = Scenario {
@@ -15,12 +15,10 @@ pub(super) const ZERO_WINDOW: Scenario = Scenario {
     cause: "receiver_stalled",
     ended_by: Some("client"),
     alarm: None,
-    accepted: &[],
     nodes: PAIR,
-    family: Family::V4,
     vantages: PAIR_VANTAGES,
-    late: false,
     drive: zero_window,
+    ..WHOLE
 };
 
 fn zero_window(lab: &mut Lab) -> Result<()> {
@@ -55,12 +53,10 @@ pub(super) const KEEPALIVE_AT_ZERO: Scenario = Scenario {
     cause: "receiver_stalled",
     ended_by: Some("pod"),
     alarm: None,
-    accepted: &[],
     nodes: PAIR,
-    family: Family::V4,
     vantages: PAIR_VANTAGES,
-    late: false,
     drive: keepalive_at_zero,
+    ..WHOLE
 };
 
 fn keepalive_at_zero(lab: &mut Lab) -> Result<()> {
@@ -77,12 +73,10 @@ pub(super) const FIN_AT_ZERO: Scenario = Scenario {
     cause: "receiver_stalled",
     ended_by: Some("pod"),
     alarm: None,
-    accepted: &[],
     nodes: PAIR,
-    family: Family::V4,
     vantages: PAIR_VANTAGES,
-    late: false,
     drive: fin_at_zero,
+    ..WHOLE
 };
 
 fn fin_at_zero(lab: &mut Lab) -> Result<()> {

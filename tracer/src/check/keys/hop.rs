@@ -50,7 +50,11 @@ fn seen(view: &View<'_>, hop: &HopReport) -> Vec<String> {
     flows.flat_map(|flow| evidence::span(view, flow)).collect()
 }
 
-fn made(_: &View<'_>, hop: &HopReport) -> Vec<String> {
+/// What was made on the way; where nothing was, who looked, and when.
+fn made(view: &View<'_>, hop: &HopReport) -> Vec<String> {
+    if hop.made.is_empty() {
+        return seen(view, hop);
+    }
     let made = hop.made.iter().map(|made| {
         let what = if made.rst { "RST" } else { "FIN" };
         let by = made.by.name();

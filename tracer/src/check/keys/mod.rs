@@ -24,7 +24,7 @@ use crate::report::{
 };
 
 /// Causes, as reports name them.
-const CAUSES: &[&str] = &[
+pub(super) const CAUSES: &[&str] = &[
     "normal_close",
     "client_gave_up",
     "idle_timeout",
@@ -60,7 +60,7 @@ pub(super) fn of(kind: Kind) -> Vec<(&'static str, Wants, Which)> {
 }
 
 /// A word as it stands in reports.
-fn word(value: &impl Serialize) -> Value {
+pub(super) fn word(value: &impl Serialize) -> Value {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => Value::Text(word),
         _ => Value::None("it has no name"),

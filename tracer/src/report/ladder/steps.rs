@@ -162,7 +162,10 @@ impl Looking<'_> {
                 bytes,
                 until,
                 before_fin,
-            } => (bytes, Some(common(before_fin.unwrap_or(until)))),
+            } => (
+                bytes,
+                Some(common(before_fin.map_or(until, |before| before.until))),
+            ),
             What::Retransmission { bytes, .. } => (bytes.into(), None),
             _ => (0, None),
         };

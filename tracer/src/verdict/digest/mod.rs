@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::view::View;
-use crate::flow::{End, RunEnd, Side, Sides};
+use crate::flow::{BeforeFin, End, RunEnd, Side, Sides};
 use crate::hop::Hops;
 use crate::http::{Print, Status};
 use crate::kernel::FactKind;
@@ -87,8 +87,8 @@ pub(super) struct Turn {
     pub(super) by: Side,
     pub(super) at: Time,
     pub(super) until: Time,
-    /// The last byte before the other side's FIN, where more came after it.
-    pub(super) before_fin: Option<Time>,
+    /// What came before the other side's FIN, where more came after it.
+    pub(super) before_fin: Option<BeforeFin>,
     /// Payload bytes.
     pub(super) bytes: u64,
     pub(super) cite: Cite,
@@ -221,7 +221,7 @@ impl Turn {
     /// the close.
     pub(super) fn last(&self, before: Time) -> Time {
         let own = self.before_fin.filter(|_| self.until > before);
-        own.unwrap_or(self.until)
+        own.map_or(self.until, |before| before.until)
     }
 }
 
@@ -244,7 +244,7 @@ impl Digest {
         let mut turns = turns::turns(&views);
         let carries = parting::carries(&views);
         let parting = parting::take(&mut turns, &marks, carries, client.flow().handshake_rtt());
-        let rests = parting::rests(&mut turns, client, carries);
+        let rests = parting::rests(&mut turns, &views, carries);
         let half = half::of(&turns, &marks, parting.as_ref());
         let first = half.map_or(first, |half| half::end(&marks, &half));
         let begun = views.iter().map(|view| {

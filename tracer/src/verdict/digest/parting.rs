@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::view::View;
 use super::{Carries, Mark, Parting, Turn};
-use crate::flow::{Side, What};
+use crate::flow::{Event, Side, TurnHeading, What};
 use crate::http::Heading;
 use crate::time::Time;
 
@@ -46,6 +46,9 @@ pub(super) fn carries(views: &[View<'_>]) -> Carries {
     };
     if headings().any(|turn| switched(&turn.heading)) {
         Carries::Other
+    } else if trails().any(|trail| is_tunnel(&trail.headings)) {
+        let tls = headings().any(|turn| turn.heading == Heading::Tls);
+        if tls { Carries::Tls } else { Carries::Other }
     } else if headings().any(|turn| http(&turn.heading)) {
         Carries::Http
     } else if headings().any(|turn| turn.heading == Heading::Tls) {
@@ -55,6 +58,18 @@ pub(super) fn carries(views: &[View<'_>]) -> Carries {
     } else {
         Carries::Unknown
     }
+}
+
+/// Whether the last request asked for a tunnel and got it (RFC 9110 section 9.3.6): what follows is not HTTP.
+fn is_tunnel(headings: &[TurnHeading]) -> bool {
+    let last = headings.iter().rposition(
+        |turn| matches!(&turn.heading, Heading::Request(request) if request.method == "CONNECT"),
+    );
+    last.is_some_and(|last| {
+        headings[last..]
+            .iter()
+            .any(|turn| matches!(&turn.heading, Heading::Status(status) if status.is_success()))
+    })
 }
 
 /// Takes words of parting out of the turns of both sides, and tells of the client's.
@@ -99,10 +114,28 @@ pub(super) fn take(
 
 /// Takes out of the turns what the client sends on of a request after its final answer, as where an
 /// upload is refused (RFC 9110 section 15.5.14): bytes that begin no request of HTTP/1.
-pub(super) fn rests(turns: &mut Vec<Turn>, client: &View<'_>, carries: Carries) -> Vec<Time> {
-    let trail = client.scene.flows[client.sight.flow].trail;
+pub(super) fn rests(turns: &mut Vec<Turn>, views: &[View<'_>], carries: Carries) -> Vec<Time> {
+    if carries != Carries::Http {
+        return Vec::new();
+    }
+    let mut times = Vec::new();
+    for view in views {
+        let rests = rests_of(view);
+        times.extend(rests.iter().map(|event| view.common(event.at)));
+        turns.retain(|turn| {
+            let own = turn.by == Side::Client && turn.cite.flow == view.sight.flow;
+            let rest = rests.iter().any(|event| event.frame == turn.cite.frame);
+            !(own && rest)
+        });
+    }
+    times
+}
+
+/// The same as one view shows it.
+fn rests_of<'a>(view: &View<'a>) -> Vec<&'a Event> {
+    let trail = view.scene.flows[view.sight.flow].trail;
     let headings = &trail.headings;
-    if carries != Carries::Http || headings.iter().any(|turn| turn.heading == Heading::Http2) {
+    if headings.iter().any(|turn| turn.heading == Heading::Http2) {
         return Vec::new();
     }
     let of = |frame: u64| {
@@ -112,41 +145,32 @@ pub(super) fn rests(turns: &mut Vec<Turn>, client: &View<'_>, carries: Carries) 
             .take_while(move |turn| turn.frame == frame)
     };
     let captured = |frame: u64| {
-        trail
-            .prints
+        let prints = &trail.prints;
+        prints
             .binary_search_by_key(&frame, |turn| turn.frame)
             .is_ok()
     };
-    let begins = |turn: &Turn| {
-        let mut said = of(turn.cite.frame);
+    let begins = |event: &Event| {
+        let mut said = of(event.frame);
         said.any(|said| matches!(said.heading, Heading::Request(_)))
     };
     let mut answered = false;
     let mut rests = Vec::new();
-    for event in client.events() {
+    for event in &trail.events {
         if !matches!(event.what, What::Data { .. }) {
             continue;
         }
-        if client.side(event.by) == Side::Server {
+        if view.side(event.by) == Side::Server {
             let last = of(event.frame).filter_map(|said| match &said.heading {
                 Heading::Status(status) => Some(status.code),
                 _ => None,
             });
             answered = last.last().is_some_and(|code| code >= 200);
-        } else if answered && captured(event.frame) {
-            rests.push(event.frame);
+        } else if answered && captured(event.frame) && !begins(event) {
+            rests.push(event);
         }
     }
-    let cut = |turn: &Turn| {
-        turn.by == Side::Client && rests.binary_search(&turn.cite.frame).is_ok() && !begins(turn)
-    };
-    let found = turns
-        .iter()
-        .filter(|turn| cut(turn))
-        .map(|turn| turn.at)
-        .collect();
-    turns.retain(|turn| !cut(turn));
-    found
+    rests
 }
 
 /// The last turn of a side, where it closed soon after and nothing was said in between.

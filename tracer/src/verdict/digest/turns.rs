@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::view::View;
 use super::{Cite, Probed, Stall, Turn, Unheard};
-use crate::flow::{Event, Side, What};
+use crate::flow::{BeforeFin, Event, Side, What};
 use crate::time::Time;
 
 pub(super) fn turns(views: &[View<'_>]) -> Vec<Turn> {
@@ -22,7 +22,10 @@ pub(super) fn turns(views: &[View<'_>]) -> Vec<Turn> {
                 by: side,
                 at: view.common(event.at),
                 until: view.common(until),
-                before_fin: before_fin.map(|before| view.common(before)),
+                before_fin: before_fin.map(|before| BeforeFin {
+                    until: view.common(before.until),
+                    ..before
+                }),
                 bytes,
                 cite: view.cite(event.frame),
                 seq: event.head.map(|head| head.seq),

@@ -64,25 +64,29 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     finding.flow = Some(mark.cite.flow);
     finding.because = format!("{client} closed first, while an answer was owed to it");
     let cut = leg.cut_short();
+    let unfinished = leg.unfinished();
     finding.summary = format!(
         "{} gave up{} {}",
         case.who(0, Side::Client),
         waited
             .as_ref()
             .map_or_else(String::new, |waited| format!(" after {waited}")),
-        if cut.is_some() {
+        if unfinished.is_some() {
+            "in the middle of its request"
+        } else if cut.is_some() {
             "in the middle of the answer"
         } else {
             "without an answer"
         }
     );
     finding.story = format!(
-        "{client} closed at {}, {}, while the answer was owed; nobody had closed before.",
+        "{client} closed at {}, {}; nobody had closed before.",
         words::clock(mark.at),
-        waited.as_ref().map_or_else(
-            || "after a request that was not seen".to_owned(),
-            |waited| format!("{waited} after its request")
-        )
+        match (unfinished, &waited) {
+            (Some(sent), Some(waited)) => format!("{waited} after it had sent {sent}"),
+            (_, Some(waited)) => format!("{waited} after its request, while the answer was owed"),
+            (_, None) => "after a request that was not seen, while the answer was owed".to_owned(),
+        }
     );
     finding.evidence.push(case.cite_mark(0, &mark));
     if let Some((sent, whole)) = cut {
@@ -115,6 +119,12 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     }
     if delivered {
         finding.against.push(format!("{client} may have wanted no answer: the server never sent anything, and what is spoken is not known"));
+    }
+    if unfinished.is_some() {
+        finding.advice.push(format!(
+            "find out why {client} stopped in the middle of its request"
+        ));
+        return Ok(finding);
     }
     finding.advice.push(format!(
         "find out why the answer took{}, or let {client} wait longer (curl --max-time, the client's request timeout)",

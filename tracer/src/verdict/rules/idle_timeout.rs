@@ -22,7 +22,9 @@ use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::digest::{Digest, Mark};
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::Unfinished;
 use crate::verdict::origin::Origin;
+use crate::verdict::product::{Product, Settings};
 use crate::verdict::timeouts::{Kind, Timeout, nearly_whole_seconds, whole_seconds};
 use crate::verdict::words;
 
@@ -166,7 +168,13 @@ fn confidence(
             "the server itself closed, and nothing behind it"
         });
     }
+    // A proxy that lets go of its upstream in the middle of an answer, as nobody had told it to.
+    let stalled = side == Side::Client
+        && origin.node != 0
+        && case.is_proxy(origin.leg, side)
+        && case.legs[origin.leg].cut_short().is_some();
     match (timer.owed, side) {
+        _ if stalled && timer.whole.is_some() => Ok(Confidence::Likely),
         _ if fixed => Ok(Confidence::Likely),
         (false, Side::Server) if timer.whole.is_some() => Ok(Confidence::Likely),
         (true, Side::Server) if timer.whole.is_some() => Ok(Confidence::Possible),
@@ -224,10 +232,13 @@ fn story(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>) -> String {
         ),
         None => peer,
     };
-    let pending = if timer.owed {
-        ", while an answer was owed"
-    } else {
-        ", when nothing was owed"
+    let pending = match (unfinished(case), cut_short(case)) {
+        (Some((client, sent)), _) => format!(", when {client} had sent {sent}"),
+        (None, Some((server, sent, whole))) => {
+            format!(", when {server} had sent {sent} of {whole} bytes of its answer")
+        }
+        (None, None) if timer.owed => ", while an answer was owed".to_owned(),
+        (None, None) => ", when nothing was owed".to_owned(),
     };
     format!(
         "{who} sent {kind} to {to}, {} after the last byte{}{pending}.",
@@ -238,6 +249,22 @@ fn story(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>) -> String {
             ""
         }
     )
+}
+
+/// Whose request was not finished, and how much of it was sent.
+fn unfinished(case: &Case<'_>) -> Option<(String, Unfinished)> {
+    let mut legs = case.legs.iter().enumerate();
+    legs.find_map(|(number, leg)| Some((case.name(number, Side::Client), leg.unfinished()?)))
+}
+
+/// Who stalled in the middle of its answer, how many bytes of it were sent, and how many these should
+/// have been: of several that passed it on, the last.
+fn cut_short(case: &Case<'_>) -> Option<(String, u64, u64)> {
+    let mut legs = case.legs.iter().enumerate().rev();
+    legs.find_map(|(number, leg)| {
+        let (sent, whole) = leg.cut_short()?;
+        Some((case.name(number, Side::Server), sent, whole))
+    })
 }
 
 /// What the length of the silence says.
@@ -286,7 +313,11 @@ fn against(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Fi
     if timer.gone {
         finding.against.push("a peer answered the FIN with a RST: it had no such connection any more, so something had ended it there before; capture there as well".to_owned());
     }
-    if origin.both.is_none() && timer.owed {
+    let beyond = match origin.mark.by {
+        Side::Client => origin.leg > 0,
+        Side::Server => origin.leg + 1 < case.legs.len(),
+    };
+    if origin.both.is_none() && timer.owed && !beyond {
         finding.against.push(format!(
             "no vantage shows the other side of {who}: it may have been told to close"
         ));
@@ -297,13 +328,23 @@ fn advise(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Fin
     let who = case.name(origin.leg, origin.mark.by);
     let length = words::timer(timer.silence);
     if timer.owed {
-        finding.advice.push(format!(
-            "raise the idle timeout of {who}, {length}, above the slowest answer"
-        ));
-        finding.config.push(format!(
-            "HAProxy: timeout client {0}s, timeout server {0}s; Envoy: stream_idle_timeout: {0}s; nginx: proxy_read_timeout {0}s",
-            (timer.silence.as_secs_f64() * 4.0).round()
-        ));
+        finding.advice.push(match (unfinished(case), cut_short(case)) {
+            (Some((client, _)), _) => {
+                format!("find out why {client} stopped in the middle of its request")
+            }
+            (None, Some((server, ..))) => format!(
+                "find out why {server} stopped in the middle of its answer, or raise the idle timeout of {who}, {length}, above its longest pause"
+            ),
+            (None, None) => format!("raise the idle timeout of {who}, {length}, above the slowest answer"),
+        });
+        let longer = (timer.silence.as_secs_f64() * 4.0).round();
+        let settings = Settings {
+            envoy: format!("Envoy: stream_idle_timeout: {longer}s"),
+            haproxy: format!("timeout client {longer}s, timeout server {longer}s"),
+            nginx: format!("proxy_read_timeout {longer}s"),
+        };
+        let product = Product::of(case, origin.leg, origin.mark.by);
+        finding.config.push(settings.lines(product).join("; "));
     } else if timer.switched {
         finding.advice.push(format!(
             "let either side send pings of the protocol (WebSocket: RFC 6455 section 5.5.2) more often than every {length}, or raise the timeout of {who} (HAProxy: timeout tunnel; nginx: proxy_read_timeout; Envoy: stream_idle_timeout)"

@@ -12,11 +12,13 @@
 use std::time::Duration;
 
 use crate::flow::{End, Side};
+use crate::time::Time;
 use crate::verdict::Confidence;
 use crate::verdict::case::{Author, Case, has_flag};
 use crate::verdict::digest::Mark;
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::{Leg, NOT_IN_TIME};
+use crate::verdict::product::{Product, Settings};
 use crate::verdict::words;
 
 /// Gateway Timeout (RFC 9110 section 15.6.5).
@@ -126,50 +128,87 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     Err("no gateway answered while its upstream owed an answer".into())
 }
 
-/// A gateway answered 408 or 504 because the rest of the request did not come.
+/// Who waited for the rest of a request answered 408 or 504, or closed.
+struct Waited {
+    /// In words.
+    who: String,
+    status: Option<u16>,
+    until: Time,
+    flow: Option<usize>,
+    evidence: String,
+}
+
+/// A request whose rest did not come, until somebody waited no longer.
 fn unfinished(case: &Case<'_>) -> Option<Finding> {
     let mut legs = case.legs.iter().enumerate();
-    let (number, leg, sent, whole) = legs.find_map(|(number, leg)| {
-        let (sent, whole) = leg.unfinished()?;
-        Some((number, leg, sent, whole))
-    })?;
-    let status = leg.status().filter(|status| {
-        let gateway = [NOT_ASKED_IN_TIME, GATEWAY_TIMEOUT];
-        gateway.contains(status)
-    })?;
-    let answered = leg.answered_at()?;
-    let waited = leg.waited(answered).filter(|waited| *waited >= STALLED)?;
-    let (client, gateway) = (
-        case.name(number, Side::Client),
-        case.name(number, Side::Server),
-    );
+    let (number, leg, sent) =
+        legs.find_map(|(number, leg)| Some((number, leg, leg.unfinished()?)))?;
+    let gave_up = waited(case, number)?;
+    let waited = leg.waited(gave_up.until);
+    let waited = words::timer(waited.filter(|waited| *waited >= STALLED)?);
+    let client = case.name(number, Side::Client);
+    let gateway = &gave_up.who;
     let culprit = Culprit::End(number, Side::Client);
     let mut finding = Finding::new(number, culprit, Confidence::Likely);
-    finding.at = Some(answered);
-    finding.flow = leg.hop.sights.last().map(|sight| sight.flow);
+    finding.at = Some(gave_up.until);
+    finding.flow = gave_up.flow;
     finding.because = "the client did not finish its request".to_owned();
-    let waited = words::timer(waited);
     finding.summary = format!(
-        "{} stalled: it sent {sent} of {whole} bytes of its request, and nothing more for {waited}",
+        "{} stalled: it sent {sent}, and nothing more for {waited}",
         case.who(number, Side::Client)
     );
     finding.story = format!(
-        "{client} sent {sent} bytes of a request that announced {whole}, the last of them at {}; {gateway} waited {waited} for the rest and answered {status}.",
-        leg.asked().map_or_else(String::new, words::clock)
+        "{client} sent {sent}, the last of them at {}; {gateway} waited {waited} for the rest and {}.",
+        leg.asked().map_or_else(String::new, words::clock),
+        match gave_up.status {
+            Some(status) => format!("answered {status}"),
+            None => "closed without an answer".to_owned(),
+        }
     );
-    finding
-        .evidence
-        .push(format!("the answer's status is {status}"));
-    finding.evidence.push(format!(
-        "content-length says {whole} bytes with the head, {sent} were sent"
-    ));
+    finding.evidence.push(gave_up.evidence.clone());
+    finding.evidence.push(match sent.whole {
+        Some(whole) => format!(
+            "content-length says {whole} bytes with the head, {} were sent",
+            sent.sent
+        ),
+        None => format!(
+            "no empty line ends the head in the {} bytes that were sent (RFC 9112 section 2.1)",
+            sent.sent
+        ),
+    });
     finding.against.push(format!(
         "not an upstream that is slow: what it was asked was never complete, and {gateway} had to wait for {client}"
     ));
     finding.advice.push(format!(
-        "find out why {client} stopped in the middle of its upload; a longer timeout of {gateway} only waits longer"
+        "find out why {client} stopped in the middle of its {}; a longer timeout of {gateway} only waits longer",
+        if sent.whole.is_some() { "upload" } else { "request" }
     ));
     Some(finding)
+}
+
+fn waited(case: &Case<'_>, number: usize) -> Option<Waited> {
+    let leg = &case.legs[number];
+    let gateway = [NOT_ASKED_IN_TIME, GATEWAY_TIMEOUT];
+    if let Some(status) = leg.status().filter(|status| gateway.contains(status)) {
+        return Some(Waited {
+            who: case.name(number, Side::Server),
+            status: Some(status),
+            until: leg.answered_at()?,
+            flow: leg.answered_in(),
+            evidence: format!("the answer's status is {status}"),
+        });
+    }
+    // A proxy that closes both its sides had a timer of its own for them.
+    let origin = case.origins.first()?;
+    let server = origin.mark.by == Side::Server && origin.both.is_none();
+    let silent = leg.status().is_none() && leg.owed();
+    (server && silent).then(|| Waited {
+        who: case.name(origin.leg, Side::Server),
+        status: None,
+        until: origin.mark.at,
+        flow: Some(origin.mark.cite.flow),
+        evidence: case.cite_mark(origin.leg, &origin.mark),
+    })
 }
 
 /// Where the gateway gave up on every try, what it waited for the answer is no timeout: that of each
@@ -252,15 +291,24 @@ fn found(
             .evidence
             .push(format!("the answer's status is {status}"));
     }
+    let product = Product::of(case, number, Side::Server);
     finding.advice.push(format!(
-        "make the upstream faster, or let {gateway} wait longer{}: route timeout (Envoy: 15 s by default; Istio: none), per-try timeout",
+        "make the upstream faster, or let {gateway} wait longer{}: {}",
         waited.map_or_else(String::new, |waited| format!(
             " than {}",
             words::timer(waited)
-        ))
+        )),
+        match product {
+            Some(Product::Haproxy) => "timeout server",
+            Some(Product::Nginx) => "proxy_read_timeout (60 s by default)",
+            _ => "route timeout (Envoy: 15 s by default; Istio: none), per-try timeout",
+        }
     ));
-    finding
-        .config
-        .push("VirtualService: http.timeout: 60s; http.retries.perTryTimeout: 20s".to_owned());
+    let settings = Settings {
+        envoy: "VirtualService: http.timeout: 60s; http.retries.perTryTimeout: 20s".to_owned(),
+        haproxy: "timeout server 60s".to_owned(),
+        nginx: "proxy_read_timeout 60s".to_owned(),
+    };
+    finding.config.extend(settings.lines(product));
     finding
 }

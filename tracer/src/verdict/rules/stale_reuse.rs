@@ -13,6 +13,7 @@ use crate::verdict::Confidence;
 use crate::verdict::case::{Case, has_flag};
 use crate::verdict::digest::{Carries, Digest, Mark, Turn};
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::product::{Product, Settings};
 use crate::verdict::words;
 
 /// A close so soon after an answer belongs to it.
@@ -108,13 +109,25 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, request: &Turn, fin: &Mar
         "let {client} close idle connections before {server} does: its idle timeout has to be below the {} after which {server} closed",
         words::timer(silent)
     ));
+    let product = Product::of(case, leg, Side::Client);
     finding.advice.push(format!(
-        "or let {client} retry what {server} cannot have read (Envoy: retry_on reset-before-request; Istio: retries.retryOn: reset-before-request,connect-failure)"
+        "or let {client} retry what {server} cannot have read ({})",
+        match product {
+            Some(Product::Haproxy) => "retry-on empty-response conn-failure",
+            Some(Product::Nginx) => "proxy_next_upstream error",
+            _ =>
+                "Envoy: retry_on reset-before-request; Istio: retries.retryOn: reset-before-request,connect-failure",
+        }
     ));
-    finding.config.push(format!(
-        "DestinationRule: trafficPolicy.connectionPool.http.idleTimeout: {:.0}s  # below {}",
-        (silent.as_secs_f64() * 0.8).max(1.0),
-        words::timer(silent)
-    ));
+    let below = (silent.as_secs_f64() * 0.8).max(1.0);
+    let why = format!("# below {}", words::timer(silent));
+    let settings = Settings {
+        envoy: format!(
+            "DestinationRule: trafficPolicy.connectionPool.http.idleTimeout: {below:.0}s  {why}"
+        ),
+        haproxy: "pool-max-conn 0 on the server lines  # keeps no idle connections".to_owned(),
+        nginx: format!("keepalive_timeout {below:.0}s in the upstream  {why}"),
+    };
+    finding.config.extend(settings.lines(product));
     finding
 }

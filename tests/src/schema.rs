@@ -2,11 +2,16 @@
 
 use std::error::Error;
 
-use hopscope_tests::binary::{Told, hopscope};
 use serde_json::Value;
 
+use crate::binary::{Told, hopscope};
+
 /// Where a report differs from the schema; a field that the schema does not name is a difference.
-pub(crate) fn problems(report: &Value) -> Result<Vec<String>, Box<dyn Error>> {
+///
+/// # Errors
+///
+/// Where there is no schema.
+pub fn problems(report: &Value) -> Result<Vec<String>, Box<dyn Error>> {
     let told = Told::from(hopscope(["schema"]).output()?);
     let mut schema: Value = serde_json::from_str(&told.out)?;
     close(&mut schema);
@@ -15,6 +20,18 @@ pub(crate) fn problems(report: &Value) -> Result<Vec<String>, Box<dyn Error>> {
     Ok(problems
         .map(|problem| format!("{}: {problem}", problem.instance_path()))
         .collect())
+}
+
+/// Lines of ndjson that are not as their schema says.
+///
+/// # Errors
+///
+/// Where there is no schema.
+pub fn problems_of_lines(lines: &[Value]) -> Result<Vec<String>, Box<dyn Error>> {
+    let told = Told::from(hopscope(["schema", "--lines"]).output()?);
+    let validator = jsonschema::validator_for(&serde_json::from_str(&told.out)?)?;
+    let wrong = lines.iter().filter(|line| !validator.is_valid(line));
+    Ok(wrong.map(Value::to_string).collect())
 }
 
 /// Forbids what the schema does not name: consumers may ignore it, this test may not.

@@ -1,0 +1,185 @@
+//! An interface that the probe is attached to.
+
+use aya::Ebpf;
+use aya::programs::tc::{self, NlOptions, SchedClassifierLinkId, TcAttachOptions};
+use aya::programs::{LinkOrder, SchedClassifier, TcAttachType};
+
+use super::object::{REMEDY, chain};
+use super::{Port, ProbeError, Trial, qdisc};
+use crate::decode::LinkType;
+use crate::netns::Namespace;
+
+/// An interface that is watched, or was.
+pub(super) struct Attached {
+    pub(super) number: u32,
+    pub(super) link: LinkType,
+    pub(super) dropped: u64,
+    index: u32,
+    links: Vec<(&'static str, SchedClassifierLinkId)>,
+    /// Where filters are to be taken away again, which the kernel does not do of itself.
+    clsact: Option<Clsact>,
+}
+
+/// Filters on the queueing discipline `clsact`: they outlive whoever brought them.
+struct Clsact {
+    namespace: Namespace,
+    /// It was not there before.
+    added: bool,
+}
+
+/// How one program was attached.
+struct Link {
+    id: SchedClassifierLinkId,
+    way: &'static str,
+    added: bool,
+}
+
+impl Attached {
+    /// Watches an interface. What was tried is added to `trials`.
+    pub(super) fn new(
+        ebpf: &mut Ebpf,
+        namespace: &Namespace,
+        port: &Port<'_>,
+        tcx: bool,
+        trials: &mut Vec<Trial>,
+    ) -> Result<Self, ProbeError> {
+        let [incoming, outgoing] = match port.link {
+            LinkType::Ethernet => ["ethernet_in", "ethernet_out"],
+            _ => ["ip_in", "ip_out"],
+        };
+        let mut wanted = vec![(outgoing, TcAttachType::Egress)];
+        if !port.loopback {
+            wanted.push((incoming, TcAttachType::Ingress));
+        }
+        let mut attached = Self {
+            number: port.number,
+            link: port.link,
+            dropped: 0,
+            index: port.index,
+            links: Vec::new(),
+            clsact: None,
+        };
+        for (program, direction) in wanted {
+            // Names and numbers of interfaces mean something in their namespace only.
+            let link = namespace.within(|| attach(ebpf, program, port.name, direction, tcx))?;
+            trials.push(Trial {
+                part: match direction {
+                    TcAttachType::Egress => format!("TC egress of {}", port.name),
+                    _ => format!("TC ingress of {}", port.name),
+                },
+                purpose: "segments",
+                outcome: link.as_ref().map(|link| link.way).map_err(String::clone),
+            });
+            match link.and_then(|link| attached.take(program, link, namespace)) {
+                Ok(()) => {}
+                Err(why) => {
+                    attached.let_go(ebpf);
+                    return Err(ProbeError::Attach {
+                        interface: port.name.to_owned(),
+                        namespace: namespace.name.clone(),
+                        why,
+                        remedy: REMEDY,
+                    });
+                }
+            }
+        }
+        Ok(attached)
+    }
+
+    fn take(
+        &mut self,
+        program: &'static str,
+        link: Link,
+        namespace: &Namespace,
+    ) -> Result<(), String> {
+        self.links.push((program, link.id));
+        if link.way == CLSACT {
+            let before = self.clsact.as_ref().is_some_and(|clsact| clsact.added);
+            self.clsact = Some(Clsact {
+                namespace: namespace.try_clone().map_err(|error| chain(&error))?,
+                added: link.added || before,
+            });
+        }
+        Ok(())
+    }
+
+    /// Watches it no more. An interface that is gone has taken its links along, and nothing is left
+    /// to be done then.
+    pub(super) fn let_go(&mut self, ebpf: &mut Ebpf) {
+        let links = std::mem::take(&mut self.links);
+        match self.clsact.take() {
+            None => detach(ebpf, links),
+            Some(clsact) => {
+                let index = self.index;
+                let _ = clsact.namespace.within(|| {
+                    detach(ebpf, links);
+                    if clsact.added {
+                        let _ = qdisc::remove_if_unused(index);
+                    }
+                });
+            }
+        }
+    }
+}
+
+const TCX: &str = "TCX";
+const CLSACT: &str = "clsact";
+
+/// TCX from Linux 6.6 on, where it is wanted; clsact below.
+fn attach(
+    ebpf: &mut Ebpf,
+    program: &'static str,
+    interface: &str,
+    direction: TcAttachType,
+    tcx: bool,
+) -> Result<Link, String> {
+    let program: &mut SchedClassifier = ebpf
+        .program_mut(program)
+        .ok_or("the object has no such program")?
+        .try_into()
+        .map_err(|error| chain(&error))?;
+    if program.fd().is_err() {
+        program.load().map_err(|error| chain(&error))?;
+    }
+    let refused = if tcx {
+        let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+        match program.attach_with_options(interface, direction, options) {
+            Ok(id) => {
+                return Ok(Link {
+                    id,
+                    way: TCX,
+                    added: false,
+                });
+            }
+            Err(error) => format!("TCX: {}; ", chain(&error)),
+        }
+    } else {
+        String::new()
+    };
+    let clsact = tc::qdisc_add_clsact(interface);
+    let options = TcAttachOptions::Netlink(NlOptions::default());
+    match program.attach_with_options(interface, direction, options) {
+        Ok(id) => Ok(Link {
+            id,
+            way: CLSACT,
+            added: clsact.is_ok(),
+        }),
+        Err(second) => {
+            let why = match clsact {
+                Err(clsact) if !clsact.to_string().contains("exists") => chain(&clsact),
+                _ => chain(&second),
+            };
+            Err(format!("{refused}clsact: {why}"))
+        }
+    }
+}
+
+fn detach(ebpf: &mut Ebpf, links: Vec<(&'static str, SchedClassifierLinkId)>) {
+    for (name, link) in links {
+        let program: Option<Result<&mut SchedClassifier, _>> =
+            ebpf.program_mut(name).map(TryInto::try_into);
+        if let Some(Ok(program)) = program {
+            let _ = program.detach(link);
+        }
+    }
+}

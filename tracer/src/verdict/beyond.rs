@@ -1,0 +1,43 @@
+//! What stands beyond all vantages: a server that nobody watched may be a proxy, and what it did may come
+//! from somebody behind it.
+
+use super::Cause;
+use super::case::Case;
+use super::finding::{Culprit, Finding};
+use crate::flow::Side;
+
+/// What a proxy passes on, so that its client cannot tell it from the proxy's own doing: a close, an
+/// answer, and that nothing is read. What the peer's kernel does is its own: a SYN that is refused or not
+/// answered, probes that are not.
+const PASSED_ON: [Cause; 6] = [
+    Cause::RequestTimeout,
+    Cause::ClosedMidExchange,
+    Cause::IdleTimeout,
+    Cause::MaxConnectionAge,
+    Cause::Overload,
+    Cause::ReceiverStalled,
+];
+
+/// Says that it may have been somebody behind a server, where nothing was captured at that server or
+/// behind it.
+pub(super) fn tell(case: &Case<'_>, cause: Cause, finding: &mut Finding) {
+    let Culprit::End(leg, Side::Server) = finding.culprit else {
+        return;
+    };
+    let unseen = leg + 1 == case.legs.len() && case.at(leg, Side::Server).is_none();
+    if !finding.alarm || !unseen || !PASSED_ON.contains(&cause) {
+        return;
+    }
+    let (who, name) = (case.who(leg, Side::Server), case.name(leg, Side::Server));
+    for named in [&who, &name] {
+        if let Some(rest) = finding.summary.strip_prefix(named.as_str()) {
+            finding.summary = format!("{named}, or somebody behind it,{rest}");
+            break;
+        }
+    }
+    finding.culprit = Culprit::Else(format!("{who}, or somebody behind it"));
+    finding.against.push(format!(
+        "no vantage is at {name}: if it is a proxy, it may have passed on what somebody behind it did; \
+         capture there as well"
+    ));
+}
