@@ -90,7 +90,7 @@ pub(super) fn by_request_id(context: &Context<'_>, found: &mut Found, logs: &[Ac
                 .as_ref()
                 .is_none_or(|request| same(context, *up, request));
             if let Some(down) = found.before[*up].filter(|_| nameless(entry) && same) {
-                found.entries[down].push((number, place));
+                found.tell(down, (number, place));
             }
         }
     }
