@@ -25,6 +25,7 @@ use foldhash::fast::RandomState;
 use self::case::{Case, World};
 use self::finding::{Culprit, Finding, Found};
 use self::gather::Subject;
+pub(crate) use self::product::HAPROXY_SAYS;
 pub use self::timeouts::{Timeout, Timeouts, TimeoutsError};
 use crate::chain::Chain;
 use crate::hop::Hops;

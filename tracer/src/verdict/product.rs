@@ -21,7 +21,7 @@ pub(super) struct Settings {
 }
 
 /// Bodies of HAProxy's own error answers, which have no `server` header (`http_err_msgs`, src/http.c).
-const HAPROXY_SAYS: [&str; 3] = [
+pub(crate) const HAPROXY_SAYS: [&str; 3] = [
     "<html><body><h1>502 Bad Gateway</h1>\nThe server returned an invalid or incomplete response.\n</body></html>\n",
     "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>\n",
     "<html><body><h1>504 Gateway Time-out</h1>\nThe server didn't respond in time.\n</body></html>\n",
