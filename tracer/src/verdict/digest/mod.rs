@@ -247,7 +247,7 @@ impl Digest {
         let client = nearest.client;
         let mut turns = turns::turns(&views);
         let carries = parting::carries(&views);
-        let deaf = deaf::take(&mut turns, &views, carries);
+        let deaf = deaf::take(&mut turns, &views, hop, carries);
         let parting = parting::take(&mut turns, &marks, carries, client.flow().handshake_rtt());
         let rests = parting::rests(&mut turns, &views, carries);
         let half = half::of(&turns, &marks, parting.as_ref());

@@ -145,6 +145,14 @@ fn deaf(
 ) -> Finding {
     let (client, server) = (case.name(leg, Side::Client), case.name(leg, Side::Server));
     let late = words::length(request.at.since(fin.at));
+    // Elsewhere the first copy of the request may have crossed the FIN, and been lost.
+    let seen = case.world.hops.hops[digest.place].at.client
+        == Some(case.world.scene.flows[request.cite.flow].vantage);
+    let confidence = if seen {
+        confidence
+    } else {
+        confidence.min(Confidence::Likely)
+    };
     let mut finding = Finding::new(leg, Culprit::End(leg, Side::Client), confidence);
     finding.hop = Some(digest.place);
     finding.at = Some(request.at);
@@ -175,6 +183,11 @@ fn deaf(
     finding.against.push(format!(
         "not {server} closing as the request was on its way: its FIN had arrived"
     ));
+    if !seen {
+        finding.against.push(format!(
+            "if a first copy of the request was lost it may have crossed the FIN: no vantage at {client} shows when it was sent"
+        ));
+    }
     finding.advice.push(format!(
         "{client} has to look whether a pooled connection is closed before it uses it again (a read that returns 0); a retry helps as well"
     ));
