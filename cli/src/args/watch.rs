@@ -72,7 +72,7 @@ pub(crate) struct Watch {
     /// only for alarms.
     #[arg(long)]
     pub(crate) explain: bool,
-    /// How many connections that are over are kept in detail, at about 1 kB each; of more the least
+    /// How many connections that are over are kept in detail, at about 3 kB each; of more the least
     /// telling are only counted, so that memory has an end.
     #[arg(long, value_name = "FLOWS", default_value = "100000")]
     pub(crate) keep: usize,
