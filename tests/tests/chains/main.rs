@@ -6,6 +6,7 @@ mod stage;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use hopscope_tests::script::Script;
 use tracer::chain::Strength;
 
 use self::busy::Load;
@@ -227,6 +228,56 @@ fn pooled_connections_serve_several_chains() {
         "client:e>lb#1 lb:f>gw#1 gw:c>pod#3 pod:d>pod#3",
     ];
     assert_eq!(chains, expected);
+}
+
+/// Two requests that look alike wait in the gateway for a moment: the times between them say nothing of
+/// which is which, and what comes first goes on first. It could be otherwise, and that is said.
+#[test]
+fn what_comes_first_goes_on_first() -> Result<(), Box<dyn std::error::Error>> {
+    let request = r#""GET /same HTTP/1.1\r\nhost: app\r\n\r\n""#;
+    let answer = r#""HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n""#;
+    let open = |number: u32| {
+        format!("0.00{number}   C{number} SYN\n+0.0001 S{number} SYN+ACK\n+0.0001 C{number} ACK\n")
+    };
+    let opened: String = (1..=4).map(open).collect();
+    let script = format!(
+        "# Behind a gateway at 10.0.0.2.
+connection 1 10.0.0.1:40001 10.0.0.2:80 isn 1000 51000
+connection 2 10.0.0.1:40002 10.0.0.2:80 isn 2000 52000
+connection 3 10.0.0.2:50003 10.0.0.3:80 isn 3000 53000
+connection 4 10.0.0.2:50004 10.0.0.3:80 isn 4000 54000
+{opened}1.0000  C1 ACK {request}
+1.0010  C2 ACK {request}
+1.0015  C3 ACK {request}
+1.0016  C4 ACK {request}
+1.1515  S3 ACK {answer}
+1.1516  S4 ACK {answer}
+1.1517  S1 ACK {answer}
+1.1520  S2 ACK {answer}
+---
+flows = 4
+"
+    );
+    let recorded = stage::Recorded::made("gw", Script::parse(&script)?.trace());
+    let report = recorded.report();
+    let client = |hop: &u64| {
+        report.hops[usize::try_from(*hop).unwrap_or_default()]
+            .client
+            .clone()
+    };
+    let ports = report.chains.iter().map(|chain| {
+        let clients = chain.hops.iter().map(client);
+        let ports = clients.filter_map(|client| Some(client.rsplit_once(':')?.1.to_owned()));
+        assert!(
+            chain.others.iter().any(|others| !others.is_empty()),
+            "{chain:?}"
+        );
+        ports.collect::<Vec<_>>().join(" ")
+    });
+    let mut ports: Vec<String> = ports.collect();
+    ports.sort();
+    assert_eq!(ports, ["40001 50003", "40002 50004"]);
+    Ok(())
 }
 
 /// The third request was answered by the gateway itself.

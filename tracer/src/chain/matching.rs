@@ -173,6 +173,13 @@ impl Candidates {
         }
     }
 
+    /// That these two are one.
+    pub(super) fn candidate(&self, down: usize, up: usize) -> Option<&Candidate> {
+        Self::of(&self.of_down, down)
+            .map(|number| &self.all[number])
+            .find(|candidate| candidate.up == up)
+    }
+
     pub(super) fn of<'a>(
         map: &'a HashMap<usize, Vec<usize>, RandomState>,
         turn: usize,

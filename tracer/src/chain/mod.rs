@@ -5,6 +5,7 @@ mod build;
 mod candidate;
 mod clock;
 mod context;
+mod crossing;
 mod evidence;
 mod index;
 mod matching;
@@ -175,6 +176,7 @@ pub fn join(scene: &Scene<'_>, hops: &mut Hops, logs: &[AccessLog]) -> Chains {
     if matching::learn(&mut context, &mut found) {
         candidates = matching::join(&context, &mut found);
     }
+    crossing::undo(&context, &mut found, &candidates);
     tried::join(&context, &mut found, &candidates);
     told::by_request_id(&context, &mut found, logs);
     let ties = ties::of(&context, &found);
