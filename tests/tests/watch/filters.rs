@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use etherparse::{PacketBuilder, VlanId};
+use etherparse::{IpNumber, PacketBuilder, VlanId};
 use hopscope_tests::watching::Watching;
 use pcap::Capture;
 use serde_json::Value;
@@ -103,4 +103,123 @@ fn send_tagged() -> Result<(), String> {
         eth0.sendpacket(bytes).map_err(|error| error.to_string())?;
     }
     Ok(())
+}
+
+/// What a tunnel carries is seen behind its headers, and ports are those of the inside: the outside
+/// has none, or others.
+#[test]
+fn tunnels_are_seen_through() -> Outcome {
+    for backend in BACKENDS {
+        tunnels_are_seen_through_by(backend)?;
+    }
+    Ok(())
+}
+
+fn tunnels_are_seen_through_by(backend: &str) -> Outcome {
+    let Some(pair) = Pair::new(&format!("watch-tunnel-{backend}"))? else {
+        return Ok(());
+    };
+    let (ns, pod) = (pair.ns("client")?, pair.ns("pod")?);
+    // Each sends to port 80 but the last, which is to port 4789 of TCP.
+    let inside = [
+        "ipip", "6in4", "gre", "vxlan", "flannel", "geneve", "6to6", "hop",
+    ];
+    let cases = [
+        (&[][..], inside.len() + 1),
+        (&["--port=80"], inside.len()),
+        (&["--port=4789"], 1),
+        (&["--port=81"], 0),
+        (&["-f", "udp"], 3),
+        (&["--port=80", "-f", "ip proto 47"], 1),
+    ];
+    for (filter, expected) in cases {
+        let arguments = ["--backend", backend, "--format=json", "--netns", pod];
+        let watching = Watching::start(&[&arguments, filter].concat())?;
+        let namespace = Namespace::open(&Path::new("/run/netns").join(ns), ns)?;
+        namespace.within(send_tunnelled)??;
+        let told = watching.interrupt()?;
+        let report: Value = serde_json::from_str(&told.out)?;
+        let flows = flows(&report, &named(pod, "eth0"));
+        let clients: Vec<&Value> = flows.iter().map(|flow| &flow["client"]).collect();
+        assert_eq!(clients.len(), expected, "{backend} {filter:?}: {clients:?}");
+    }
+    Ok(())
+}
+
+/// A SYN in each kind of tunnel, behind an IPv6 extension header, and in no tunnel; and datagrams that
+/// look like a tunnel and hold no TCP.
+fn send_tunnelled() -> Result<(), String> {
+    let syn = |number: u8, port: u16| -> Result<Vec<u8>, String> {
+        let inner = PacketBuilder::ipv4([192, 0, 2, number], [192, 0, 2, 99], 64);
+        written(|to| inner.tcp(1000, port, 1, 1024).syn().write(to, &[]))
+    };
+    let framed = |number| -> Result<Vec<u8>, String> {
+        let inner = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 3], [2, 0, 0, 0, 0, 4]);
+        let inner = inner.ipv4([192, 0, 2, number], [192, 0, 2, 99], 64);
+        written(|to| inner.tcp(1000, 80, 1, 1024).syn().write(to, &[]))
+    };
+    let syn6 = |number: u8| -> Result<Vec<u8>, String> {
+        let inner = PacketBuilder::ipv6(v6(number), v6(99), 64);
+        written(|to| inner.tcp(1000, 80, 1, 1024).syn().write(to, &[]))
+    };
+    let vxlan = [0x08, 0, 0, 0, 0, 0, 7, 0];
+    let geneve = [0, 0, 0x08, 0x00, 0, 0, 7, 0];
+    let frames = [
+        over_ipv4(4, &syn(1, 80)?)?,
+        over_ipv4(41, &syn6(2)?)?,
+        over_ipv4(47, &[&[0, 0, 0x08, 0x00], &syn(3, 80)?[..]].concat())?,
+        over_udp(4789, &[&vxlan, &framed(4)?[..]].concat())?,
+        over_udp(8472, &[&vxlan, &framed(5)?[..]].concat())?,
+        over_udp(6081, &[&geneve, &syn(6, 80)?[..]].concat())?,
+        over_ipv6(41, &syn6(7)?)?,
+        // Hop-by-hop options: six bytes of padding before TCP.
+        over_ipv6(0, &[&[6, 0, 1, 4, 0, 0, 0, 0], &syn6(8)?[40..]].concat())?,
+        over_udp(4789, b"not VXLAN")?,
+        over_udp(6081, &[0xff; 40])?,
+        over_udp(80, &syn(9, 80)?)?,
+        [&ETHERNET[..], &[0x08, 0x00], &syn(10, 4789)?[..]].concat(),
+    ];
+    let mut eth0 = Capture::from_device("eth0")
+        .and_then(Capture::open)
+        .map_err(|error| error.to_string())?;
+    for frame in frames {
+        eth0.sendpacket(frame).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// Both addresses.
+const ETHERNET: [u8; 12] = [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
+
+fn v6(number: u8) -> [u8; 16] {
+    let mut address = [0; 16];
+    (address[0], address[1], address[15]) = (0xfd, 0x01, number);
+    address
+}
+
+fn over_udp(port: u16, inside: &[u8]) -> Result<Vec<u8>, String> {
+    let outer = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
+    let outer = outer.ipv4([10, 1, 1, 1], [10, 1, 1, 2], 64);
+    written(|to| outer.udp(50_000, port).write(to, inside))
+}
+
+fn over_ipv4(protocol: u8, inside: &[u8]) -> Result<Vec<u8>, String> {
+    let outer = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
+    let outer = outer.ipv4([10, 1, 1, 1], [10, 1, 1, 2], 64);
+    written(|to| outer.write(to, IpNumber(protocol), inside))
+}
+
+fn over_ipv6(next: u8, inside: &[u8]) -> Result<Vec<u8>, String> {
+    let length = u16::try_from(inside.len()).map_err(|error| error.to_string())?;
+    let [high, low] = length.to_be_bytes();
+    let head = [0x60, 0, 0, 0, high, low, next, 64];
+    Ok([&ETHERNET[..], &[0x86, 0xdd], &head, &v6(8), &v6(98), inside].concat())
+}
+
+fn written<E: ToString>(
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    write(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
 }

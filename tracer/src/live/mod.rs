@@ -14,6 +14,7 @@ mod probed;
 mod remark;
 mod roster;
 mod session;
+mod sieve;
 mod standing;
 
 pub use self::backend::BackendError;

@@ -3,10 +3,11 @@
 use super::backend::{BackendError, Drained, Refused};
 use super::interfaces::Link;
 use super::roster::{Key, Roster};
-use super::{Item, Settings, Sink};
+use super::sieve::Sieve;
+use super::{Settings, Sink};
 use crate::netns::{Namespace, NamespaceId};
 use crate::probe::{Port, Probe, ProbeError, Shortage};
-use crate::source::{Filter, FilterError, Frame};
+use crate::source::Filter;
 
 /// The probe at work.
 pub(super) struct Probed {
@@ -16,17 +17,8 @@ pub(super) struct Probed {
     roster: Roster,
     /// Places of the interfaces that it is attached to.
     attached: Vec<u32>,
-    sieve: Option<Sieve>,
-}
-
-/// Leaves out the frames that a filter does not let pass: the probe cannot apply one in the kernel,
-/// and shows every segment where there is one.
-struct Sieve {
-    filter: Filter,
-    /// Frames that passed.
-    passed: u64,
-    /// It has no meaning for some interface, whose frames are left out.
-    senseless: Option<FilterError>,
+    /// The probe cannot apply a filter in the kernel, and shows every segment where there is one.
+    sieve: Sieve,
 }
 
 impl Probed {
@@ -41,11 +33,7 @@ impl Probed {
             namespaces: namespaces.iter().map(Namespace::id).collect(),
             roster: Roster::default(),
             attached: Vec::new(),
-            sieve: filter.map(|filter| Sieve {
-                filter,
-                passed: 0,
-                senseless: None,
-            }),
+            sieve: Sieve::new(settings, filter),
         })
     }
 
@@ -112,10 +100,8 @@ impl Probed {
 
     pub(super) fn drain(&mut self, sink: Sink<'_>) -> Drained {
         self.roster.tell(sink);
-        match &mut self.sieve {
-            None => self.probe.drain(sink),
-            Some(sieve) => self.probe.drain(&mut |item| sieve.pass(item, sink)),
-        }
+        let sieve = &mut self.sieve;
+        self.probe.drain(&mut |item| sieve.pass(item, sink));
         Drained::default()
     }
 
@@ -129,8 +115,7 @@ impl Probed {
 
     /// What this kernel does not offer.
     pub(super) fn remarks(&mut self) -> Vec<String> {
-        let senseless = self.sieve.as_mut().and_then(|sieve| sieve.senseless.take());
-        let senseless = senseless.map(|error| error.to_string());
+        let senseless = self.sieve.senseless();
         self.probe.remarks().into_iter().chain(senseless).collect()
     }
 
@@ -138,38 +123,9 @@ impl Probed {
         self.drain(sink);
         let mut remarks = self.remarks();
         remarks.extend(lacked(self.probe.shortage()));
-        match &mut self.sieve {
-            None => self.probe.finish(sink),
-            Some(sieve) => self.probe.finish(&mut |item| sieve.pass(item, sink)),
-        }
+        let sieve = &mut self.sieve;
+        self.probe.finish(&mut |item| sieve.pass(item, sink));
         remarks
-    }
-}
-
-impl Sieve {
-    fn pass(&mut self, item: Item<'_>, sink: Sink<'_>) {
-        let Item::Frame {
-            frame,
-            tally,
-            sender,
-        } = item
-        else {
-            return sink(item);
-        };
-        match self.filter.passes(frame.link, frame.data) {
-            Ok(true) => {
-                self.passed += 1;
-                let number = self.passed;
-                let frame = Frame { number, ..frame };
-                sink(Item::Frame {
-                    frame,
-                    tally,
-                    sender,
-                });
-            }
-            Ok(false) => {}
-            Err(error) => self.senseless = Some(error),
-        }
     }
 }
 
