@@ -264,3 +264,47 @@ fn watching_does_not_begin_where_a_log_cannot_be_opened() -> Outcome {
     );
     Ok(())
 }
+
+/// Envoy's default text format names no connection of its own: `x-request-id` and the upstream's host
+/// tell which request a line is about; another id, or another host, tells nothing.
+#[test]
+fn a_log_without_addresses_is_joined_by_request_ids() -> Outcome {
+    let written = fs::read_to_string(recorded("normal/gw.log"))?;
+    let lines: Vec<Value> = written
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let text = |change: fn(&mut String, &mut String)| -> String {
+        let lines = lines.iter().map(|line| {
+            let field = |name: &str| line[name].as_str().unwrap_or("-").to_owned();
+            let (mut id, mut host) = (field("request_id"), field("upstream_host"));
+            change(&mut id, &mut host);
+            format!(
+                "[{}] \"{} {} HTTP/1.1\" {} - {} {} {} - \"-\" \"-\" \"{id}\" \"x\" \"{host}\"\n",
+                field("start_time"),
+                field("method"),
+                field("path"),
+                line["response_code"],
+                line["bytes_received"],
+                line["bytes_sent"],
+                line["duration_ms"],
+            )
+        });
+        lines.collect()
+    };
+    let scratch = Scratch::new("default-text-format")?;
+    let matched = |name: &str, text: &str| -> Result<Value, Box<dyn Error>> {
+        let file = scratch.file(name, text.as_bytes())?;
+        let told = read(&CHAIN, &[&format!("gw={}", file.display())])?;
+        assert_eq!(told.code, Some(0), "{}", told.err);
+        let log = logs_of(&told)?.remove(0);
+        assert_eq!(log["entries"], lines.len(), "{log}: {text}");
+        Ok(log["matched"].clone())
+    };
+    assert!(!lines.is_empty(), "{written}");
+    assert_eq!(matched("same.log", &text(|_, _| ()))?, lines.len());
+    assert_eq!(matched("id.log", &text(|id, _| id.push('0')))?, 0);
+    let elsewhere = text(|_, host| *host = "192.0.2.1:80".to_owned());
+    assert_eq!(matched("host.log", &elsewhere)?, 0);
+    Ok(())
+}

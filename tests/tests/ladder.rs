@@ -245,3 +245,41 @@ fn a_chain_that_is_not_there_is_said_with_those_that_are() -> Outcome {
     );
     Ok(())
 }
+
+/// The rules behind the verdict of that chain alone, before its ladder; none where they are not wanted.
+#[test]
+fn the_rules_behind_one_chain_are_explained() {
+    let captures = captures(&pcaps().join("stale-reuse")).expect("captures");
+    let run = |more: &[&str]| {
+        let told = hopscope(["read"]).args(more).args(&captures).output();
+        let told = told.expect("hopscope runs");
+        assert!(told.status.success(), "{more:?}: {told:?}");
+        String::from_utf8(told.stdout).expect("text")
+    };
+    let report: serde_json::Value =
+        serde_json::from_str(&run(&["--format", "json"])).expect("a report");
+    let verdicts = report["verdicts"].as_array().expect("verdicts");
+    assert!(verdicts.len() > 1, "one verdict explains nothing");
+    for verdict in verdicts {
+        let Some(chain) = verdict["chain"].as_u64() else {
+            continue;
+        };
+        let chain = chain.to_string();
+        let ladder = run(&["--chain", &chain]);
+        let told = run(&["--chain", &chain, "--explain"]);
+        assert!(told.ends_with(&ladder), "{told}");
+        let explained = told.trim_end_matches(ladder.as_str());
+        let of_chain = verdicts
+            .iter()
+            .filter(|other| other["chain"] == verdict["chain"]);
+        assert_eq!(
+            explained.matches("\n  rule ").count(),
+            of_chain.count(),
+            "{told}"
+        );
+        let summary = verdict["summary"].as_str().expect("a summary");
+        let start: String = summary.split(' ').take(3).collect::<Vec<_>>().join(" ");
+        assert!(explained.contains(&start), "{told}");
+        assert!(!ladder.contains("\n  rule "), "{ladder}");
+    }
+}

@@ -149,6 +149,47 @@ fn one_vantage_accuses_nobody_for_whoever_is_behind() -> Result<()> {
     Ok(())
 }
 
+/// What to set is said for the program that is at work, by what it says of itself; where it says nothing,
+/// for the usual three.
+#[test]
+fn advice_is_for_the_program_at_work() -> Result<()> {
+    let told = |captures: &[PathBuf]| -> Result<String> {
+        let report = report(captures, &[])?;
+        let first = verdicts(&report).next().expect("a verdict");
+        Ok(lines(first, "config").join("\n"))
+    };
+    let all = ["client", "lb", "gw", "pod"];
+    let products = |config: &str| {
+        ["HAProxy", "VirtualService", "Envoy", "nginx"].map(|product| config.contains(product))
+    };
+    let haproxy = told(&recording("lb-http-timeout", &all))?;
+    assert_eq!(products(&haproxy), [true, false, false, false], "{haproxy}");
+    let envoy = recording("gw-request-timeout", &all);
+    let istio = told(&envoy)?;
+    assert_eq!(products(&istio), [false, true, false, false], "{istio}");
+    // The same answers, signed by another.
+    let scratch = Scratch::new("advice")?;
+    let signed = envoy.iter().map(|path| -> Result<PathBuf> {
+        let mut bytes = std::fs::read(path)?;
+        for (old, new) in [
+            ("server: envoy\r\n", "server: nginx\r\n"),
+            ("x-envoy-", "x-other-"),
+        ] {
+            let (old, new) = (old.as_bytes(), new.as_bytes());
+            while let Some(at) = bytes.windows(old.len()).position(|found| found == old) {
+                bytes[at..at + new.len()].copy_from_slice(new);
+            }
+        }
+        let name = path.file_name().expect("a name").to_owned();
+        Ok(scratch.file(PathBuf::from(name), &bytes)?)
+    });
+    let nginx = told(&signed.collect::<Result<Vec<_>>>()?)?;
+    assert_eq!(products(&nginx), [false, false, false, true], "{nginx}");
+    let unknown = told(&recording("lb-idle-timeout", &["client", "lb"]))?;
+    assert_eq!(products(&unknown), [true, false, true, true], "{unknown}");
+    Ok(())
+}
+
 #[test]
 fn a_table_of_timeouts_names_whose_it_is() -> Result<()> {
     let scratch = Scratch::new("timeouts")?;
@@ -351,5 +392,28 @@ fn the_rest_of_a_refused_upload_is_no_request_at_whatever_vantage() -> Result<()
         let alarmed = own.any(|verdict| verdict["alarm"] == true);
         assert_eq!(alarmed, alarm, "{rest}: {:#}", told["verdicts"]);
     }
+    Ok(())
+}
+
+/// Captures that do not go together are said to be so right below the verdicts that rest on them; nothing
+/// is said of those that do.
+#[test]
+fn what_makes_verdicts_less_sure_is_said_below_them() -> Result<()> {
+    let below = |captures: &[PathBuf]| -> Result<String> {
+        let captures = captures.iter().map(|path| path.display().to_string());
+        let arguments: Vec<String> = std::iter::once("read".to_owned()).chain(captures).collect();
+        let told = told(&arguments)?.out;
+        let end = told.find("\nFLOWS").unwrap_or(told.len());
+        Ok(told[..end].to_owned())
+    };
+    let mut captures = recording("lb-idle-timeout", &["lb"]);
+    captures.extend(recording("client-gives-up", &["pod"]));
+    let apart = below(&captures)?;
+    assert!(
+        apart.contains("\nless sure, for lb shares no time"),
+        "{apart}"
+    );
+    let together = below(&recording("lb-idle-timeout", &["client", "lb"]))?;
+    assert!(!together.contains("less sure"), "{together}");
     Ok(())
 }

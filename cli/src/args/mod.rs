@@ -125,8 +125,8 @@ pub(crate) struct Read {
         allow_negative_numbers = true, value_parser = number)]
     pub(crate) flow: Option<u64>,
     /// One chain as a ladder, by its number in the table: who told what to whom, and when; with
-    /// --all every step.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["flow", "format", "explain"],
+    /// --all every step, with --explain the rules behind its verdict.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["flow", "format"],
         allow_negative_numbers = true, value_parser = number)]
     pub(crate) chain: Option<u64>,
 }

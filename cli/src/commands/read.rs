@@ -103,7 +103,12 @@ fn ladder(args: &Read, report: &Report, chain: u64) -> anyhow::Result<()> {
             chains => format!("the chains are 0 to {}", chains - 1),
         }
     );
-    render::chain(report, chain, args.all)
+    let wanted = Wanted {
+        all: args.all,
+        explain: args.explain,
+        hint: HINT,
+    };
+    render::chain(report, chain, &wanted)
 }
 
 /// The timeline of one flow. Captures are read one after the other, so that the numbers of flows

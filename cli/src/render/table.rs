@@ -23,6 +23,7 @@ pub(crate) fn table(report: &Report, wanted: &Wanted<'_>) -> anyhow::Result<()> 
     let width = columns();
     let measure = paragraph::measure(width);
     write!(out, "{}", verdicts::verdicts(report, wanted, measure))?;
+    doubts(&mut out, report, measure)?;
     if let Some(verdict) = report.verdicts.iter().find(|verdict| verdict.alarm)
         && let Some(ladder) = ladder::of_verdict(report, verdict)
     {
@@ -82,6 +83,24 @@ pub(crate) fn table(report: &Report, wanted: &Wanted<'_>) -> anyhow::Result<()> 
         .chain(unjoined(report))
     {
         writeln!(out, "{WARNING}note{WARNING:#}  {line}")?;
+    }
+    Ok(())
+}
+
+/// Below the verdicts, what makes them less sure: what captures lost, and which do not go together.
+fn doubts(out: &mut impl Write, report: &Report, width: usize) -> anyhow::Result<()> {
+    if report.verdicts.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = vantages::doubts(&report.vantages).collect();
+    for line in &lines {
+        let line = format!("less sure, for {line}");
+        for line in paragraph::wrapped(&line, width, "", "  ") {
+            writeln!(out, "{WARNING}{line}{WARNING:#}")?;
+        }
+    }
+    if !lines.is_empty() {
+        writeln!(out)?;
     }
     Ok(())
 }

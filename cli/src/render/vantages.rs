@@ -60,10 +60,31 @@ fn clock(vantage: &VantageReport) -> String {
     }
 }
 
+/// What makes everything that rests on a vantage less sure: frames that were lost, and what is odd about
+/// it beside the others. Where a payload was cut or a frame held no segment is nothing of that.
+pub(super) fn doubts(vantages: &[VantageReport]) -> impl Iterator<Item = String> {
+    vantages.iter().flat_map(|vantage| {
+        let name = harmless(&vantage.name);
+        let mut lines = Vec::new();
+        if let Some(damage) = &vantage.damage {
+            lines.push(format!("{name} was not read to its end: {damage}"));
+        }
+        if let Some(dropped) = vantage.dropped.filter(|&dropped| dropped > 0) {
+            let frames = count(dropped, "frame");
+            lines.push(format!("{name} lost {frames} while capturing"));
+        }
+        let remarks = vantage.remarks.iter();
+        lines.extend(remarks.map(|remark| format!("{name} {}", harmless(remark))));
+        lines
+    })
+}
+
 /// What a vantage missed, as far as it can be known.
 pub(super) fn missing(vantage: &VantageReport) -> impl Iterator<Item = String> {
     let name = harmless(&vantage.name);
     let mut lines = Vec::new();
+    let remarks = vantage.remarks.iter();
+    lines.extend(remarks.map(|remark| format!("{name} {}", harmless(remark))));
     if let Some(damage) = &vantage.damage {
         lines.push(format!("{name}: {damage}; everything before it was read"));
     }

@@ -56,6 +56,20 @@ pub(super) fn verdicts(report: &Report, wanted: &Wanted<'_>, width: usize) -> St
     text
 }
 
+/// What is said of one chain, each verdict by itself, with what speaks for it.
+pub(super) fn of_chain(report: &Report, chain: u64, wanted: &Wanted<'_>, width: usize) -> String {
+    let own = report
+        .verdicts
+        .iter()
+        .filter(|verdict| verdict.chain == Some(chain));
+    let mut text = String::new();
+    for group in own.flat_map(|verdict| groups::of(std::slice::from_ref(verdict))) {
+        text.push_str(&in_words(&group, true, wanted, width));
+        text.push('\n');
+    }
+    text
+}
+
 /// A verdict with all that speaks for it, and how many are like it; of the first the ladder follows.
 fn in_words(group: &Group<'_>, first: bool, wanted: &Wanted<'_>, width: usize) -> String {
     let verdict = group.first();

@@ -26,6 +26,15 @@ fn script(port: u16, start: f64, wait: f64, probed: bool, closer: &str) -> Strin
     )
 }
 
+/// A script as a capture.
+fn pcap(
+    scratch: &Scratch,
+    name: &str,
+    script: &str,
+) -> Result<PathBuf, Box<dyn std::error::Error>> {
+    Ok(scratch.file(format!("{name}.pcap"), &capture(script)?)?)
+}
+
 fn diff(one: &Path, other: &Path, format: &str) -> Result<Told, Box<dyn std::error::Error>> {
     let mut command = hopscope(["diff", "--format", format]);
     Ok(command.args([one, other]).output()?.into())
@@ -34,14 +43,8 @@ fn diff(one: &Path, other: &Path, format: &str) -> Result<Told, Box<dyn std::err
 #[test]
 fn ports_and_times_of_day_are_no_difference() -> Outcome {
     let scratch = Scratch::new("diff-same")?;
-    let one = scratch.file(
-        "before.pcap",
-        &capture(&script(40_000, 0.0, 9.0, true, "C"))?,
-    )?;
-    let other = scratch.file(
-        "after.pcap",
-        &capture(&script(51_234, 777.0, 9.2, true, "C"))?,
-    )?;
+    let one = pcap(&scratch, "before", &script(40_000, 0.0, 9.0, true, "C"))?;
+    let other = pcap(&scratch, "after", &script(51_234, 777.0, 9.2, true, "C"))?;
     let told = diff(&one, &other, "table")?;
     assert_eq!(
         (told.code, told.err.as_str()),
@@ -60,14 +63,8 @@ fn ports_and_times_of_day_are_no_difference() -> Outcome {
 #[test]
 fn who_closes_and_who_probes_are() -> Outcome {
     let scratch = Scratch::new("diff-other")?;
-    let one = scratch.file(
-        "before.pcap",
-        &capture(&script(40_000, 0.0, 9.0, true, "C"))?,
-    )?;
-    let other = scratch.file(
-        "after.pcap",
-        &capture(&script(51_234, 777.0, 9.0, false, "S"))?,
-    )?;
+    let one = pcap(&scratch, "before", &script(40_000, 0.0, 9.0, true, "C"))?;
+    let other = pcap(&scratch, "after", &script(51_234, 777.0, 9.0, false, "S"))?;
     let told = diff(&one, &other, "json")?;
     assert_eq!(told.code, Some(1), "{}", told.err);
     let document: Value = serde_json::from_str(&told.out)?;

@@ -7,8 +7,10 @@ mod diff;
 mod flows;
 mod judged;
 mod junit;
+mod matching;
 mod output;
 mod pcaps;
 mod sockets;
+mod vantages;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tracer::check::{Case, Kind, judge, known_keys};
+use tracer::check::{Case, Files, Kind, judge, known_keys, outline};
 use tracer::report::{ClosedByReport, Report, SocketReport};
 use tracer::segment::Endpoint;
 use tracer::socket::{Options, Origin, Process, Reading, Socket, State};
@@ -203,6 +203,60 @@ fn every_key_of_sockets_fails_where_its_fact_is_another() -> Outcome {
             .into_iter()
             .collect::<BTreeSet<_>>(),
         covered
+    );
+    Ok(())
+}
+
+/// A first draft tells sockets by their owner and by the port of the service, and what it says of
+/// options does not hold once one of them is another.
+#[test]
+fn a_first_draft_says_what_is_set() -> Outcome {
+    let accepted = (50_001..50_020).map(|port| Socket {
+        peer: Some(Endpoint::v4([10, 0, 1, 1], port)),
+        ..socket()
+    });
+    let used = (50_101..50_120).map(|port| Socket {
+        local: Endpoint::v4([10, 0, 2, 1], port),
+        peer: Some(Endpoint::v4([10, 0, 2, 2], 8087)),
+        ..socket()
+    });
+    let listener = Socket {
+        peer: None,
+        state: State::Listen,
+        ..socket()
+    };
+    let sockets = accepted.chain(used).chain([listener]);
+    let mut report = Report::of_sockets(&[Survey {
+        namespace: "gw".to_owned(),
+        sockets: sockets.collect(),
+        inode: 1,
+        remarks: Vec::new(),
+    }]);
+    let draft = outline(&Files::default(), &report);
+    for expected in [
+        "owner = \"envoy\", local_port = 8080",
+        "owner = \"envoy\", peer_port = 8087",
+        "so_keepalive = true ",
+        "tcp_keepidle = \"7s\" ",
+        "tcp_keepintvl = \"5s\" ",
+        "tcp_keepcnt = 2 ",
+    ] {
+        assert!(draft.contains(expected), "{expected}: {draft}");
+    }
+    assert_eq!(draft.matches("sockets = ").count(), 2, "{draft}");
+    let case = Case::parse(&format!("recording = \"x\"\n{draft}"));
+    let case = case.map_err(|faults| format!("{faults:?}"))?;
+    let failed = |report: &Report| -> Vec<String> {
+        let outcomes = judge(&case, report, &[]).into_iter();
+        let failures = outcomes.filter_map(|outcome| outcome.failure);
+        failures.map(|failure| failure.found.concat()).collect()
+    };
+    assert_eq!(failed(&report), [""; 0]);
+    report.sockets[3].options.tcp_keepidle_s = Some(8.0);
+    let found = failed(&report);
+    assert!(
+        found.len() == 1 && found[0].contains("tcp_keepidle is 8.00 s"),
+        "{found:?}"
     );
     Ok(())
 }

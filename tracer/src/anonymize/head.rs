@@ -3,6 +3,7 @@
 
 use super::words::{self, Kind};
 use super::{Mapping, http2};
+use crate::verdict::HAPROXY_SAYS;
 
 /// Fields whose values say how a connection is used, and these values.
 const PLAIN: [&[u8]; 12] = [
@@ -52,8 +53,8 @@ const METHODS: [&[u8]; 9] = [
     b"CONNECT ",
 ];
 
-/// What Envoy says in answers of its own (source/common/router/router.cc): which of them it is tells who
-/// answered, and nothing else.
+/// What Envoy says in answers of its own (source/common/router/router.cc), beside what HAProxy does: which
+/// of them it is tells who answered, and nothing else.
 const OWN_WORDS: [&[u8]; 4] = [
     b"no healthy upstream",
     b"upstream request timeout",
@@ -92,7 +93,8 @@ pub(super) fn keep(mapping: &Mapping, payload: &mut [u8]) -> usize {
     }
     let head = first + keep_fields(mapping, fields);
     let body = &payload[head..];
-    if payload[..head].ends_with(b"\r\n\r\n") && OWN_WORDS.contains(&body) {
+    let own = OWN_WORDS.contains(&body) || HAPROXY_SAYS.iter().any(|says| says.as_bytes() == body);
+    if payload[..head].ends_with(b"\r\n\r\n") && own {
         return payload.len();
     }
     head

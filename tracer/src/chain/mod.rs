@@ -176,6 +176,7 @@ pub fn join(scene: &Scene<'_>, hops: &mut Hops, logs: &[AccessLog]) -> Chains {
         candidates = matching::join(&context, &mut found);
     }
     tried::join(&context, &mut found, &candidates);
+    told::by_request_id(&context, &mut found, logs);
     let ties = ties::of(&context, &found);
     let Context { turns, places, .. } = context;
     ties::link(&mut hops.clocks, ties);

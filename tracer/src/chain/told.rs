@@ -12,7 +12,7 @@ use super::clock::LogClock;
 use super::context::{Context, Found, Joined};
 use super::place::endpoints;
 use crate::flow::Side;
-use crate::log::AccessLog;
+use crate::log::{AccessLog, Entry};
 use crate::segment::Endpoint;
 
 /// A log and packets may miss each other by this: proxies begin to count when they have read the
@@ -54,6 +54,46 @@ pub(super) fn join(context: &mut Context<'_>, found: &mut Found, logs: &[AccessL
         }
     }
     context.places.part(context.hops);
+}
+
+/// Entries that name no connection of the proxy's own, as those of Envoy's default text format: the
+/// `x-request-id` that the log tells is that of one request to the upstream that it names, and what that
+/// is part of served the entry. Only where it is one: a request that was sent again has the same.
+pub(super) fn by_request_id(context: &Context<'_>, found: &mut Found, logs: &[AccessLog]) {
+    let nameless = |entry: &Entry| {
+        entry.downstream_remote.is_none()
+            && entry.downstream_direct.is_none()
+            && entry.upstream_local.is_none()
+    };
+    if !logs.iter().flat_map(|log| &log.entries).any(nameless) {
+        return;
+    }
+    let mut carriers: HashMap<(&str, Endpoint), Vec<usize>, RandomState> = HashMap::default();
+    for (up, turn) in context.turns.all.iter().enumerate() {
+        let id = turn
+            .request
+            .as_ref()
+            .and_then(|of| of.request_id.as_deref());
+        let at = endpoints(context.scene, &context.hops.hops[turn.hop], Side::Client);
+        if let Some((id, at)) = id.zip(at) {
+            carriers.entry((id, at.server)).or_default().push(up);
+        }
+    }
+    for (number, log) in logs.iter().enumerate() {
+        for (place, entry) in log.entries.iter().enumerate() {
+            let key = entry.request_id.as_deref().zip(entry.upstream_remote);
+            let Some([up]) = key.and_then(|key| carriers.get(&key)).map(Vec::as_slice) else {
+                continue;
+            };
+            let same = entry
+                .request
+                .as_ref()
+                .is_none_or(|request| same(context, *up, request));
+            if let Some(down) = found.before[*up].filter(|_| nameless(entry) && same) {
+                found.tell(down, (number, place));
+            }
+        }
+    }
 }
 
 impl Ends {

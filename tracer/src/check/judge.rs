@@ -1,6 +1,7 @@
 //! Whether expectations are met, and what shows that they are not.
 
-use super::case::{Case, Condition, Count, Expectation, Matching};
+use super::case::Case;
+use super::expectation::{Condition, Count, Expectation, Matching};
 use super::fault::{Place, did_you_mean, listed};
 use super::subject::{Kind, Subject, View, findings, values};
 use super::test::{Value, Wants};

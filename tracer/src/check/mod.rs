@@ -7,6 +7,7 @@
 //! Nothing here reads files: texts and reports come in, outcomes go out.
 
 mod case;
+mod expectation;
 mod fault;
 mod judge;
 mod keys;
@@ -16,7 +17,8 @@ mod subject;
 mod table;
 mod test;
 
-pub use self::case::{Case, Expectation, Named};
+pub use self::case::{Case, Named};
+pub use self::expectation::Expectation;
 pub use self::fault::{Fault, Place};
 pub use self::judge::{Failure, Outcome, judge};
 pub(crate) use self::measure::told;

@@ -4,6 +4,7 @@
 //! submodules answer: [`opening`], [`ending`], [`keepalive`] ([`probing`], [`zero_window`],
 //! [`duplicate`]), [`exchange`], [`direction`] (sequence numbers) and [`roles`].
 
+mod batch;
 mod direction;
 mod duplicate;
 mod ending;

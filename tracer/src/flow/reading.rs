@@ -223,3 +223,40 @@ fn put(
     });
     Some(headings.len() - 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::http::Status;
+
+    #[test]
+    fn heads_that_repeat_are_kept_once_and_others_are_not() {
+        let place = Place {
+            turn: 1,
+            frame: 1,
+            at: Time::default(),
+        };
+        let mut headings = Vec::new();
+        let mut before = None;
+        for code in [200, 200, 503] {
+            let status = Status {
+                code,
+                ..Status::default()
+            };
+            let heading = Heading::Status(Arc::new(status));
+            before = put(&mut headings, Side::Server, heading, place, before);
+        }
+        let statuses: Vec<&Arc<Status>> = headings
+            .iter()
+            .filter_map(|turn| match &turn.heading {
+                Heading::Status(status) => Some(status),
+                _ => None,
+            })
+            .collect();
+        assert!(Arc::ptr_eq(statuses[0], statuses[1]));
+        let codes: Vec<u16> = statuses.iter().map(|status| status.code).collect();
+        assert_eq!(codes, [200, 200, 503]);
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use foldhash::fast::RandomState;
 
+use super::batch::Batch;
 use super::event::{Event, New, Observer, What};
 use super::reading::{Reading, TurnHeading, TurnPrint};
 use super::{FlowId, Side, Sides};
@@ -42,6 +43,9 @@ const GATHERED: usize = 16;
 /// ... and so many at least.
 const AT_LEAST: usize = 1 << 12;
 
+/// ... and at most: they take 185 MB.
+const AT_MOST: usize = 1 << 21;
+
 impl Trail {
     /// Whether a turn certainly holds nothing but a part of a handshake of TLS.
     pub(crate) fn is_handshake(&self, turn: &Event) -> bool {
@@ -58,14 +62,8 @@ impl Trail {
 pub struct Trails {
     flows: HashMap<FlowId, Growing, RandomState>,
     readings: HashMap<FlowId, Box<Reading>, RandomState>,
-    events: Gathered<Event>,
-    prints: Gathered<TurnPrint>,
-}
-
-/// What came and is not sorted out yet.
-#[derive(Debug)]
-struct Gathered<T> {
-    of: Vec<(FlowId, T)>,
+    events: Batch<Event>,
+    prints: Batch<TurnPrint>,
 }
 
 /// How much room is made for what comes.
@@ -105,7 +103,7 @@ impl Trails {
     /// What happened on a flow that is over, or of which nothing more will come.
     #[must_use]
     pub fn take(&mut self, flow: FlowId) -> Trail {
-        if !self.events.of.is_empty() || !self.prints.of.is_empty() {
+        if self.events.len() + self.prints.len() > 0 {
             self.sort_out(Room::Exact);
             (self.events, self.prints) = Default::default();
         }
@@ -120,8 +118,8 @@ impl Trails {
     }
 
     fn is_enough(&self) -> bool {
-        let enough = AT_LEAST.max(self.flows.len() * GATHERED);
-        self.events.of.len() >= enough || self.prints.of.len() >= enough
+        let enough = (self.flows.len() * GATHERED).clamp(AT_LEAST, AT_MOST);
+        self.events.len() >= enough || self.prints.len() >= enough
     }
 
     fn sort_out(&mut self, room: Room) {
@@ -144,7 +142,7 @@ impl Trails {
 impl Observer for Trails {
     #[inline]
     fn event(&mut self, flow: FlowId, event: Event) {
-        self.events.of.push((flow, event));
+        self.events.add(flow, event);
         if self.is_enough() {
             self.sort_out(Room::ToGrow);
         }
@@ -163,7 +161,9 @@ impl Observer for Trails {
     fn payload(&mut self, flow: FlowId, by: Side, segment: &Segment<'_>, new: New) {
         let reading = self.readings.entry(flow).or_default();
         let print = reading.read(by, segment, new);
-        self.prints.of.extend(print.map(|print| (flow, print)));
+        if let Some(print) = print {
+            self.prints.add(flow, print);
+        }
     }
 
     #[inline]
@@ -178,51 +178,6 @@ impl Observer for Trails {
         self.readings.remove(&flow);
     }
 }
-
-impl<T> Default for Gathered<T> {
-    fn default() -> Self {
-        Self { of: Vec::new() }
-    }
-}
-
-impl<T: Copy> Gathered<T> {
-    /// Gives what came of each flow, in the order in which it came.
-    fn sort_out(&mut self, mut give: impl FnMut(FlowId, Items<'_, T>)) {
-        let flows = self.of.iter().enumerate();
-        let mut order: Vec<(FlowId, usize)> =
-            flows.map(|(place, (flow, _))| (*flow, place)).collect();
-        order.sort_unstable();
-        for of_flow in order.chunk_by(|one, other| one.0 == other.0) {
-            let items = Items {
-                of: &self.of,
-                order: of_flow.iter(),
-            };
-            give(of_flow[0].0, items);
-        }
-        self.of.clear();
-    }
-}
-
-/// What came of one flow.
-struct Items<'a, T> {
-    of: &'a [(FlowId, T)],
-    order: std::slice::Iter<'a, (FlowId, usize)>,
-}
-
-impl<T: Copy> Iterator for Items<'_, T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        let (_, place) = self.order.next()?;
-        Some(self.of[*place].1)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.order.size_hint()
-    }
-}
-
-impl<T: Copy> ExactSizeIterator for Items<'_, T> {}
 
 impl Growing {
     fn push(&mut self, event: Event) {
@@ -274,4 +229,83 @@ pub(super) fn settled(mut events: Vec<Event>) -> Vec<Event> {
     });
     events.sort_by_key(|event| (event.at, event.frame));
     events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Time;
+
+    const FLOWS: u64 = 300;
+
+    fn data(frame: u64) -> Event {
+        let at = Time::from_nanos(i64::try_from(frame).expect("a small number"));
+        Event {
+            at,
+            frame,
+            by: Side::Client,
+            what: What::Fin,
+            head: None,
+        }
+    }
+
+    /// Flows take turns, as long as it takes to sort out several times.
+    fn interleaved(trails: &mut Trails, frames: u64) {
+        for frame in 0..frames {
+            trails.event(FlowId(frame % FLOWS), data(frame));
+        }
+    }
+
+    fn frames(trail: &Trail) -> Vec<u64> {
+        trail.events.iter().map(|event| event.frame).collect()
+    }
+
+    #[test]
+    fn each_flow_gets_its_own_events_in_their_order() {
+        let mut trails = Trails::default();
+        let all = 3 * AT_LEAST as u64 + 1;
+        interleaved(&mut trails, all);
+        for flow in (0..FLOWS).rev() {
+            let own: Vec<u64> = (0..all).filter(|frame| frame % FLOWS == flow).collect();
+            assert_eq!(frames(&trails.take(FlowId(flow))), own, "flow {flow}");
+        }
+        assert!(frames(&trails.take(FlowId(0))).is_empty(), "it was taken");
+    }
+
+    #[test]
+    fn what_was_told_before_the_sides_are_known_is_swapped_and_nothing_else() {
+        let mut trails = Trails::default();
+        let before = AT_LEAST as u64 + 7;
+        interleaved(&mut trails, before);
+        trails.sides_swapped(FlowId(3));
+        trails.event(FlowId(3), data(before));
+        let swapped = trails.take(FlowId(3)).events;
+        let (last, first) = swapped.split_last().expect("events");
+        assert!(first.iter().all(|event| event.by == Side::Server));
+        assert_eq!(last.by, Side::Client);
+        let other = trails.take(FlowId(4)).events;
+        assert!(other.iter().all(|event| event.by == Side::Client));
+    }
+
+    #[test]
+    fn of_a_flow_that_was_let_go_nothing_comes_back() {
+        let mut trails = Trails::default();
+        interleaved(&mut trails, 2 * FLOWS);
+        trails.let_go(FlowId(5));
+        assert!(frames(&trails.take(FlowId(5))).is_empty());
+        assert_eq!(frames(&trails.take(FlowId(6))), [6, 6 + FLOWS]);
+    }
+
+    #[test]
+    fn of_very_many_events_the_first_and_the_last_are_kept() {
+        let mut trails = Trails::default();
+        let all = 3 * KEPT as u64;
+        for frame in 0..all {
+            trails.event(FlowId(0), data(frame));
+        }
+        let trail = trails.take(FlowId(0));
+        assert_eq!(trail.omitted, KEPT as u64);
+        let kept = (0..KEPT as u64).chain(2 * KEPT as u64..all);
+        assert_eq!(frames(&trail), kept.collect::<Vec<u64>>());
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::case::World;
-use super::digest::{Cite, Digest, Mark, Turn};
+use super::digest::{Carries, Cite, Digest, Mark, Turn};
 use crate::chain::Exchange;
 use crate::flow::Side;
 use crate::hop::Hop;
@@ -104,9 +104,15 @@ impl<'a> Leg<'a> {
         began.is_some_and(|began| self.digest.rests.contains(&began))
     }
 
+    /// What was asked came after its client had heard that the server had closed.
+    pub(super) fn is_deaf(&self) -> bool {
+        let began = self.exchange.map(|exchange| exchange.began);
+        began.is_some_and(|began| self.digest.deaf.contains(&began))
+    }
+
     /// What was asked last is no request: the client said it as it closed.
     pub(super) fn parted(&self) -> bool {
-        if self.is_rest() {
+        if self.is_rest() || (self.is_deaf() && self.digest.carries != Carries::Http) {
             return true;
         }
         self.digest.parting.is_some_and(|parting| {

@@ -12,9 +12,9 @@ use tracer::time::Time;
 
 use self::rows::Row;
 use super::clocks::Clocks;
-use super::paragraph::wrapped;
+use super::paragraph::{self, wrapped};
 use super::units::{count, seconds};
-use super::{columns, harmless};
+use super::{Wanted, columns, harmless, verdicts};
 
 /// Rows of a ladder that is not asked for in full.
 const ROWS: usize = 30;
@@ -43,16 +43,25 @@ struct Layout {
     hops: (usize, usize),
 }
 
-/// The ladder of a chain that was asked for.
-pub(crate) fn chain(report: &Report, chain: u64, all: bool) -> anyhow::Result<()> {
+/// The ladder of a chain that was asked for; before it, where they are to be explained, its verdicts.
+pub(crate) fn chain(report: &Report, chain: u64, wanted: &Wanted<'_>) -> anyhow::Result<()> {
     use std::io::Write;
     let mut out = anstream::stdout().lock();
+    if wanted.explain {
+        let measure = paragraph::measure(columns());
+        let told = verdicts::of_chain(report, chain, wanted, measure);
+        write!(out, "{told}")?;
+    }
     let found = report
         .ladders
         .iter()
         .find(|ladder| ladder.chain == Some(chain));
     if let Some(ladder) = found {
-        write!(out, "{}", ladder_of(report, ladder, None, all, columns()))?;
+        write!(
+            out,
+            "{}",
+            ladder_of(report, ladder, None, wanted.all, columns())
+        )?;
     }
     Ok(())
 }

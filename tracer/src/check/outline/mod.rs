@@ -95,11 +95,16 @@ fn verdicts(view: &View<'_>) -> Vec<Draft> {
         let about = format!("verdicts = {{ cause = {} }}", quoted(cause));
         let mut main = Draft::new(&name, &about);
         main.count(of_cause.len(), "so many verdicts of this cause");
+        let alike = of_cause.iter().all(|verdict| verdict.confidence == least);
         let least = match keys::word(&least).to_string() {
-            surest if surest == "certain" => surest,
-            least => format!(">= {least}"),
+            // Every verdict is at least possible: that would say nothing.
+            lowest if lowest == "possible" => alike.then_some(lowest),
+            surest if surest == "certain" => Some(surest),
+            least => Some(format!(">= {least}")),
         };
-        main.line("confidence", &quoted(&least), "possible, likely or certain");
+        if let Some(least) = least {
+            main.line("confidence", &quoted(&least), "possible, likely or certain");
+        }
         let table = Table::new(view, &of_cause, OF_VERDICTS);
         drafts.extend(table.drafts(main, &name, &about));
     }

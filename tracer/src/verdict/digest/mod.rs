@@ -4,6 +4,7 @@
 //! What a side sent is taken from the vantage nearest to it, so that what was lost, made or delayed
 //! on the way does not change who did what first.
 
+mod deaf;
 mod half;
 mod marks;
 mod parting;
@@ -47,6 +48,9 @@ pub(super) struct Digest {
     /// When the client sent on what it had begun to ask, although it had its answer: no requests, and not
     /// among the turns.
     pub(super) rests: Vec<Time>,
+    /// When the client said something although it had heard that the server had closed: no requests, and
+    /// not among the turns, but where they are of HTTP.
+    pub(super) deaf: Vec<Time>,
     /// The client's FIN right after its request, which was honoured as half a close and ended nothing.
     pub(super) half: Option<Mark>,
     /// FINs and RSTs as sent, by time, without those that the way made.
@@ -243,6 +247,7 @@ impl Digest {
         let client = nearest.client;
         let mut turns = turns::turns(&views);
         let carries = parting::carries(&views);
+        let deaf = deaf::take(&mut turns, &views, hop, carries);
         let parting = parting::take(&mut turns, &marks, carries, client.flow().handshake_rtt());
         let rests = parting::rests(&mut turns, &views, carries);
         let half = half::of(&turns, &marks, parting.as_ref());
@@ -264,6 +269,7 @@ impl Digest {
             carries,
             parting,
             rests,
+            deaf,
             half,
             odd: marks::odd(&views, hop),
             marks,

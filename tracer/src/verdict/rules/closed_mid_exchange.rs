@@ -29,6 +29,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         return Err("who closed did so on both its sides: a proxy's own doing".into());
     }
     let leg = &case.legs[origin.leg];
+    if leg.is_deaf() {
+        return Err("the client asked although it had heard of the close".into());
+    }
     let owed = leg.owed() || case.broken_off().is_some();
     if !owed || leg.asked().is_none() {
         return Err("no answer was owed".into());

@@ -24,6 +24,7 @@ use crate::verdict::digest::{Digest, Mark};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::Unfinished;
 use crate::verdict::origin::Origin;
+use crate::verdict::product::{Product, Settings};
 use crate::verdict::timeouts::{Kind, Timeout, nearly_whole_seconds, whole_seconds};
 use crate::verdict::words;
 
@@ -336,10 +337,14 @@ fn advise(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Fin
             ),
             (None, None) => format!("raise the idle timeout of {who}, {length}, above the slowest answer"),
         });
-        finding.config.push(format!(
-            "HAProxy: timeout client {0}s, timeout server {0}s; Envoy: stream_idle_timeout: {0}s; nginx: proxy_read_timeout {0}s",
-            (timer.silence.as_secs_f64() * 4.0).round()
-        ));
+        let longer = (timer.silence.as_secs_f64() * 4.0).round();
+        let settings = Settings {
+            envoy: format!("Envoy: stream_idle_timeout: {longer}s"),
+            haproxy: format!("timeout client {longer}s, timeout server {longer}s"),
+            nginx: format!("proxy_read_timeout {longer}s"),
+        };
+        let product = Product::of(case, origin.leg, origin.mark.by);
+        finding.config.push(settings.lines(product).join("; "));
     } else if timer.switched {
         finding.advice.push(format!(
             "let either side send pings of the protocol (WebSocket: RFC 6455 section 5.5.2) more often than every {length}, or raise the timeout of {who} (HAProxy: timeout tunnel; nginx: proxy_read_timeout; Envoy: stream_idle_timeout)"

@@ -118,6 +118,9 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
     finding.summary = if leg.is_rest() {
         let client = case.who(number, Side::Client);
         format!("nothing wrong: {client} sent the rest of a request that had been answered before")
+    } else if leg.is_deaf() {
+        let client = case.who(number, Side::Client);
+        format!("nothing wrong: answered, then {who} {how}; {client} went on sending")
     } else if let Some(parting) = parting {
         let what = if parting.alone {
             "a goodbye"
@@ -137,6 +140,8 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
         words::length(leg.silence(first.at)),
         if leg.is_rest() {
             "; what was sent last is the rest of a request that had its answer"
+        } else if leg.is_deaf() {
+            "; what came later was sent by a client that had acknowledged the close, and nobody took it in"
         } else if parting.is_some() {
             "; the client closed right after what it had sent, and waited for no answer to it"
         } else if exchanged {

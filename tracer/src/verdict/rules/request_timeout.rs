@@ -18,6 +18,7 @@ use crate::verdict::case::{Author, Case, has_flag};
 use crate::verdict::digest::Mark;
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::{Leg, NOT_IN_TIME};
+use crate::verdict::product::{Product, Settings};
 use crate::verdict::words;
 
 /// Gateway Timeout (RFC 9110 section 15.6.5).
@@ -290,15 +291,24 @@ fn found(
             .evidence
             .push(format!("the answer's status is {status}"));
     }
+    let product = Product::of(case, number, Side::Server);
     finding.advice.push(format!(
-        "make the upstream faster, or let {gateway} wait longer{}: route timeout (Envoy: 15 s by default; Istio: none), per-try timeout",
+        "make the upstream faster, or let {gateway} wait longer{}: {}",
         waited.map_or_else(String::new, |waited| format!(
             " than {}",
             words::timer(waited)
-        ))
+        )),
+        match product {
+            Some(Product::Haproxy) => "timeout server",
+            Some(Product::Nginx) => "proxy_read_timeout (60 s by default)",
+            _ => "route timeout (Envoy: 15 s by default; Istio: none), per-try timeout",
+        }
     ));
-    finding
-        .config
-        .push("VirtualService: http.timeout: 60s; http.retries.perTryTimeout: 20s".to_owned());
+    let settings = Settings {
+        envoy: "VirtualService: http.timeout: 60s; http.retries.perTryTimeout: 20s".to_owned(),
+        haproxy: "timeout server 60s".to_owned(),
+        nginx: "proxy_read_timeout 60s".to_owned(),
+    };
+    finding.config.extend(settings.lines(product));
     finding
 }

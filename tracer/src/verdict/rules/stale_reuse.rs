@@ -13,6 +13,7 @@ use crate::verdict::Confidence;
 use crate::verdict::case::{Case, has_flag};
 use crate::verdict::digest::{Carries, Digest, Mark, Turn};
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::product::{Product, Settings};
 use crate::verdict::words;
 
 /// A close so soon after an answer belongs to it.
@@ -68,6 +69,9 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, request: &Turn, fin: &Mar
     } else {
         Confidence::Likely
     };
+    if digest.deaf.contains(&request.at) {
+        return deaf(case, leg, digest, (request, fin, reset), confidence);
+    }
     let mut finding = Finding::new(leg, Culprit::End(leg, Side::Server), confidence);
     finding.hop = Some(digest.place);
     finding.at = Some(fin.at);
@@ -108,13 +112,84 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, request: &Turn, fin: &Mar
         "let {client} close idle connections before {server} does: its idle timeout has to be below the {} after which {server} closed",
         words::timer(silent)
     ));
+    let product = Product::of(case, leg, Side::Client);
     finding.advice.push(format!(
-        "or let {client} retry what {server} cannot have read (Envoy: retry_on reset-before-request; Istio: retries.retryOn: reset-before-request,connect-failure)"
+        "or let {client} retry what {server} cannot have read ({})",
+        match product {
+            Some(Product::Haproxy) => "retry-on empty-response conn-failure",
+            Some(Product::Nginx) => "proxy_next_upstream error",
+            _ =>
+                "Envoy: retry_on reset-before-request; Istio: retries.retryOn: reset-before-request,connect-failure",
+        }
     ));
-    finding.config.push(format!(
-        "DestinationRule: trafficPolicy.connectionPool.http.idleTimeout: {:.0}s  # below {}",
-        (silent.as_secs_f64() * 0.8).max(1.0),
-        words::timer(silent)
+    let below = (silent.as_secs_f64() * 0.8).max(1.0);
+    let why = format!("# below {}", words::timer(silent));
+    let settings = Settings {
+        envoy: format!(
+            "DestinationRule: trafficPolicy.connectionPool.http.idleTimeout: {below:.0}s  {why}"
+        ),
+        haproxy: "pool-max-conn 0 on the server lines  # keeps no idle connections".to_owned(),
+        nginx: format!("keepalive_timeout {below:.0}s in the upstream  {why}"),
+    };
+    finding.config.extend(settings.lines(product));
+    finding
+}
+
+/// Nothing crossed: the client had acknowledged the FIN before it sent the request.
+fn deaf(
+    case: &Case<'_>,
+    leg: usize,
+    digest: &Digest,
+    (request, fin, reset): (&Turn, &Mark, Option<&Mark>),
+    confidence: Confidence,
+) -> Finding {
+    let (client, server) = (case.name(leg, Side::Client), case.name(leg, Side::Server));
+    let late = words::length(request.at.since(fin.at));
+    // Elsewhere the first copy of the request may have crossed the FIN, and been lost.
+    let seen = case.world.hops.hops[digest.place].at.client
+        == Some(case.world.scene.flows[request.cite.flow].vantage);
+    let confidence = if seen {
+        confidence
+    } else {
+        confidence.min(Confidence::Likely)
+    };
+    let mut finding = Finding::new(leg, Culprit::End(leg, Side::Client), confidence);
+    finding.hop = Some(digest.place);
+    finding.at = Some(request.at);
+    finding.flow = Some(request.cite.flow);
+    finding.because =
+        "a request was sent on a connection whose close its sender had acknowledged".to_owned();
+    finding.summary = format!(
+        "{} used a connection again that {server} had closed {late} before",
+        case.who(leg, Side::Client)
+    );
+    finding.story = format!(
+        "{server} closed the idle connection; {client} acknowledged that, and sent its next request on it {late} later{}.",
+        if reset.is_some() {
+            ", which a RST answered"
+        } else {
+            ""
+        }
+    );
+    finding.evidence.push(case.cite_mark(leg, fin));
+    finding.evidence.push(format!(
+        "{}: the request at {}, which acknowledges that FIN",
+        case.cite(request.cite),
+        words::clock(request.at)
+    ));
+    finding
+        .evidence
+        .extend(reset.map(|reset| case.cite_mark(leg, reset)));
+    finding.against.push(format!(
+        "not {server} closing as the request was on its way: its FIN had arrived"
+    ));
+    if !seen {
+        finding.against.push(format!(
+            "if a first copy of the request was lost it may have crossed the FIN: no vantage at {client} shows when it was sent"
+        ));
+    }
+    finding.advice.push(format!(
+        "{client} has to look whether a pooled connection is closed before it uses it again (a read that returns 0); a retry helps as well"
     ));
     finding
 }

@@ -13,6 +13,7 @@ use crate::verdict::case::Case;
 use crate::verdict::digest::Digest;
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::Leg;
+use crate::verdict::product::{Product, Settings};
 use crate::verdict::words;
 
 /// The first retransmission of a SYN comes after a second (RFC 6298 section 2).
@@ -119,7 +120,13 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, next: Option<&Digest>) ->
         "take {} out of what {client} balances over while it is dead (active health checks, outlier detection), and keep the connect timeout short",
         hop.server.address()
     ));
-    finding.config.push("DestinationRule: trafficPolicy.connectionPool.tcp.connectTimeout: 1s; trafficPolicy.outlierDetection.consecutiveLocalOriginFailures: 3 (splitExternalLocalOriginErrors: true)".to_owned());
+    let settings = Settings {
+        envoy: "DestinationRule: trafficPolicy.connectionPool.tcp.connectTimeout: 1s; trafficPolicy.outlierDetection.consecutiveLocalOriginFailures: 3 (splitExternalLocalOriginErrors: true)".to_owned(),
+        haproxy: "timeout connect 1s; option redispatch; check inter 2s fall 3 on the server lines".to_owned(),
+        nginx: "proxy_connect_timeout 1s; max_fails=1 fail_timeout=10s on the server lines".to_owned(),
+    };
+    let product = Product::of(case, leg, Side::Client);
+    finding.config.extend(settings.lines(product));
     finding
 }
 

@@ -1,44 +1,15 @@
-//! For every key of flows and captures: a capture that meets an expectation, and one in which one fact
+//! For every key of flows: a capture that meets an expectation, and one in which one fact
 //! is another and which fails with a message that names it.
+
+pub(super) mod changes;
 
 use std::collections::BTreeSet;
 
 use tracer::check::{Kind, known_keys};
 
+use self::changes::*;
 use super::Outcome;
 use hopscope_tests::cases::{Cases, failures};
-
-/// A request, whose answer takes 21 s, while the server probes; then the client closes.
-const CALM: &str = "\
-# A request that is answered late, while the server probes.
-timestamps
-0.000    C SYN
-+0.001   S SYN+ACK
-+0.001   C ACK
-+0.001   C ACK 11
-+0.001   S ACK
-7.070    S ACK seq-1
-+0.0002  C ACK
-14.1402  S ACK seq-1
-+0.0002  C ACK
-21.2     S ACK 200
-+0.001   C ACK
-30.000   C FIN+ACK
-+0.001   S FIN+ACK
-+0.001   C ACK
-";
-
-/// The end of it.
-const CLOSE: &str = "30.000   C FIN+ACK\n+0.001   S FIN+ACK\n+0.001   C ACK\n";
-/// Its first probe.
-const FIRST: &str = "7.070    S ACK seq-1\n+0.0002  C ACK\n";
-/// Its second probe.
-const SECOND: &str = "14.1402  S ACK seq-1\n+0.0002  C ACK\n";
-/// Its answer.
-const ANSWER: &str = "21.2     S ACK 200\n+0.001   C ACK\n";
-
-/// Parts of a script, and what stands there instead.
-type Edits = &'static [(&'static str, &'static str)];
 
 /// An expectation of a key, what is changed for it to be met and missed, and what is found then.
 struct Row {
@@ -58,66 +29,6 @@ const fn row(key: &'static str, expected: &'static str, missed: Edits, found: &'
         found,
     }
 }
-
-fn edited(edits: Edits) -> String {
-    edits.iter().fold(CALM.to_owned(), |script, (from, to)| {
-        assert!(script.contains(from), "{from:?} is not in\n{script}");
-        script.replacen(from, to, 1)
-    })
-}
-
-/// The same with the client in the server's place, from the handshake on.
-fn mirrored(script: &str) -> String {
-    let swap = |line: &str| {
-        let probing = line.contains("seq-1") || line.starts_with("+0.0002");
-        match probing {
-            true if line.contains(" S ") => line.replace(" S ", " C "),
-            true => line.replace(" C ", " S "),
-            false => line.to_owned(),
-        }
-    };
-    let lines: Vec<String> = script.lines().map(swap).collect();
-    lines.join("\n") + "\n"
-}
-
-const FROM_ANOTHER: Edits = &[(
-    "timestamps\n",
-    "timestamps\nconnection 1 10.9.0.1:41234 10.9.0.2:81 isn 1000 50000\n",
-)];
-const LATER_CLOSE: Edits = &[("30.000 ", "40.000 ")];
-const CLIENT_RESETS: Edits = &[(CLOSE, "30.000 C RST\n")];
-const SERVER_RESETS: Edits = &[(CLOSE, "30.000 S RST\n")];
-const STALLED: Edits = &[
-    (FIRST, ""),
-    (SECOND, ""),
-    (
-        "+0.001   S ACK\n",
-        "+0.001   S ACK\n0.0200   S ACK 1000\n+0.0002 C ACK win=0\n0.5202  S ACK seq-1\n\
-     +0.0002 C ACK\n1.5204  S ACK seq-1\n+0.0002 C ACK\n+0.0100 C ACK win=500\n",
-    ),
-];
-const STALLED_SERVER: Edits = &[
-    (FIRST, ""),
-    (SECOND, ""),
-    (
-        "+0.001   S ACK\n",
-        "+0.001   S ACK\n0.0200   C ACK 1000\n+0.0002 S ACK win=0\n0.5202  C ACK seq-1\n\
-     +0.0002 S ACK\n1.5204  C ACK seq-1\n+0.0002 S ACK\n+0.0100 S ACK win=500\n",
-    ),
-];
-const CLIENT_REPEATS: Edits = &[(
-    "+0.001   C ACK 11\n",
-    "+0.001   C ACK 11 lost\n0.300   C ACK 11 seq-11\n",
-)];
-const SERVER_REPEATS: Edits = &[(
-    "21.2     S ACK 200\n",
-    "21.2 S ACK 200 lost\n21.5 S ACK 200 seq-200\n",
-)];
-const MORE_ASKED: Edits = &[("C ACK 11", "C ACK 12")];
-const MORE_ANSWERED: Edits = &[("S ACK 200", "S ACK 300")];
-const CLIENT_SAYS_MORE: Edits = &[("21.2     S", "15.0 C ACK 1\n+0.001 S ACK\n21.2     S")];
-const ASKED_UNSEEN: Edits = &[("C ACK 11", "C ACK 11 unseen")];
-const ANSWERED_UNSEEN: Edits = &[("S ACK 200", "S ACK 200 unseen")];
 
 fn rows() -> Vec<Row> {
     vec![
@@ -437,110 +348,5 @@ fn every_key_of_flows_fails_where_its_fact_is_another() -> Outcome {
         .chain(elsewhere.map(str::to_owned))
         .collect();
     assert_eq!(all, covered);
-    Ok(())
-}
-
-/// A vantage is what a capture is called, whatever its file.
-#[test]
-fn a_flow_is_where_its_capture_was_made() -> Outcome {
-    let cases = Cases::new("vantage")?;
-    let toml = "[[expect]]\nname = \"x\"\nflows = { vantage = \"g*\" }\nvantage = \"gw\"\n";
-    cases.script("met", CALM, toml)?;
-    cases.script("missed", CALM, toml)?;
-    let path = cases.path().join("missed/hopscope.toml");
-    let other = std::fs::read_to_string(&path)?.replace("gw = ", "gate = \"gw.pcap\"\ngw = ");
-    std::fs::write(&path, other)?;
-    let checked = cases.checked()?;
-    assert_eq!(failures(&checked[0]), [""; 0]);
-    let missed = failures(&checked[1]).concat();
-    assert!(missed.contains("vantage is gate"), "{missed}");
-    Ok(())
-}
-
-/// How many must match, and how many there are.
-#[test]
-fn so_many_must_match() -> Outcome {
-    let cases = Cases::new("matching")?;
-    let second = CALM.replace("# A request", "# Two").replace(
-        "30.000 ",
-        "22.0 C2 SYN\n+0.001 S2 SYN+ACK\n+0.001 C2 ACK\n+0.001 S2 RST\n30.000 ",
-    );
-    let expectation = |name: &str, how: &str| {
-        format!("[[expect]]\nname = \"{name}\"\nflows = \"all\"\nended_by = \"client\"\n{how}\n")
-    };
-    let met = [
-        "match = \"any\"",
-        "match = \"exactly 1\"",
-        "match = \"1..2\"",
-        "count = 2\nmatch = \"any\"",
-    ];
-    let missed = [
-        ("", "1 of 2 are so"),
-        ("match = \"all\"", "ended_by is server"),
-        ("match = \"none\"", "ended_by is client"),
-        ("match = \"exactly 2\"", "1 of 2 are so"),
-        ("match = \">= 2\"", "1 of 2 are so"),
-        ("count = 3", "there are 2"),
-    ];
-    let mut toml = String::new();
-    for (place, how) in met.iter().enumerate() {
-        toml += &expectation(&format!("met {place}"), how);
-    }
-    for (place, (how, _)) in missed.iter().enumerate() {
-        toml += &expectation(&format!("missed {place}"), how);
-    }
-    cases.script("case", &second, &toml)?;
-    let checked = cases.checked()?;
-    let found = failures(&checked[0]);
-    assert_eq!(found.len(), missed.len(), "{found:#?}");
-    for (failure, (how, why)) in found.iter().zip(missed) {
-        assert!(failure.contains(why), "{how}: {failure}");
-    }
-    Ok(())
-}
-
-/// What is expected of captures themselves.
-#[test]
-fn every_key_of_vantages_fails_where_its_fact_is_another() -> Outcome {
-    let cases = Cases::new("vantages")?;
-    let good = hopscope_tests::cases::capture(CALM)?;
-    let mut cut = good.clone();
-    cut.truncate(good.len() - 3);
-    // The second frame's TCP header says that it is four bytes long.
-    let mut malformed = good.clone();
-    let second = 24 + 16 + u32::from_le_bytes([good[32], good[33], good[34], good[35]]) as usize;
-    malformed[second + 16 + 20 + 12] = 0x10;
-    let rows: [(&str, &str, &[u8], &str); 4] = [
-        ("frames", "frames = 14", &cut, "frames is 13"),
-        ("segments", "segments = 14", &malformed, "segments is 13"),
-        ("malformed", "malformed = 0", &malformed, "malformed is 1"),
-        ("damaged", "damaged = false", &cut, "damaged is true"),
-    ];
-    for (key, expected, capture, _) in rows {
-        let toml = format!("[[expect]]\nname = \"x\"\nvantages = \"all\"\n{expected}\n");
-        cases.script(&format!("{key}-met"), CALM, &toml)?;
-        cases.script(&format!("{key}-missed"), CALM, &toml)?;
-        cases.file(&format!("{key}-missed"), "gw.pcap", capture)?;
-        // A cut capture is checked only where that is allowed.
-        let toml = format!("cut = \"allowed\"\n[captures]\ngw = \"gw.pcap\"\n{toml}");
-        cases.file(&format!("{key}-missed"), "hopscope.toml", toml.as_bytes())?;
-    }
-    let checked = cases.checked()?;
-    let of = |name: String| {
-        let found = checked
-            .iter()
-            .find(|case| case["case"] == format!("./{name}"));
-        failures(found.unwrap_or_else(|| unreachable!("{name} was written")))
-    };
-    for (key, _, _, found) in rows {
-        assert_eq!(of(format!("{key}-met")), [""; 0], "{key}");
-        let missed = of(format!("{key}-missed")).concat();
-        assert!(missed.contains(found), "{key}: {missed}");
-    }
-    let all: BTreeSet<&str> = known_keys(Kind::Vantages).into_iter().collect();
-    let covered = rows.map(|(key, ..)| key);
-    // The name is tested above; only recordings of hopscope tell how many frames were lost, and only they are lower bounds.
-    let elsewhere = ["vantage", "dropped", "lower_bounds"];
-    assert_eq!(all, covered.into_iter().chain(elsewhere).collect());
     Ok(())
 }
