@@ -6,6 +6,7 @@
 
 mod backend;
 mod capture;
+mod concerned;
 mod holder;
 mod interfaces;
 mod pcap;

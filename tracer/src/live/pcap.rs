@@ -9,7 +9,6 @@ use super::backend::{Broken, Drained, Refused};
 use super::capture::{Capture, CaptureError, ROUND, Round, SNAPLEN};
 use super::interfaces::{Interfaces, Link};
 use super::roster::{Key, Roster};
-use super::sieve::Sieve;
 use super::{Settings, Sink};
 use crate::netns::Namespace;
 use crate::source::Interface;
@@ -36,7 +35,6 @@ pub(super) struct Captures {
     dropped_before: HashMap<u32, u64>,
     frames: u64,
     round: Round,
-    sieve: Sieve,
 }
 
 impl Captures {
@@ -48,8 +46,6 @@ impl Captures {
             dropped_before: HashMap::new(),
             frames: 0,
             round: Round::default(),
-            // The kernel has applied the filter.
-            sieve: Sieve::new(settings, None),
         }
     }
 
@@ -133,9 +129,7 @@ impl Captures {
 
     fn yield_round(&mut self, sink: Sink<'_>) {
         self.roster.tell(sink);
-        let sieve = &mut self.sieve;
-        self.round
-            .tell(&mut self.frames, &mut |item| sieve.pass(item, sink));
+        self.round.tell(&mut self.frames, sink);
     }
 
     pub(super) fn count(&mut self, sink: Sink<'_>) {

@@ -3,11 +3,9 @@
 use super::backend::{BackendError, Drained, Refused};
 use super::interfaces::Link;
 use super::roster::{Key, Roster};
-use super::sieve::Sieve;
 use super::{Settings, Sink};
 use crate::netns::{Namespace, NamespaceId};
 use crate::probe::{Port, Probe, ProbeError, Shortage};
-use crate::source::Filter;
 
 /// The probe at work.
 pub(super) struct Probed {
@@ -17,23 +15,16 @@ pub(super) struct Probed {
     roster: Roster,
     /// Places of the interfaces that it is attached to.
     attached: Vec<u32>,
-    /// The probe cannot apply a filter in the kernel, and shows every segment where there is one.
-    sieve: Sieve,
 }
 
 impl Probed {
     /// Loads the probe for these namespaces; it is attached to nothing yet.
-    pub(super) fn load(
-        namespaces: &[Namespace],
-        settings: &Settings,
-        filter: Option<Filter>,
-    ) -> Result<Self, ProbeError> {
+    pub(super) fn load(namespaces: &[Namespace], settings: &Settings) -> Result<Self, ProbeError> {
         Ok(Self {
             probe: Probe::load(namespaces, settings)?,
             namespaces: namespaces.iter().map(Namespace::id).collect(),
             roster: Roster::default(),
             attached: Vec::new(),
-            sieve: Sieve::new(settings, filter),
         })
     }
 
@@ -100,8 +91,7 @@ impl Probed {
 
     pub(super) fn drain(&mut self, sink: Sink<'_>) -> Drained {
         self.roster.tell(sink);
-        let sieve = &mut self.sieve;
-        self.probe.drain(&mut |item| sieve.pass(item, sink));
+        self.probe.drain(sink);
         Drained::default()
     }
 
@@ -115,16 +105,14 @@ impl Probed {
 
     /// What this kernel does not offer.
     pub(super) fn remarks(&mut self) -> Vec<String> {
-        let senseless = self.sieve.senseless();
-        self.probe.remarks().into_iter().chain(senseless).collect()
+        self.probe.remarks()
     }
 
     pub(super) fn finish(mut self, sink: Sink<'_>) -> Vec<String> {
         self.drain(sink);
         let mut remarks = self.remarks();
         remarks.extend(lacked(self.probe.shortage()));
-        let sieve = &mut self.sieve;
-        self.probe.finish(&mut |item| sieve.pass(item, sink));
+        self.probe.finish(sink);
         remarks
     }
 }
