@@ -5,9 +5,11 @@
 
 mod conversation;
 
+use std::collections::BTreeSet;
+
 use hopscope_tests::script::{self, Analysis, Frame};
 use hopscope_tests::thinning::differences;
-use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
+use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 use proptest::test_runner::{RngSeed, TestCaseError};
 use serde_json::{Value, json};
 
@@ -60,6 +62,22 @@ proptest! {
         let frames = talk.frames();
         let segments: Vec<_> = frames.iter().map(Frame::segment).collect();
         prop_assert_eq!(differences("thinned", &segments, busy), None);
+    }
+
+    /// And what is told as sure, is so in the end.
+    #[test]
+    fn probes_of_a_window_are_told_as_they_happen(talk in conversation()) {
+        for flow in &analyse(&talk.frames()).flows {
+            let frames = |told: &str, kind: &str| -> BTreeSet<u64> {
+                let events = flow[told][kind].as_array().into_iter().flatten();
+                events.filter_map(|event| event["frame"].as_u64()).collect()
+            };
+            let [sure, some] = ["ZeroWindowProbe", "Probe"].map(|kind| frames("at_once", kind));
+            let is = frames("events", "ZeroWindowProbe");
+            prop_assert!(sure.is_subset(&is), "{sure:?} {is:?}");
+            let told: BTreeSet<u64> = sure.union(&some).copied().collect();
+            prop_assert!(is.is_subset(&told), "{is:?} {told:?}");
+        }
     }
 
     #[test]

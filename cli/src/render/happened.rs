@@ -76,6 +76,9 @@ enum Deed {
     },
     /// It probed a window of zero.
     ZeroWindowProbe,
+    /// It probed while the peer's window was zero, or not known: a zero-window probe or a keepalive
+    /// probe, which only what follows will show. The report says which it was.
+    Probe,
     /// It takes nothing more in.
     ZeroWindow,
     /// It does again.
@@ -226,6 +229,7 @@ impl Deed {
                 after_s: seconds(after),
             },
             What::ZeroWindowProbe => Self::ZeroWindowProbe,
+            What::Probe => Self::Probe,
             What::ZeroWindow => Self::ZeroWindow,
             What::WindowOpened { after } => Self::WindowOpened {
                 after_s: seconds(after),

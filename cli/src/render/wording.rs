@@ -26,6 +26,7 @@ pub(super) fn what(what: What) -> String {
             format!("answers the probe after {}", seconds(after.as_secs_f64()))
         }
         What::ZeroWindowProbe => "probes the window of zero (no keepalive probe)".to_owned(),
+        What::Probe => "sends a probe (of a window of zero, or keepalive)".to_owned(),
         What::ZeroWindow => "can take no more: window 0".to_owned(),
         What::WindowOpened { after } => {
             format!(

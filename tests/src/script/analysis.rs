@@ -42,11 +42,19 @@ impl fmt::Display for Analysis {
 
 /// Collects what is told of all flows.
 #[derive(Debug, Default)]
-pub struct Collector(Vec<(FlowId, Event)>);
+pub struct Collector {
+    events: Vec<(FlowId, Event)>,
+    /// What was told before all was known of it.
+    at_once: Vec<(FlowId, Event)>,
+}
 
 impl Observer for Collector {
     fn event(&mut self, flow: FlowId, event: Event) {
-        self.0.push((flow, event));
+        self.events.push((flow, event));
+    }
+
+    fn as_it_happens(&mut self, flow: FlowId, event: Event) {
+        self.at_once.push((flow, event));
     }
 }
 
@@ -64,14 +72,17 @@ pub fn analyse(frames: &[Frame]) -> Analysis {
 pub fn feed(handle: impl FnOnce(&mut FlowTable<(Trails, Collector)>)) -> Analysis {
     let mut table = FlowTable::new(0, (Trails::default(), Collector::default()));
     handle(&mut table);
-    let (flows, (mut trails, Collector(mut events))) = table.finish();
+    let (flows, (mut trails, mut told)) = table.finish();
     let ids = (0..flows.len() as u64).map(FlowId);
     let trails = ids.map(|id| trails.take(id)).collect();
-    events.sort_by_key(|(_, event)| (event.at, event.frame));
+    told.events
+        .sort_by_key(|(_, event)| (event.at, event.frame));
     let mut flows = report(flows, trails);
     for (number, flow) in (0..).map(FlowId).zip(&mut flows) {
-        let mine = events.iter().filter(|(flow, _)| *flow == number);
-        flow["events"] = by_kind(mine.map(|(_, event)| event));
+        for (name, told) in [("events", &told.events), ("at_once", &told.at_once)] {
+            let mine = told.iter().filter(|(flow, _)| *flow == number);
+            flow[name] = by_kind(mine.map(|(_, event)| event));
+        }
     }
     Analysis { flows }
 }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use hopscope_tests::lab::process::Process;
+use hopscope_tests::lab::{self, wait};
 use hopscope_tests::watching::{Watching, objects};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{APP, Outcome, Pair, events, flows, named};
+use super::{APP, BACKENDS, Outcome, Pair, events, flows, named};
 
 /// Events come while watching goes on, and say who did what; the report follows.
 #[test]
@@ -185,4 +186,116 @@ fn a_duration_ends_it() -> Outcome {
     assert_eq!(vantages, [named(ns, "lo"), named(ns, "eth0")]);
     assert_eq!(report["vantages"][1]["dropped"], 0);
     Ok(())
+}
+
+/// Who waits for a window of zero says so at once, and not only when it opens: it may never do.
+#[test]
+fn probes_of_a_window_are_told_while_it_is_zero() -> Outcome {
+    for backend in BACKENDS {
+        let Some(pair) = Pair::new(&format!("watch-stall-{backend}"))? else {
+            return Ok(());
+        };
+        let body = pair.logs.path().join("body");
+        std::fs::write(&body, vec![b'x'; 16 << 20])?;
+        let data = format!("@{}", body.display());
+        let url = pair.url("/stall/60000")?;
+        let client = pair.ns("client")?;
+        let mut watching = start_lines(backend, client)?;
+        let upload = ["curl", "-s", "--data-binary", &data, &url];
+        let mut curl = Process::spawn(client, "curl", &upload, pair.logs.path())?;
+        watching.until("three probes are told of", |out, _| {
+            out.matches("\"zero_window_probe\"").count() >= 3
+        })?;
+        assert!(curl.ended()?.is_none(), "told while it waits");
+        drop(curl);
+        let told = watching.interrupt()?;
+        let (events, flow) = told_of(&told.out, client)?;
+        assert!(named_so(&events, "probe").is_empty(), "{events:#?}");
+        let probes = named_so(&events, "zero_window_probe");
+        assert_eq!(flow["zero_window_probes"]["client"], probes.len());
+        assert!(probes.iter().all(|probe| probe["by"] == "client"));
+        assert_in_order(&events);
+    }
+    Ok(())
+}
+
+/// Looks like it: the client has nothing to send, and what it sends are keepalive probes against a
+/// window of zero. Nobody can tell then, and nobody is told something wrong.
+#[test]
+fn keepalive_probes_against_a_window_of_zero_are_called_probes() -> Outcome {
+    for backend in BACKENDS {
+        let Some(pair) = Pair::new(&format!("watch-fill-{backend}"))? else {
+            return Ok(());
+        };
+        let peer = lab::rig::peer()?.to_string_lossy().into_owned();
+        let (client, pod) = (pair.ns("client")?, pair.ns("pod")?);
+        let server = pair.net.at("pod", APP + 1)?.to_string();
+        let app = [&*peer, "app", &server, "--rcvbuf", "4096"];
+        let _app = Process::spawn(pod, "small", &app, pair.logs.path())?;
+        let port = format!(":{:04X} ", APP + 1);
+        wait::until("it to listen", Duration::from_secs(10), || {
+            let table = pair.net.node("pod")?.proc_net("tcp")?;
+            Ok(table.contains(&port).then_some(()))
+        })?;
+        let mut watching = start_lines(backend, client)?;
+        let fill = ["fill", &server, "/stall/60000", "--hold", "60000"];
+        let fill = [&[&*peer], &fill[..], &["--keepalive", "1/1/9"]].concat();
+        let mut fill = Process::spawn(client, "fill", &fill, pair.logs.path())?;
+        watching.until("three probes are told of", |out, _| {
+            out.matches("\"probe\"").count() >= 3
+        })?;
+        assert!(fill.ended()?.is_none(), "told while it waits");
+        drop(fill);
+        let told = watching.interrupt()?;
+        let (events, flow) = told_of(&told.out, client)?;
+        let keepalive = flow["keepalive"]["client"]["probes"].as_array();
+        let keepalive = keepalive.map_or(0, Vec::len);
+        assert!(keepalive >= 3, "{flow:#}");
+        let frames = |list: &[&Value]| -> Vec<Value> {
+            list.iter().map(|event| event["frame"].clone()).collect()
+        };
+        let probes = frames(&named_so(&events, "probe"));
+        for probe in flow["keepalive"]["client"]["probes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            assert!(probes.contains(&probe["frame"]), "{probe} {probes:?}");
+        }
+        assert_in_order(&events);
+    }
+    Ok(())
+}
+
+fn start_lines(backend: &str, ns: &str) -> anyhow::Result<Watching> {
+    Watching::start(&["--backend", backend, "--format=ndjson", "--netns", ns])
+}
+
+/// The events at a namespace's eth0, and its only flow in the report.
+fn told_of(out: &str, ns: &str) -> Result<(Vec<Value>, Value), Box<dyn std::error::Error>> {
+    let lines = objects(out)?;
+    let vantage = named(ns, "eth0");
+    let flows: Vec<&Value> = lines
+        .iter()
+        .filter(|line| line["type"] == "flow" && line["vantage"] == vantage.as_str())
+        .collect();
+    let [flow] = flows[..] else {
+        return Err(format!("not one flow: {flows:?}").into());
+    };
+    let told = events(&lines, &vantage).into_iter().cloned().collect();
+    Ok((told, flow.clone()))
+}
+
+fn named_so<'a>(events: &'a [Value], name: &str) -> Vec<&'a Value> {
+    let named = |event: &&Value| event["event"] == name;
+    events.iter().filter(named).collect()
+}
+
+fn assert_in_order(events: &[Value]) {
+    let at: Vec<&str> = events
+        .iter()
+        .filter_map(|event| event["at"].as_str())
+        .collect();
+    assert_eq!(at.len(), events.len());
+    assert!(at.is_sorted(), "{at:?}");
 }

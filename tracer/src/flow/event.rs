@@ -61,6 +61,9 @@ pub enum What {
     },
     /// Probed a window of zero.
     ZeroWindowProbe,
+    /// Probed a peer whose window is zero, or not known: of which kind the probe is, only what follows
+    /// will show. Told to [`Observer::as_it_happens`] alone.
+    Probe,
     /// Advertised a window of zero: stopped reading.
     ZeroWindow,
     /// Opened a window of zero.
@@ -95,6 +98,15 @@ pub struct BeforeFin {
 pub trait Observer {
     /// Something happened on a flow.
     fn event(&mut self, flow: FlowId, event: Event);
+
+    /// What is sure now of something that [`Observer::in_hindsight`] will tell of, when all is known of
+    /// it: for those who do not want to wait.
+    fn as_it_happens(&mut self, _: FlowId, _: Event) {}
+
+    /// Something happened, perhaps long ago, that is understood only now.
+    fn in_hindsight(&mut self, flow: FlowId, event: Event) {
+        self.event(flow, event);
+    }
 
     /// A SYN, captured late, shows that client and server of what was told before are the other
     /// way round.
@@ -150,6 +162,16 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn event(&mut self, flow: FlowId, event: Event) {
         self.0.event(flow, event);
         self.1.event(flow, event);
+    }
+
+    fn as_it_happens(&mut self, flow: FlowId, event: Event) {
+        self.0.as_it_happens(flow, event);
+        self.1.as_it_happens(flow, event);
+    }
+
+    fn in_hindsight(&mut self, flow: FlowId, event: Event) {
+        self.0.in_hindsight(flow, event);
+        self.1.in_hindsight(flow, event);
     }
 
     fn sides_swapped(&mut self, flow: FlowId) {

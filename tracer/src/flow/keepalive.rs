@@ -109,8 +109,12 @@ struct Episode {
     /// Probes of the kind that carries a byte beyond the window.
     beyond_window: bool,
     seen: Vec<Seen>,
-    /// How many of them were told.
+    /// How many of them were told as what they are.
     told: usize,
+    /// The last of them surely probes the window, and so will all that follow.
+    persisting: bool,
+    /// That they are probes was found out later.
+    promoted: bool,
 }
 
 impl Episode {
@@ -143,10 +147,21 @@ pub(super) struct BareAck {
     pub(super) heard_before: Option<Time>,
 }
 
-/// Takes what is found out: when, which frame, what.
-pub(super) trait Tell: FnMut(Time, u64, What) {}
+/// When it is known what something is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Known {
+    /// As it happens.
+    Now,
+    /// As it happens, and not all of it, or not to be relied on: it will be told again.
+    InPart,
+    /// After what came later.
+    Late,
+}
 
-impl<F: FnMut(Time, u64, What)> Tell for F {}
+/// Takes what is found out: how it is known, when it was, which frame, what.
+pub(super) trait Tell: FnMut(Known, Time, u64, What) {}
+
+impl<F: FnMut(Known, Time, u64, What)> Tell for F {}
 
 /// The way a segment is a probe.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -187,14 +202,14 @@ pub(super) fn shape(me: &Direction, peer: &Direction, segment: &Segment<'_>) -> 
 }
 
 impl Probing {
-    /// A probe was sent. It is told at once, unless only what follows will show its kind.
+    /// A probe was sent. It is told at once; where only what follows will show its kind, as a probe.
     pub(super) fn probe(
         &mut self,
         segment: &Segment<'_>,
         shape: Shape,
         peer: &Direction,
         bare_ack: Option<BareAck>,
-        tell: impl Tell,
+        mut tell: impl Tell,
     ) {
         let bare_ack = bare_ack.filter(|bare| segment.at.apart(bare.at) <= MISORDERED_WITHIN);
         let misordered = bare_ack.map(|bare| bare.at);
@@ -215,12 +230,23 @@ impl Probing {
             answer_frame: bare_ack.map_or(0, |bare| bare.frame),
         });
         if !episode.zero_window && peer.window().is_some() {
-            self.tell_keepalives(tell);
+            self.tell_keepalives(Known::Now, tell);
+            return;
         }
+        episode.persisting = episode.persisting
+            || episode.beyond_window
+            || (episode.zero_window && zero_window::persists(episode.heard, &episode.seen));
+        let what = if episode.persisting {
+            What::ZeroWindowProbe
+        } else {
+            What::Probe
+        };
+        tell(Known::InPart, segment.at, segment.frame, what);
     }
 
-    /// Tells the keepalive probes of this episode that were not told yet.
-    fn tell_keepalives(&mut self, mut tell: impl Tell) {
+    /// Tells the keepalive probes of this episode that were not told yet; `last` is how the last one is
+    /// known.
+    fn tell_keepalives(&mut self, last: Known, mut tell: impl Tell) {
         let Some(episode) = &mut self.episode else {
             return;
         };
@@ -233,9 +259,15 @@ impl Probing {
             } = episode.seen[index];
             let number = u32::try_from(self.probes.len() + index + 1).unwrap_or(u32::MAX);
             let after = episode.wait(index).duration();
-            tell(at, frame, What::KeepaliveProbe { number, after });
+            let known = if index + 1 < episode.seen.len() {
+                Known::Late
+            } else {
+                last
+            };
+            tell(known, at, frame, What::KeepaliveProbe { number, after });
             if let Some(answer) = answered {
                 tell(
+                    known,
                     answer,
                     answer_frame,
                     What::KeepaliveAnswer {
@@ -263,7 +295,10 @@ impl Probing {
             last.answer_frame = segment.frame;
             if told {
                 let after = segment.at.since(last.at);
-                tell(segment.at, segment.frame, What::KeepaliveAnswer { after });
+                let answer = What::KeepaliveAnswer { after };
+                tell(Known::Now, segment.at, segment.frame, answer);
+            } else if episode.promoted && !episode.zero_window {
+                self.tell_keepalives(Known::Now, tell);
             }
         }
     }
@@ -327,10 +362,10 @@ impl Probing {
         };
         let window = episode.seen.split_off(keepalives);
         self.window_probes += u32::try_from(window.len()).unwrap_or(u32::MAX);
-        self.tell_keepalives(&mut tell);
+        self.tell_keepalives(Known::Late, &mut tell);
         window
             .iter()
-            .for_each(|seen| tell(seen.at, seen.frame, What::ZeroWindowProbe));
+            .for_each(|seen| tell(Known::Late, seen.at, seen.frame, What::ZeroWindowProbe));
         let Some(episode) = self.episode.take() else {
             return;
         };
@@ -377,6 +412,7 @@ impl Probing {
         self.episode = Some(Episode {
             zero_window,
             seen,
+            promoted: true,
             ..Episode::default()
         });
         true

@@ -32,7 +32,7 @@ use self::ending::Endings;
 pub use self::ending::{Closing, End, Ending};
 pub use self::event::{BeforeFin, Event, New, OPENING, Observer, Timeline, What};
 use self::exchange::Exchanges;
-use self::keepalive::BareAck;
+use self::keepalive::{BareAck, Known};
 pub use self::keepalive::{Probe, RunEnd, Wait};
 pub(crate) use self::keepalive::{idle, interval};
 use self::opening::Opening;
@@ -82,24 +82,26 @@ struct Teller<'a, O> {
 }
 
 impl<O: Observer> Teller<'_, O> {
-    /// For events of `by` that are understood later than they were seen, and of its peer.
-    fn later(&mut self, by: Side) -> impl FnMut(Time, u64, What) {
-        move |at, frame, what| {
+    /// For probes of `by`, and their answers.
+    fn probes(&mut self, by: Side) -> impl FnMut(Known, Time, u64, What) {
+        move |known, at, frame, what| {
             let by = if matches!(what, What::KeepaliveAnswer { .. }) {
                 by.other()
             } else {
                 by
             };
-            self.observer.event(
-                self.flow,
-                Event {
-                    at,
-                    frame,
-                    by,
-                    what,
-                    head: None,
-                },
-            );
+            let event = Event {
+                at,
+                frame,
+                by,
+                what,
+                head: None,
+            };
+            match known {
+                Known::Now => self.observer.event(self.flow, event),
+                Known::InPart => self.observer.as_it_happens(self.flow, event),
+                Known::Late => self.observer.in_hindsight(self.flow, event),
+            }
         }
     }
 

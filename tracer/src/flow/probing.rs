@@ -29,7 +29,7 @@ impl Flow {
         rare.probing.dismiss();
         rare.lent_byte = shape == Shape::BeyondWindow;
         rare.probing
-            .probe(segment, shape, peer, bare_ack, teller.later(by));
+            .probe(segment, shape, peer, bare_ack, teller.probes(by));
         self.acknowledge(segment, by, teller);
         self.window(segment, by, teller);
         true
@@ -79,7 +79,7 @@ impl Flow {
         teller: &mut Teller<'_, O>,
     ) {
         if let Some(rare) = self.sides[by.other()].rare_if_any_mut() {
-            rare.probing.answer(segment, teller.later(by.other()));
+            rare.probing.answer(segment, teller.probes(by.other()));
         }
     }
 
@@ -99,10 +99,10 @@ impl Flow {
             _ => self.sides[peer].opened_at(),
         };
         if let Some(rare) = self.sides[by].rare_if_any_mut() {
-            rare.probing.own_data(how, at, opened, teller.later(by));
+            rare.probing.own_data(how, at, opened, teller.probes(by));
         }
         if let Some(rare) = self.sides[peer].rare_if_any_mut() {
-            rare.probing.peer_data(how, teller.later(peer));
+            rare.probing.peer_data(how, teller.probes(peer));
         }
     }
 
@@ -116,7 +116,7 @@ impl Flow {
     ) {
         for (side, how) in [(by, own), (by.other(), peers)] {
             if let Some(rare) = self.sides[side].rare_if_any_mut() {
-                rare.probing.end(how, at, teller.later(side));
+                rare.probing.end(how, at, teller.probes(side));
             }
         }
     }

@@ -44,26 +44,50 @@ pub(super) fn sent_at_once(at: Time, window_opened: Option<Time>) -> bool {
 /// rest probes the window. `heard` is when the prober last heard from its peer before the first
 /// one, `waiting` whether it sent as soon as it could.
 pub(super) fn keepalives(heard: Option<Time>, seen: &[Seen], waiting: bool) -> usize {
-    let mut gaps: Vec<Option<Duration>> = Vec::with_capacity(seen.len());
-    let mut before = heard;
-    for probe in seen {
-        gaps.push(before.map(|before| probe.at.since(before)));
-        before = Some(probe.at);
-    }
-    let begins = |index: &usize| {
-        let (before, after) = gaps.split_at(*index);
-        // The last of a row of probes is one of them, unless its own timer was a shorter one.
-        let lone = before
-            .last()
-            .is_none_or(|last| after[0] < last.map(|gap| gap.mul_f64(0.9)));
-        // A timer that is always the same runs 6 % late at most.
-        let other = lone
-            || before
-                .last()
-                .is_some_and(|last| after[0] > last.map(|gap| gap.mul_f64(1.06)));
-        begins_persisting(after, waiting, lone, other)
-    };
+    let gaps = gaps(heard, seen);
+    let begins = |index: &usize| begins_at(*index, &gaps, waiting);
     (0..seen.len()).find(begins).unwrap_or(seen.len())
+}
+
+/// Whether the last probe against a window of zero probes the window whatever follows, and not only the
+/// first one that shows it does.
+pub(super) fn persists(heard: Option<Time>, seen: &[Seen]) -> bool {
+    // What comes after the third gap changes nothing for where persisting begins, and one gap before
+    // is looked at.
+    let first = seen.len().saturating_sub(4);
+    let heard = match first.checked_sub(1) {
+        Some(before) => Some(seen[before].at),
+        None => heard,
+    };
+    let gaps = gaps(heard, &seen[first..]);
+    let new = gaps.len().saturating_sub(3)..gaps.len();
+    new.into_iter().any(|index| begins_at(index, &gaps, false))
+}
+
+/// How long the timer ran before each probe, where that is known.
+fn gaps(heard: Option<Time>, seen: &[Seen]) -> Vec<Option<Duration>> {
+    let mut before = heard;
+    let gap = |probe: &Seen| {
+        let gap = before.map(|before| probe.at.since(before));
+        before = Some(probe.at);
+        gap
+    };
+    seen.iter().map(gap).collect()
+}
+
+/// Whether the probe with that index is the first that probes the window, as far as the gaps tell.
+fn begins_at(index: usize, gaps: &[Option<Duration>], waiting: bool) -> bool {
+    let (before, after) = gaps.split_at(index);
+    // The last of a row of probes is one of them, unless its own timer was a shorter one.
+    let lone = before
+        .last()
+        .is_none_or(|last| after[0] < last.map(|gap| gap.mul_f64(0.9)));
+    // A timer that is always the same runs 6 % late at most.
+    let other = lone
+        || before
+            .last()
+            .is_some_and(|last| after[0] > last.map(|gap| gap.mul_f64(1.06)));
+    begins_persisting(after, waiting, lone, other)
 }
 
 /// Whether the first of the probes with these gaps before them probes the window; `lone` where
@@ -155,6 +179,50 @@ mod tests {
             2,
             "written right after a probe"
         );
+    }
+
+    /// What was told as it happened must not be taken back: whatever gaps follow, and whether or not
+    /// the sender was waiting.
+    #[test]
+    fn what_surely_probes_the_window_stays_that() {
+        let gaps = [0.2, 0.4, 0.9, 1.0, 1.1, 2.0, 2.2, 4.4, 120.0];
+        let mut surely = 0;
+        for code in 0..gaps.len().pow(5) {
+            let mut now = 0.0;
+            let digits = (0_u32..5).map(|place| code / gaps.len().pow(place) % gaps.len());
+            let times: Vec<f64> = digits
+                .map(|digit| {
+                    now += gaps[digit];
+                    now
+                })
+                .collect();
+            let all = probes(&times);
+            for heard in [None, Some(Time::default())] {
+                let Some(sure) = (1..=all.len()).find(|count| persists(heard, &all[..*count]))
+                else {
+                    continue;
+                };
+                surely += 1;
+                for end in sure..=all.len() {
+                    for waiting in [false, true] {
+                        let kept = keepalives(heard, &all[..end], waiting);
+                        assert!(kept < sure, "{times:?}: {kept} of {end}, sure at {sure}");
+                    }
+                }
+            }
+        }
+        assert!(surely > 50_000, "{surely}");
+    }
+
+    #[test]
+    fn a_doubling_timer_is_known_as_it_happens() {
+        let known = |seconds: &[f64]| persists(Some(Time::default()), &probes(seconds));
+        assert!(known(&[0.2]), "sooner than any keepalive timer");
+        assert!(!known(&[1.2]));
+        assert!(!known(&[1.2, 3.6]), "as well idle 1.2 s, interval 2.4 s");
+        assert!(known(&[1.2, 3.6, 8.4]), "a slow path");
+        assert!(!known(&[2.0, 4.0, 6.0, 8.0, 10.0]));
+        assert!(known(&[2.0, 4.0, 6.0, 7.3, 7.7]));
     }
 
     #[test]

@@ -130,6 +130,11 @@ impl Kernel {
         self.senders.between(vantage, way, between)
     }
 
+    /// Leaves out the sockets that are not wanted, as if nothing had been told of them.
+    pub(crate) fn retain(&mut self, wanted: impl Fn(&Account) -> bool) {
+        self.accounts.retain(|_, account| wanted(account));
+    }
+
     /// Sockets that are gone and not in [`Kernel::accounts`]: there were more than [`GONE`], or their
     /// flows were let go.
     #[must_use]

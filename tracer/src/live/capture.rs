@@ -17,7 +17,7 @@ use crate::source::Frame;
 use crate::time::Time;
 
 /// Bytes kept of each frame: Ethernet, two VLAN tags, the longest IP and TCP headers, and 256 bytes
-/// of payload.
+/// of payload; where a tunnel's headers come first, of the payload so much less.
 pub(super) const SNAPLEN: u32 = 14 + 8 + 60 + 60 + 256;
 
 /// Frames read of one capture before the next one gets its turn.
@@ -196,6 +196,14 @@ fn stamp(header: &pcap::PacketHeader) -> Time {
     Time::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
 }
 
+/// Ports of UDP, protocols of IP and next headers of IPv6 behind which a TCP segment may be that libpcap
+/// does not look for, and [`crate::decode`] does: tunnels, AH (RFC 4302), extension headers (RFC 8200).
+/// Whether there is one, and of which ports, is found out in user space.
+const HIDING: &str = "udp dst port 4789 or udp dst port 8472 or udp dst port 6081 \
+    or ip proto 4 or ip proto 41 or ip proto 47 or ip proto 51 \
+    or ip6 proto 4 or ip6 proto 41 or ip6 proto 47 or ip6 proto 51 \
+    or ip6 proto 0 or ip6 proto 43 or ip6 proto 60 or ip6 proto 135";
+
 /// What the kernel lets pass. `vlan` moves all that follows it behind the tag, so the user's own
 /// filter comes first.
 fn expression(settings: &Settings, link: LinkType) -> String {
@@ -209,12 +217,15 @@ fn expression(settings: &Settings, link: LinkType) -> String {
     } else {
         format!("tcp and ({})", ports.join(" or "))
     };
-    let tcp = match link {
-        LinkType::Ethernet => format!("(({tcp}) or (vlan and (({tcp}) or (vlan and {tcp}))))"),
-        _ => format!("({tcp})"),
+    let wanted = format!("({tcp}) or {HIDING}");
+    let wanted = match link {
+        LinkType::Ethernet => {
+            format!("({wanted} or (vlan and ({wanted} or (vlan and ({wanted})))))")
+        }
+        _ => format!("({wanted})"),
     };
     match &settings.filter {
-        Some(filter) => format!("({filter}) and {tcp}"),
-        None => tcp,
+        Some(filter) => format!("({filter}) and {wanted}"),
+        None => wanted,
     }
 }

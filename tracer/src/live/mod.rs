@@ -6,6 +6,7 @@
 
 mod backend;
 mod capture;
+mod concerned;
 mod holder;
 mod interfaces;
 mod pcap;
@@ -14,6 +15,7 @@ mod probed;
 mod remark;
 mod roster;
 mod session;
+mod sieve;
 mod standing;
 
 pub use self::backend::BackendError;

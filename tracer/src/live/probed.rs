@@ -3,10 +3,9 @@
 use super::backend::{BackendError, Drained, Refused};
 use super::interfaces::Link;
 use super::roster::{Key, Roster};
-use super::{Item, Settings, Sink};
+use super::{Settings, Sink};
 use crate::netns::{Namespace, NamespaceId};
 use crate::probe::{Port, Probe, ProbeError, Shortage};
-use crate::source::{Filter, FilterError, Frame};
 
 /// The probe at work.
 pub(super) struct Probed {
@@ -16,36 +15,16 @@ pub(super) struct Probed {
     roster: Roster,
     /// Places of the interfaces that it is attached to.
     attached: Vec<u32>,
-    sieve: Option<Sieve>,
-}
-
-/// Leaves out the frames that a filter does not let pass: the probe cannot apply one in the kernel,
-/// and shows every segment where there is one.
-struct Sieve {
-    filter: Filter,
-    /// Frames that passed.
-    passed: u64,
-    /// It has no meaning for some interface, whose frames are left out.
-    senseless: Option<FilterError>,
 }
 
 impl Probed {
     /// Loads the probe for these namespaces; it is attached to nothing yet.
-    pub(super) fn load(
-        namespaces: &[Namespace],
-        settings: &Settings,
-        filter: Option<Filter>,
-    ) -> Result<Self, ProbeError> {
+    pub(super) fn load(namespaces: &[Namespace], settings: &Settings) -> Result<Self, ProbeError> {
         Ok(Self {
             probe: Probe::load(namespaces, settings)?,
             namespaces: namespaces.iter().map(Namespace::id).collect(),
             roster: Roster::default(),
             attached: Vec::new(),
-            sieve: filter.map(|filter| Sieve {
-                filter,
-                passed: 0,
-                senseless: None,
-            }),
         })
     }
 
@@ -112,10 +91,7 @@ impl Probed {
 
     pub(super) fn drain(&mut self, sink: Sink<'_>) -> Drained {
         self.roster.tell(sink);
-        match &mut self.sieve {
-            None => self.probe.drain(sink),
-            Some(sieve) => self.probe.drain(&mut |item| sieve.pass(item, sink)),
-        }
+        self.probe.drain(sink);
         Drained::default()
     }
 
@@ -129,47 +105,15 @@ impl Probed {
 
     /// What this kernel does not offer.
     pub(super) fn remarks(&mut self) -> Vec<String> {
-        let senseless = self.sieve.as_mut().and_then(|sieve| sieve.senseless.take());
-        let senseless = senseless.map(|error| error.to_string());
-        self.probe.remarks().into_iter().chain(senseless).collect()
+        self.probe.remarks()
     }
 
     pub(super) fn finish(mut self, sink: Sink<'_>) -> Vec<String> {
         self.drain(sink);
         let mut remarks = self.remarks();
         remarks.extend(lacked(self.probe.shortage()));
-        match &mut self.sieve {
-            None => self.probe.finish(sink),
-            Some(sieve) => self.probe.finish(&mut |item| sieve.pass(item, sink)),
-        }
+        self.probe.finish(sink);
         remarks
-    }
-}
-
-impl Sieve {
-    fn pass(&mut self, item: Item<'_>, sink: Sink<'_>) {
-        let Item::Frame {
-            frame,
-            tally,
-            sender,
-        } = item
-        else {
-            return sink(item);
-        };
-        match self.filter.passes(frame.link, frame.data) {
-            Ok(true) => {
-                self.passed += 1;
-                let number = self.passed;
-                let frame = Frame { number, ..frame };
-                sink(Item::Frame {
-                    frame,
-                    tally,
-                    sender,
-                });
-            }
-            Ok(false) => {}
-            Err(error) => self.senseless = Some(error),
-        }
     }
 }
 

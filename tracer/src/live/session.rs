@@ -12,6 +12,7 @@ use super::interfaces::{Change, InterfacesError};
 use super::pcap::Captures;
 use super::place::Place;
 use super::probed::Probed;
+use super::sieve::Sieve;
 use super::standing::Standing;
 use super::{Remark, Settings, Sink, vantage};
 use crate::netns::Namespace;
@@ -74,6 +75,7 @@ enum Why {
 pub struct Session {
     places: Vec<Place>,
     backend: Backend,
+    sieve: Sieve,
     why: Why,
     remarks: Vec<Remark>,
     /// Sockets that were there before; `None` where nothing is told of sockets.
@@ -97,9 +99,7 @@ impl Session {
         wanted: Wanted,
         settings: &Settings,
     ) -> Result<Self, SessionError> {
-        if let Some(expression) = &settings.filter {
-            Filter::new(expression)?;
-        }
+        let filter = settings.filter.as_deref().map(Filter::new).transpose()?;
         let probed = match wanted {
             Wanted::Pcap => None,
             Wanted::Ebpf | Wanted::Auto => Some(load_probe(&namespaces, settings)),
@@ -126,10 +126,13 @@ impl Session {
             Backend::Probe(_) => look(&places, settings, &mut remarks),
             Backend::Pcap(_) => None,
         };
+        // libpcap applies it in the kernel. The probe cannot, and shows every segment where there is one.
+        let filter = filter.filter(|_| matches!(backend, Backend::Probe(_)));
         let now = Instant::now();
         Ok(Self {
             places,
             backend,
+            sieve: Sieve::new(settings, filter),
             why,
             remarks,
             standing,
@@ -180,7 +183,8 @@ impl Session {
 
     /// What has become known since the last call that whoever watches must know.
     pub fn take_remarks(&mut self) -> Vec<Remark> {
-        let lacking = self.backend.remarks().into_iter().map(Remark::Lacking);
+        let lacking = self.backend.remarks().into_iter();
+        let lacking = lacking.chain(self.sieve.senseless()).map(Remark::Lacking);
         self.remarks.drain(..).chain(lacking).collect()
     }
 
@@ -198,6 +202,15 @@ impl Session {
             self.wait(timeout).map_err(SessionError::Wait)?;
         }
         self.read_at = Instant::now();
+        let mut sieve = std::mem::take(&mut self.sieve);
+        self.look(looked >= LOOK, &mut |item| sieve.pass(item, sink));
+        self.sieve = sieve;
+        Ok(())
+    }
+
+    /// Yields what has arrived, and follows what becomes of interfaces; now and then, what else there is
+    /// to look at.
+    fn look(&mut self, all: bool, sink: Sink<'_>) {
         let drained = self.backend.drain(sink);
         self.more = drained.more;
         self.broken.extend(drained.broken);
@@ -207,17 +220,18 @@ impl Session {
             .and_then(|standing| standing.found(false, sink));
         self.remarks.extend(unknown.map(Remark::Lacking));
         self.follow_interfaces(sink);
-        if looked >= LOOK {
+        if all {
             self.looked_at = Instant::now();
             self.repair();
             self.let_go(sink);
             self.backend.count(sink);
         }
-        Ok(())
     }
 
     /// Yields the rest, and watches no more. What became known in the end.
     pub fn finish(mut self, sink: Sink<'_>) -> Vec<Remark> {
+        let mut sieve = std::mem::take(&mut self.sieve);
+        let sink: Sink<'_> = &mut |item| sieve.pass(item, sink);
         let mut standing = self.standing.take();
         let found = standing.as_mut();
         let found = found.and_then(|standing| standing.found(true, sink));
@@ -229,7 +243,12 @@ impl Session {
             let namespaces: Vec<Namespace> = places.map(|place| place.namespace).collect();
             standing.left(&namespaces, sink)
         });
-        let unknown = found.into_iter().chain(lacking).chain(left);
+        let senseless = sieve.senseless();
+        let unknown = found
+            .into_iter()
+            .chain(lacking)
+            .chain(left)
+            .chain(senseless);
         self.remarks.extend(unknown.map(Remark::Lacking));
         self.remarks
     }
@@ -343,8 +362,7 @@ fn look(places: &[Place], settings: &Settings, remarks: &mut Vec<Remark>) -> Opt
 }
 
 fn load_probe(namespaces: &[Namespace], settings: &Settings) -> Result<Backend, SessionError> {
-    let filter = settings.filter.as_deref().map(Filter::new).transpose()?;
-    let probed = Probed::load(namespaces, settings, filter)?;
+    let probed = Probed::load(namespaces, settings)?;
     Ok(Backend::Probe(Box::new(probed)))
 }
 

@@ -2,6 +2,7 @@
 
 use arrayvec::ArrayVec;
 
+use super::concerned::keep_concerned;
 use super::left_out::Sums;
 use super::{LeftOut, Naming, Vantage};
 use crate::decode::Skip;
@@ -301,6 +302,9 @@ impl<O: Observer> Collector<O> {
         let (flows, (mut trails, observer)) = self.table.finish();
         let trails = ids.into_iter().map(|id| trails.take(id)).collect();
         let left_out = self.left_out.into_list();
+        if self.filter.is_some() {
+            keep_concerned(&mut self.kernel, &flows, &self.interfaces);
+        }
         let names = naming.names(&self.interfaces);
         let count = names.len().max(self.vantages.len()).max(self.counts.len());
         self.vantages.resize_with(count, Vantage::default);

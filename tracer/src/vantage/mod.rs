@@ -3,6 +3,7 @@
 //! A [`Collector`] makes vantages and flows of what a capture or a live source yields.
 
 mod collector;
+mod concerned;
 mod left_out;
 mod naming;
 

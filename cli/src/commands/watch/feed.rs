@@ -55,6 +55,14 @@ impl Observer for Feed {
         }
     }
 
+    fn as_it_happens(&mut self, flow: FlowId, event: Event) {
+        self.event(flow, event);
+    }
+
+    /// What was told as it happened is not told again, and nothing is told so late that what came later
+    /// stands before it: the report says what it was.
+    fn in_hindsight(&mut self, _: FlowId, _: Event) {}
+
     fn sides_swapped(&mut self, flow: FlowId) {
         if self.wants == Wants::Nothing {
             return;

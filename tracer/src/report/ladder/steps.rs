@@ -205,7 +205,7 @@ const fn name(what: What) -> Option<StepName> {
         What::Retransmission { .. } => StepName::Retransmission,
         What::Fin => StepName::Fin,
         What::Rst => StepName::Rst,
-        What::SynAck | What::KeepaliveAnswer { .. } => return None,
+        What::SynAck | What::KeepaliveAnswer { .. } | What::Probe => return None,
     })
 }
 
