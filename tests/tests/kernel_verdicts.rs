@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-use hopscope_tests::watched::{Segment, Thing, id, interface, ms, note, seen, watched};
+use hopscope_tests::watched::{Segment, Thing, id, interface, ms, note, process, seen, watched};
 use serde_json::Value;
 use tracer::note::{Moment, What};
 use tracer::report::{Given, Report};
@@ -137,5 +137,87 @@ fn a_reset_whose_socket_ended_with_it_is_the_servers() -> Outcome {
         let told = reset(&more)?;
         assert_eq!(told["cause"], "closed_mid_exchange", "{more:?}\n{told:#}");
     }
+    Ok(())
+}
+
+/// SYNs at these times in milliseconds, no answer, and what the kernel told of the client's socket.
+fn unanswered(syns: &[i64], more: &[What]) -> Result<Value, Box<dyn Error>> {
+    let syns = syns.iter().map(|&at| forth(at, Flags::SYN, [1000, 0], 0));
+    let mut things: Vec<Thing> = syns.collect();
+    let told = more.iter().cloned();
+    things.extend(told.map(|what| note(ms(END), "b", what)));
+    // Somebody else's, so that watching goes on for long enough.
+    let [from, to] = [[10, 0, 0, 8], [10, 0, 0, 9]].map(|host| Endpoint::v4(host, 9));
+    things.push(sent([from, to], 9000, ACK, [1, 1], 1));
+    verdict(&things)
+}
+
+/// When the kernel tells how connecting ended.
+const END: i64 = 300;
+
+fn error(errno: i32) -> What {
+    let socket = id(77, CLIENT, SERVER);
+    What::Error { socket, errno }
+}
+
+fn closed() -> What {
+    What::Closed {
+        socket: id(77, CLIENT, SERVER),
+        by: process(770, "python3"),
+    }
+}
+
+fn received() -> What {
+    What::ResetReceived {
+        socket: id(77, CLIENT, SERVER),
+    }
+}
+
+fn says(verdict: &Value, words: &str) -> bool {
+    verdict.to_string().contains(words)
+}
+
+#[test]
+fn a_client_that_gives_up_before_a_retry_cannot_know() -> Outcome {
+    let hasty = unanswered(&[0], &[closed()])?;
+    is(&hasty, "unreachable", "possible");
+    assert!(says(&hasty, "too early to know"), "{hasty:#}");
+    // With its SYN sent again nothing came back, either.
+    let patient = unanswered(&[0, 200], &[closed()])?;
+    is(&patient, "unreachable", "certain");
+    assert!(!says(&patient, "too early to know"), "{patient:#}");
+    // Nobody said that it gave up so soon.
+    is(&unanswered(&[0], &[])?, "unreachable", "likely");
+    Ok(())
+}
+
+#[test]
+fn the_kernels_own_timeout_proves_that_it_gave_up() -> Outcome {
+    let told = unanswered(&[-2700, -1700, -700], &[error(110)])?;
+    is(&told, "unreachable", "certain");
+    assert!(says(&told, "gave up after 3.00 s"), "{told:#}");
+    assert!(!says(&told, "may not have given up"), "{told:#}");
+    Ok(())
+}
+
+#[test]
+fn an_error_without_a_reset_came_by_icmp() -> Outcome {
+    for (errno, name) in [
+        (111, "ECONNREFUSED"),
+        (113, "EHOSTUNREACH"),
+        (101, "ENETUNREACH"),
+    ] {
+        let told = unanswered(&[0], &[error(errno)])?;
+        is(&told, "unreachable", "certain");
+        assert!(
+            says(&told, &format!("ICMP error answered b:eth0 ({name})")),
+            "{told:#}"
+        );
+        assert!(!says(&told, "nothing came back"), "{told:#}");
+    }
+    // A RST that no vantage shows has the same errno.
+    let refused = unanswered(&[0], &[received(), error(111)])?;
+    is(&refused, "unreachable", "possible");
+    assert!(!says(&refused, "ICMP"), "{refused:#}");
     Ok(())
 }
