@@ -350,6 +350,7 @@ fn socket(
         cookie,
         inode: None,
         owner,
+        also_held_by: Vec::new(),
         queues: None,
         timer: None,
         options: watched.options(reader, &record.options),
