@@ -101,6 +101,8 @@ pub struct Fields {
     pub task_leader: u32,
     /// `task_struct.comm`.
     pub task_comm: u32,
+    /// `task_struct.flags`.
+    pub task_flags: u32,
 }
 
 impl Settings {
@@ -156,5 +158,6 @@ impl Fields {
         dev_net: MISSING,
         task_leader: MISSING,
         task_comm: MISSING,
+        task_flags: MISSING,
     };
 }

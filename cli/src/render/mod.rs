@@ -24,6 +24,7 @@ mod telling;
 mod timeline;
 mod totals;
 mod units;
+mod unjoined;
 mod vantages;
 mod verdicts;
 mod wording;

@@ -177,7 +177,13 @@ const fn state(state: State) -> &'static str {
 
 fn owner(socket: &Socket) -> String {
     match &socket.owner {
-        Some(owner) => format!("{}/{}", harmless(&owner.comm), owner.pid),
+        Some(owner) => {
+            let more = match socket.also_held_by.len() {
+                0 => String::new(),
+                others => format!(" and {others} more"),
+            };
+            format!("{}/{}{more}", harmless(&owner.comm), owner.pid)
+        }
         None => NOTHING.to_owned(),
     }
 }

@@ -10,7 +10,7 @@ use super::clocks::Clocks;
 use super::units::count;
 use super::{
     Wanted, chains, columns, flows, harmless, hops, ladder, links, paragraph, telling, totals,
-    vantages, verdicts,
+    unjoined, vantages, verdicts,
 };
 
 const SHOWN: usize = 20;
@@ -80,7 +80,7 @@ pub(crate) fn table(report: &Report, wanted: &Wanted<'_>) -> anyhow::Result<()> 
         .iter()
         .flat_map(vantages::missing)
         .chain(begins_later(&report.flows))
-        .chain(unjoined(report))
+        .chain(unjoined::lines(report))
     {
         writeln!(out, "{WARNING}note{WARNING:#}  {line}")?;
     }
@@ -122,24 +122,6 @@ pub(super) fn milliseconds(at: Time) -> String {
     let text = at.to_string();
     text.get(..23)
         .map_or_else(|| text.clone(), |text| format!("{text}Z"))
-}
-
-/// What the kernel told of connections that are not among the flows.
-fn unjoined(report: &Report) -> impl Iterator<Item = String> {
-    let facts = report.unjoined.len() as u64;
-    let unjoined = (facts > 0).then(|| {
-        format!(
-            "what the kernel told of no flow above: {facts}; --format json lists it as 'unjoined'"
-        )
-    });
-    let left_out = report.sockets_left_out;
-    let left_out = (left_out > 0).then(|| {
-        format!(
-            "{} that ended earlier are left out, with what the kernel told of them",
-            count(left_out, "socket")
-        )
-    });
-    unjoined.into_iter().chain(left_out)
 }
 
 fn begins_later(flows: &[FlowReport]) -> Option<String> {

@@ -13,6 +13,9 @@ use super::socket::{copy, endpoints, field, local_port, mapped, namespace, optio
 
 const IPPROTO_TCP: u16 = 6;
 
+/// Of `task_struct.flags`: a thread of the kernel's own (include/linux/sched.h).
+const PF_KTHREAD: u32 = 0x0020_0000;
+
 /// States as the kernel numbers them (include/net/tcp_states.h).
 mod tcp {
     pub(super) const ESTABLISHED: u32 = 1;
@@ -302,7 +305,7 @@ fn record(
         (*record).new_state = event.new;
         (*record).code = code;
         // Otherwise whoever happens to be on the processor.
-        if matches!(event.moment, moment::CONNECTING | moment::CLOSING) {
+        if matches!(event.moment, moment::CONNECTING | moment::CLOSING) && !is_kernel_thread() {
             (*record).pid = ctx.tgid();
             generated::bpf_get_current_comm((&raw mut (*record).comm).cast(), 16);
             if ctx.tgid() != ctx.pid() {
@@ -315,6 +318,15 @@ fn record(
     } else {
         entry.discard(u64::from(BPF_RB_NO_WAKEUP));
     }
+}
+
+/// Whether the kernel's own thread is on the processor: it finishes what others left behind, as MPTCP's
+/// worker does with subflows (`mptcp_worker`, net/mptcp/protocol.c), and is not who decided it.
+#[inline(always)]
+fn is_kernel_thread() -> bool {
+    // SAFETY: has no conditions.
+    let task = unsafe { generated::bpf_get_current_task() } as *const u8;
+    field::<u32, false>(task, fields().task_flags).is_some_and(|flags| flags & PF_KTHREAD != 0)
 }
 
 /// A thread may have a name of its own: the process is named after its first one.

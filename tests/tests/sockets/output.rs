@@ -1,7 +1,11 @@
 //! What is printed: the table for people, and the reports for programs.
 
+use std::fs;
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use hopscope_tests::binary::{Told, hopscope};
+use hopscope_tests::lab::wait;
 use serde_json::Value;
 
 use super::stage::{Stage, methods, report, run, skipped, sockets};
@@ -153,6 +157,61 @@ fn the_table() -> Result<()> {
     let narrow = table(&["--netns", ns], "100")?;
     assert!(narrow.out.contains("no room for: "), "{}", narrow.out);
     assert!(narrow.out.contains("keepalive"), "{}", narrow.out);
+    Ok(())
+}
+
+/// Listens twice: one socket is held by its process under two numbers, the other by two children as well,
+/// of which it prints the ids.
+const FORKS: &str = "
+import os, signal, socket
+alone = socket.create_server(('127.0.0.1', 7201)); again = alone.dup()
+shared = socket.create_server(('127.0.0.1', 7202))
+def child():
+    pid = os.fork()
+    if pid == 0:
+        alone.close(); again.close(); print(os.getpid(), 'is there', flush=True); signal.pause()
+child(); child()
+signal.pause()
+";
+
+#[test]
+fn all_who_hold_a_socket_are_told() -> Result<()> {
+    if skipped() {
+        return Ok(());
+    }
+    let mut stage = Stage::new("holders", &["z"])?;
+    let out = stage.start("z", "forks", &["python3", "-c", FORKS])?;
+    let children = wait::until("two children", Duration::from_secs(10), || {
+        let lines = fs::read_to_string(&out)?;
+        let whole = lines.lines().filter(|line| line.ends_with("is there"));
+        let pids = whole.filter_map(|line| line.split(' ').next()?.parse().ok());
+        let mut pids: Vec<u64> = pids.collect();
+        pids.sort_unstable();
+        Ok((pids.len() == 2).then_some(pids))
+    })?;
+    let ns = stage.ns("z")?;
+    let report = report(&["--netns", ns])?;
+    let others = |local: &str| -> Vec<u64> {
+        let socket = sockets(&report)
+            .iter()
+            .find(|socket| socket["local"] == local);
+        let others = socket.and_then(|socket| socket["also_held_by"].as_array());
+        let others = others.into_iter().flatten();
+        others.filter_map(|other| other["pid"].as_u64()).collect()
+    };
+    assert_eq!(others("127.0.0.1:7201"), [0; 0], "{report:#}");
+    assert_eq!(others("127.0.0.1:7202"), children, "{report:#}");
+    let told = table(&["--netns", ns], "250")?;
+    let alone = line(&told, &["127.0.0.1:7201"])?;
+    assert!(!alone[3].contains("more"), "{alone:?}");
+    let shared = line(&told, &["127.0.0.1:7202"])?;
+    assert_eq!(shared[3], format!("{} and 2 more", alone[3]));
+    // They outlive their parent otherwise.
+    for child in children {
+        let pid = i32::try_from(child)?;
+        let pid = rustix::process::Pid::from_raw(pid).context("a process id")?;
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL)?;
+    }
     Ok(())
 }
 

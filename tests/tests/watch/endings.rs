@@ -186,3 +186,93 @@ fn a_reset_from_time_wait_is_told() -> Outcome {
     assert_eq!(report["unjoined"], json!([]));
     Ok(())
 }
+
+/// A firewall in the server's namespace resets what its own socket never did: the same TTL, the same
+/// interface, and a process that knows nothing of it.
+#[test]
+fn a_reset_of_a_firewall_is_not_the_servers() -> Outcome {
+    let Some(pair) = Pair::new("watch-rejected")? else {
+        return Ok(());
+    };
+    // The handshake's segments are shorter than a request.
+    let rules = format!(
+        "add table ip loud; add chain ip loud in {{ type filter hook input priority 0; }}; \
+         add rule ip loud in tcp dport {APP} ip length > 80 reject with tcp reset"
+    );
+    pair.net.exec("pod", &["nft", &rules])?;
+    let url = pair.url("/")?;
+    let Some(report) = watched(&pair, APP, || {
+        assert!(pair.curl(&[&url]).is_err());
+        // The socket must be seen to live on for longer than clocks are wrong.
+        wait::pause(Duration::from_millis(300))?;
+        Ok(())
+    })?
+    else {
+        return Ok(());
+    };
+    let verdict = &report["verdicts"][0];
+    assert_eq!(verdict["cause"], "injected_reset", "{report}");
+    assert_eq!(verdict["confidence"], "certain", "{report}");
+    Ok(())
+}
+
+/// One process at both ends, on loopback: asks, answers and closes; with this protocol's number.
+const TALK: &str = "
+import socket, sys
+def new(): return socket.socket(socket.AF_INET, socket.SOCK_STREAM, int(sys.argv[1]))
+at = new(); at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); at.bind(('127.0.0.1', int(sys.argv[2]))); at.listen(1)
+client = new(); client.connect(at.getsockname()); server, _ = at.accept()
+client.sendall(b'x'); server.recv(1); server.sendall(b'y'); client.recv(1)
+server.close(); client.recv(1); client.close()
+";
+
+/// MPTCP's worker closes the subflows of a process.
+#[test]
+fn a_kernel_thread_is_not_who_closed() -> Outcome {
+    let Some(pair) = Pair::new("watch-worker")? else {
+        return Ok(());
+    };
+    let closers = |protocol: &str| -> Result<Option<Vec<Value>>, Box<dyn Error>> {
+        let port = SILENT.to_string();
+        let mut talked = Ok(String::new());
+        let Some(report) = watched(&pair, SILENT, || {
+            talked = pair
+                .net
+                .exec("client", &["python3", "-c", TALK, protocol, &port]);
+            // The worker closes when the process is gone.
+            let open = ["ss", "-Htan", "exclude", "time-wait"];
+            let over = || Ok(pair.net.exec("client", &open)?.is_empty().then_some(()));
+            wait::until("the last socket to close", Duration::from_secs(10), over)?;
+            Ok(())
+        })?
+        else {
+            return Ok(None);
+        };
+        if let Err(why) = talked {
+            let without = ["not supported", "not available"];
+            let why = why.to_string();
+            assert!(without.iter().any(|words| why.contains(words)), "{why}");
+            println!("skipped: this kernel does without MPTCP: {why}");
+            return Ok(None);
+        }
+        let lo = named(pair.ns("client")?, "lo");
+        let all = flows(&report, &lo);
+        assert_eq!(all.len(), 1, "{report}");
+        let told = facts(all[0]).into_iter();
+        Ok(Some(
+            told.filter(|fact| fact[1] == "closed_by_process")
+                .map(|mut fact| fact[2].take())
+                .collect(),
+        ))
+    };
+    if let Some(tcp) = closers("6")? {
+        assert_eq!(tcp, ["python3", "python3"]);
+    }
+    if let Some(mptcp) = closers("262")? {
+        assert!(
+            mptcp.iter().all(|comm| comm == "python3"),
+            "kernel threads closed: {mptcp:?}"
+        );
+    }
+    Ok(())
+}

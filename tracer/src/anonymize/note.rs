@@ -61,6 +61,7 @@ impl Mapping {
             local: self.endpoint(socket.local),
             peer: socket.peer.map(|peer| self.endpoint(peer)),
             owner: owner.map(|owner| self.process(owner, settings)),
+            also_held_by: Vec::new(),
             ..socket.clone()
         }
     }

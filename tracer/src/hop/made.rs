@@ -124,23 +124,32 @@ fn forwarded(head: Head, look: Look) -> bool {
 }
 
 fn made(scene: &Scene<'_>, station: &Station, shown: &Shown) -> Made {
+    told(scene, station, shown.by, shown.rst, &shown.closing)
+}
+
+/// What a sight shows of a FIN or RST in the name of that side of the hop.
+pub(super) fn told(
+    scene: &Scene<'_>,
+    station: &Station,
+    by: Side,
+    rst: bool,
+    closing: &Closing,
+) -> Made {
     let Sight { flow, .. } = station.sight();
     let events = &scene.flows[flow].trail.events;
-    let event = events
-        .iter()
-        .find(|event| event.frame == shown.closing.frame);
+    let event = events.iter().find(|event| event.frame == closing.frame);
     let head = event.and_then(|event| event.head);
-    let look = station.looks[shown.by];
+    let look = station.looks[by];
     let here = is_own(head, look);
     let usual = look
         .ttl
         .filter(|_| !head.is_some_and(|head| forwarded(head, look)));
     Made {
-        by: shown.by,
-        rst: shown.rst,
-        at: shown.closing.at,
+        by,
+        rst,
+        at: closing.at,
         flow,
-        frame: shown.closing.frame,
+        frame: closing.frame,
         ttl: (
             head.map_or(0, |head| head.ttl),
             usual.filter(|_| head.is_some()),
@@ -149,5 +158,6 @@ fn made(scene: &Scene<'_>, station: &Station, shown: &Shown) -> Made {
         proved: here,
         went_on: false,
         here,
+        outlived: false,
     }
 }

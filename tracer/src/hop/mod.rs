@@ -11,6 +11,7 @@ mod made;
 mod mark;
 mod middle;
 mod order;
+mod outlived;
 mod remark;
 mod stand;
 mod watch;
@@ -44,6 +45,9 @@ pub struct Hop {
     pub ways: Vec<Way>,
     /// Where there is one sight only: FINs and RSTs that may have been made on the way, by their TTL.
     pub unlike: Vec<Made>,
+    /// RSTs that passed the vantages without anything odd about them, and that the kernel's socket of the
+    /// side that they claim to come from outlived.
+    pub outlived: Vec<Made>,
 }
 
 /// A hop as one flow shows it.
@@ -108,16 +112,24 @@ pub struct Made {
     /// Its IPv4 identification.
     pub ip_id: Option<u16>,
     /// A vantage nearer to that side was watching and did not see it, and its TTL is unlike; or that
-    /// side went on as if it had not; or the host of this vantage sent it. Otherwise only its TTL tells.
+    /// side went on as if it had not; or the host of this vantage sent it; or its socket outlived it.
+    /// Otherwise only its TTL tells.
     pub proved: bool,
     /// A vantage nearer to that side shows that it went on: with new data, or, after a RST, with
     /// anything.
     pub went_on: bool,
     /// The host of the vantage that shows it made it: it left that host without having come in.
     pub here: bool,
+    /// The kernel's socket of that side was there long after it, as none is that has sent a RST.
+    pub outlived: bool,
 }
 
 impl Made {
+    /// The FIN or RST of a flow.
+    fn is_of(&self, flow: usize, frame: u64) -> bool {
+        (self.flow, self.frame) == (flow, frame)
+    }
+
     /// Its TTL is unlike that of the other segments of the side that it claims to come from: it came
     /// another way, or from another host.
     #[must_use]
@@ -167,7 +179,7 @@ impl Hop {
         let sights: Vec<Sight> = stations.iter().map(Station::sight).collect();
         let end = |sight: &Sight, side| scene.flows[sight.flow].flow.endpoint(sight.side(side));
         let stands = stand::stands(scene, stations, *known);
-        Self {
+        let mut hop = Self {
             client: end(&sights[0], Side::Client),
             server: end(&sights[sights.len() - 1], Side::Server),
             sights,
@@ -181,7 +193,16 @@ impl Hop {
                 [only] => made::unlike(scene, clocks, only),
                 _ => Vec::new(),
             },
-        }
+            outlived: Vec::new(),
+        };
+        outlived::tell(scene, clocks, stations, &mut hop);
+        hop
+    }
+
+    /// All FINs and RSTs that may have been made on the way.
+    pub fn made(&self) -> impl Iterator<Item = &Made> {
+        let between = self.ways.iter().flat_map(|way| &way.made);
+        between.chain(&self.unlike).chain(&self.outlived)
     }
 
     /// When any vantage saw it first, by the common clock.

@@ -64,7 +64,12 @@ impl Standing {
             let namespace: Arc<str> = survey.namespace.into();
             for socket in survey.sockets {
                 if self.is_wanted(&socket) {
-                    let socket = Box::new(socket);
+                    // A parent's ten thousand connections in each of its children say nothing more.
+                    let also_held_by = Vec::new();
+                    let socket = Box::new(Socket {
+                        also_held_by,
+                        ..socket
+                    });
                     sink(Item::Note(&Note {
                         at,
                         namespace: Arc::clone(&namespace),

@@ -48,6 +48,7 @@ pub(super) fn of(types: &Types) -> Fields {
         dev_net: place("net_device", "nd_net.net"),
         task_leader: place("task_struct", "group_leader"),
         task_comm: place("task_struct", "comm"),
+        task_flags: place("task_struct", "flags"),
     }
 }
 
@@ -96,6 +97,7 @@ mod tests {
         assert!(names_sockets(&fields));
         assert!(fields.keepidle != MISSING && fields.congestion_name != MISSING);
         assert!(fields.task_leader != MISSING && fields.task_comm != MISSING);
+        assert!(fields.task_flags != MISSING);
         let reader = reader(&types);
         assert!(reader.keepopen.is_some() && reader.linger.is_some());
         assert!(reader.congestion_set.is_some_and(|bit| bit < 8));

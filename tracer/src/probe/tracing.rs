@@ -194,7 +194,10 @@ impl Tracing {
                 if self.connecting.len() >= OWNERS {
                     self.connecting.clear();
                 }
-                self.connecting.insert(record.cookie, process(record));
+                // What the kernel connects by itself has no owner.
+                if record.pid != 0 {
+                    self.connecting.insert(record.cookie, process(record));
+                }
             }
             moment::ESTABLISHED => {
                 let owner = self.connecting.remove(&record.cookie);
@@ -347,6 +350,7 @@ fn socket(
         cookie,
         inode: None,
         owner,
+        also_held_by: Vec::new(),
         queues: None,
         timer: None,
         options: watched.options(reader, &record.options),

@@ -56,10 +56,13 @@ pub struct MadeReport {
     /// What the other segments of that side have there.
     pub usual_ttl: Option<u8>,
     /// A vantage nearer to that side was watching and did not see it, and its TTL is unlike or that side
-    /// went on as if it had not sent it; or the host of this one sent it. Otherwise only its TTL tells.
+    /// went on as if it had not sent it; or the host of this one sent it; or its socket outlived it.
+    /// Otherwise only its TTL tells.
     pub proved: bool,
     /// The host of the vantage that shows it made it: it left that host without having come in.
     pub here: bool,
+    /// The kernel's socket of that side was there long after it, as none is that has sent a RST.
+    pub outlived: bool,
 }
 
 /// Hops joined through proxies, for one exchange.
@@ -109,8 +112,7 @@ impl HopReport {
             lost.try_fold(0, |sum: u64, lost| Some(sum + lost?))
                 .filter(|_| !hop.ways.is_empty())
         };
-        let made = hop.ways.iter().flat_map(|way| &way.made);
-        let made = made.chain(&hop.unlike);
+        let made = hop.made();
         Self {
             id: id as u64,
             flows: hop
@@ -138,6 +140,7 @@ impl HopReport {
                     usual_ttl: made.ttl.1,
                     proved: made.proved,
                     here: made.here,
+                    outlived: made.outlived,
                 })
                 .collect(),
         }

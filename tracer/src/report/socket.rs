@@ -11,7 +11,7 @@ use super::Never;
 use crate::kernel::{Account, Seen};
 use crate::note::Moment;
 use crate::segment::Endpoint;
-use crate::socket::{Options, Origin, Queues, Reading, Socket, State, Timer, TimerKind};
+use crate::socket::{Options, Origin, Process, Queues, Reading, Socket, State, Timer, TimerKind};
 use crate::time::Time;
 
 /// A TCP socket as the kernel held it when it was read.
@@ -29,6 +29,8 @@ pub struct SocketReport {
     pub pid: Option<u32>,
     /// That process's name.
     pub comm: Option<String>,
+    /// The other processes that hold it, lowest id first; empty where it was watched, which tells one.
+    pub also_held_by: Vec<Process>,
     /// The kernel's number for it, unique until reboot: that of SO_COOKIE and `ss -e`.
     pub cookie: Option<u64>,
     /// What joins it to /proc/PID/fd; null where no process holds it.
@@ -131,6 +133,7 @@ impl SocketReport {
             state: socket.state,
             pid: owner.map(|owner| owner.pid),
             comm: owner.map(|owner| owner.comm.clone()),
+            also_held_by: socket.also_held_by.clone(),
             cookie: socket.cookie,
             inode: socket.inode,
             queues: socket.queues,

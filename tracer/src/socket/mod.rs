@@ -30,6 +30,10 @@ pub struct Socket {
     pub inode: Option<u64>,
     /// A process that holds it; the first one where several do.
     pub owner: Option<Process>,
+    /// The other processes that hold it, lowest id first: of a server that forks each of its workers. Known
+    /// where sockets are looked at once; notes tell of one owner.
+    #[serde(skip)]
+    pub also_held_by: Vec<Process>,
     /// Bytes waiting; for a listener connections waiting and their limit. `None` where not read.
     pub queues: Option<Queues>,
     /// The timer that will fire next, where one is armed and it could be read.

@@ -9,7 +9,7 @@ use std::mem;
 use std::time::Duration;
 
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
-use rustix::net::sockopt;
+use rustix::net::{ipproto, sockopt};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use super::owner::Holder;
@@ -25,12 +25,22 @@ pub(super) fn options(
     // The number may mean another socket by now.
     match sockopt::socket_cookie(&socket) {
         Ok(found) if found == cookie => Ok(ask(&socket, defaults)),
+        Ok(_) if is_mptcp(&socket) => Err(SUBFLOW.to_owned()),
         Ok(_) => Err(CLOSED.to_owned()),
         Err(error) => Err(format!("getsockopt(SO_COOKIE): {}", io::Error::from(error))),
     }
 }
 
 const CLOSED: &str = "its process closed it before its options were asked for";
+
+/// An MPTCP socket (RFC 8684) stands for several TCP sockets, which share its inode
+/// (`mptcp_sock_graft`, net/mptcp/protocol.h) and have no descriptor of their own.
+const SUBFLOW: &str = "its process's descriptor is an MPTCP socket, and this TCP subflow of it has none \
+                       of its own: only --method kernel reads its options";
+
+fn is_mptcp(socket: &OwnedFd) -> bool {
+    sockopt::socket_protocol(socket).is_ok_and(|protocol| protocol == Some(ipproto::MPTCP))
+}
 
 fn borrow(holder: &Holder) -> rustix::io::Result<OwnedFd> {
     let pid = i32::try_from(holder.process.pid)
@@ -188,11 +198,37 @@ mod tests {
     }
 
     #[test]
+    fn a_subflow_of_mptcp_is_not_said_to_be_closed() -> io::Result<()> {
+        use rustix::net::{AddressFamily, SocketType, socket};
+        let mptcp = match socket(
+            AddressFamily::INET,
+            SocketType::STREAM,
+            Some(ipproto::MPTCP),
+        ) {
+            Ok(mptcp) => TcpListener::from(mptcp),
+            Err(error) => {
+                println!("skipped: this kernel has no MPTCP: {error}");
+                return Ok(());
+            }
+        };
+        // That of its subflow is another one.
+        let cookie = sockopt::socket_cookie(&mptcp)? + 1;
+        let told = options(&holder(&mptcp), cookie, None);
+        let why = told.err().unwrap_or_default();
+        assert!(
+            why.contains("MPTCP") || why.contains("not permitted"),
+            "{why}"
+        );
+        Ok(())
+    }
+
+    #[test]
     fn another_socket_under_the_same_number_is_not_taken_for_it() -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let cookie = sockopt::socket_cookie(&listener)?;
         let told = options(&holder(&listener), cookie + 1, None);
-        assert!(told.is_err());
+        let why = told.err().unwrap_or_default();
+        assert!(!why.is_empty() && !why.contains("MPTCP"), "{why}");
         Ok(())
     }
 }

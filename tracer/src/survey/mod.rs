@@ -11,7 +11,7 @@ use self::diag::Listed;
 use self::owner::{Holder, Owners};
 use crate::netns::{Namespace, NamespaceError};
 use crate::probe::{ProbeError, SocketIterator};
-use crate::socket::{Defaults, Options, Socket, State};
+use crate::socket::{Defaults, Options, Process, Socket, State};
 
 /// The TCP sockets of a namespace as they were at one time.
 #[derive(Clone, Debug, PartialEq)]
@@ -194,6 +194,7 @@ impl Listing {
                 cookie: Some(listed.cookie),
                 inode: listed.inode,
                 owner: holders.first().map(|holder| holder.process.clone()),
+                also_held_by: others(holders),
                 queues: listed.queues,
                 timer: listed.timer,
                 options: options
@@ -225,6 +226,16 @@ impl Listing {
         }
         Err(refused.unwrap_or_else(|| unheld(listed, denied).to_owned()))
     }
+}
+
+/// The processes after the first, each once: one may hold a socket under several numbers.
+fn others(holders: &[Holder]) -> Vec<Process> {
+    let processes = holders.iter().map(|holder| &holder.process);
+    let mut others: Vec<Process> = processes.cloned().collect();
+    // Holders are in the order of processes.
+    others.dedup_by_key(|process| process.pid);
+    others.drain(..1.min(others.len()));
+    others
 }
 
 /// Why there are no options to be read, by whatever means.

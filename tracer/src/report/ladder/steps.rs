@@ -169,7 +169,9 @@ impl Looking<'_> {
             What::Retransmission { bytes, .. } => (bytes.into(), None),
             _ => (0, None),
         };
-        let mut made = self.hop.ways.iter().flat_map(|way| &way.made);
+        let between = self.hop.ways.iter().flat_map(|way| &way.made);
+        let only = self.hop.unlike.iter().filter(|made| made.outlived);
+        let mut made = between.chain(only).chain(&self.hop.outlived);
         let ends = matches!(event.what, What::Fin | What::Rst);
         let made = made.any(|made| {
             ends && made.proved && made.flow == glance.flow && made.frame == event.frame

@@ -7,7 +7,10 @@ use crate::hop::Hop;
 use crate::segment::Passage;
 
 pub(super) fn made(views: &[View<'_>], hop: &Hop) -> Vec<Forged> {
-    let all = hop.ways.iter().flat_map(|way| &way.made);
+    let between = hop.ways.iter().flat_map(|way| &way.made);
+    // With one sight a TTL alone says less, unless the kernel says more.
+    let only = hop.unlike.iter().filter(|made| made.outlived);
+    let all = between.chain(only).chain(&hop.outlived);
     let mut found: Vec<Forged> = Vec::new();
     for made in all {
         let view = views.iter().find(|view| view.sight.flow == made.flow);
@@ -18,6 +21,7 @@ pub(super) fn made(views: &[View<'_>], hop: &Hop) -> Vec<Forged> {
             usual: made.ttl.1.filter(|_| made.is_unlike()),
             proved: made.proved,
             went_on: made.went_on,
+            outlived: made.outlived,
         }));
     }
     for left in left(views, hop) {
@@ -58,6 +62,7 @@ pub(super) fn left(views: &[View<'_>], hop: &Hop) -> Vec<Forged> {
             usual: None,
             proved: true,
             went_on: false,
+            outlived: false,
         }));
     }
     found

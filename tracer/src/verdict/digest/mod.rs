@@ -184,6 +184,8 @@ pub(super) struct Forged {
     pub(super) proved: bool,
     /// A vantage nearer to that side shows that it went on afterwards.
     pub(super) went_on: bool,
+    /// The kernel's socket of that side was there long after it.
+    pub(super) outlived: bool,
 }
 
 /// A RST whose TTL is unlike that of all else that its side sent.

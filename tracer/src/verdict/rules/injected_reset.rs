@@ -1,47 +1,24 @@
 //! A FIN or RST that the side it claims to come from never sent.
 //!
 //! Holds where it has a TTL unlike all else that this side sent (FACTS 3.13), where that side went on
-//! as if it had not sent it, or where it left a host that it had not come in to (which the joined hop
-//! knows): a firewall, a NAT whose entry timed out, a middlebox.
+//! as if it had not sent it, where it left a host that it had not come in to (which the joined hop
+//! knows), or where the kernel's socket of that side outlived it: a firewall, a NAT whose entry timed out,
+//! a middlebox. A firewall on the sender's own machine has its TTL, so there only the kernel tells.
 //!
-//! Looks alike: a RST of the peer's own kernel, which has the TTL of the rest; and one that the vantage of
-//! its sender did not capture.
+//! Looks alike: a RST of the peer's own kernel, which has the TTL of the rest, and whose socket ends with
+//! it; and one that the vantage of its sender did not capture.
 
 use crate::flow::Side;
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
-use crate::verdict::digest::Mark;
+use crate::verdict::digest::{Forged, Mark};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
     for (number, leg) in case.legs.iter().enumerate() {
         if let Some(forged) = leg.digest.made.first().filter(|_| leg.is_last) {
-            let mark = &forged.mark;
-            let confidence = if forged.proved {
-                Confidence::Certain
-            } else {
-                Confidence::Likely
-            };
-            let mut finding = found(case, number, mark, confidence);
-            let named = case.name(number, mark.by);
-            finding.evidence.push(match maker(case, number, mark) {
-                Some(vantage) => format!(
-                    "it left {} without having come in from {named}",
-                    case.world.scene.name(vantage)
-                ),
-                None => format!("a vantage nearer to {named} did not see it"),
-            });
-            if forged.went_on {
-                finding.evidence.push(format!(
-                    "{named} went on afterwards, as who has sent a {} does not",
-                    words::kind(mark.rst)
-                ));
-            }
-            finding
-                .evidence
-                .extend(forged.usual.map(|usual| ttl(mark, usual)));
-            return Ok(finding);
+            return Ok(made(case, number, forged));
         }
     }
     for (number, leg) in case.legs.iter().enumerate() {
@@ -50,7 +27,7 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             first.is_some_and(|first| first.cite == odd.mark.cite)
         });
         if let Some(odd) = odd {
-            let mut finding = found(case, number, &odd.mark, Confidence::Likely);
+            let mut finding = found(case, number, &odd.mark, Confidence::Likely, None);
             finding.evidence.push(ttl(&odd.mark, odd.usual));
             finding.against.push(format!(
                 "no vantage is at {}: that it never sent it is told from the TTL alone",
@@ -62,17 +39,66 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     Err("every FIN and RST is as its sender's other segments are, as far as was seen".into())
 }
 
-fn found(case: &Case<'_>, leg: usize, mark: &Mark, confidence: Confidence) -> Finding {
+/// Where its sender's own vantage, its kernel or its TTL speak against it.
+fn made(case: &Case<'_>, number: usize, forged: &Forged) -> Finding {
+    let mark = &forged.mark;
+    let confidence = if forged.proved {
+        Confidence::Certain
+    } else {
+        Confidence::Likely
+    };
+    let named = case.name(number, mark.by);
+    let host = is_host(case, number, forged);
+    let way = host.then(|| format!("a firewall in the network namespace of {named}"));
+    let mut finding = found(case, number, mark, confidence, way);
+    if host {
+        advise_host(case, number, mark, &mut finding);
+    }
+    if forged.outlived {
+        finding.evidence.push(format!(
+            "the kernel's own socket at {named} was still there afterwards, and the kernel told of no RST of it: a socket that sends a RST ends with it"
+        ));
+    }
+    match maker(case, number, mark) {
+        Some(vantage) => finding.evidence.push(format!(
+            "it left {} without having come in from {named}",
+            case.world.scene.name(vantage)
+        )),
+        None if forged.outlived => {}
+        None => finding
+            .evidence
+            .push(format!("a vantage nearer to {named} did not see it")),
+    }
+    if forged.went_on {
+        finding.evidence.push(format!(
+            "{named} went on afterwards, as who has sent a {} does not",
+            words::kind(mark.rst)
+        ));
+    }
+    let ttl = forged.usual.map(|usual| ttl(mark, usual));
+    finding.evidence.extend(ttl);
+    finding
+}
+
+/// In the name of that mark's sender, by somebody on the way, or `made_by`.
+fn found(
+    case: &Case<'_>,
+    leg: usize,
+    mark: &Mark,
+    confidence: Confidence,
+    made_by: Option<String>,
+) -> Finding {
     let (client, server) = (case.name(leg, Side::Client), case.name(leg, Side::Server));
     let kind = words::kind(mark.rst);
     let named = case.name(leg, mark.by);
     let made_at = maker(case, leg, mark);
-    let (way, culprit) = match made_at {
-        Some(vantage) => (
+    let (way, culprit) = match (made_at, made_by) {
+        (Some(vantage), _) => (
             case.world.scene.name(vantage).to_owned(),
             Culprit::At(vantage),
         ),
-        None => {
+        (None, Some(way)) => (way.clone(), Culprit::Else(way)),
+        (None, None) => {
             let way = format!("something between {client} and {server}");
             (way.clone(), Culprit::Else(way))
         }
@@ -103,6 +129,26 @@ fn maker(case: &Case<'_>, leg: usize, mark: &Mark) -> Option<usize> {
     let at = case.legs[leg].hop.at;
     let vantage = case.went_out_at(mark)?;
     (at.client != Some(vantage) && at.server != Some(vantage)).then_some(vantage)
+}
+
+/// Whether it passed the vantage at the side that it claims to come from, whose socket did not send it:
+/// something else in that network namespace did. The probe looks behind all that netfilter does there.
+fn is_host(case: &Case<'_>, leg: usize, forged: &Forged) -> bool {
+    let vantage = case.world.scene.flows[forged.mark.cite.flow].vantage;
+    forged.outlived && case.legs[leg].hop.at[forged.mark.by] == Some(vantage)
+}
+
+/// Where to look for what rejects on the machine itself.
+fn advise_host(case: &Case<'_>, leg: usize, mark: &Mark, finding: &mut Finding) {
+    finding.advice = vec![format!(
+        "look in the network namespace of {} for a rule that rejects with a TCP reset (nftables, iptables, a CNI's policy) and counted up at {}",
+        case.name(leg, mark.by),
+        words::clock(mark.at)
+    )];
+    finding.config = vec![
+        "nft list ruleset | grep reset; iptables-save -c | grep tcp-reset  # in that namespace"
+            .to_owned(),
+    ];
 }
 
 fn ttl(mark: &Mark, usual: u8) -> String {

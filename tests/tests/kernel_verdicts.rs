@@ -1,0 +1,223 @@
+//! What the kernel tells of sockets changes what is made of the same segments, and what it does not tell
+//! changes nothing.
+
+use std::error::Error;
+
+use hopscope_tests::watched::{Segment, Thing, id, interface, ms, note, process, seen, watched};
+use serde_json::Value;
+use tracer::note::{Moment, What};
+use tracer::report::{Given, Report};
+use tracer::segment::{Endpoint, Flags};
+use tracer::socket::State;
+
+const CLIENT: Endpoint = Endpoint::v4([10, 0, 0, 1], 40_000);
+const SERVER: Endpoint = Endpoint::v4([10, 0, 0, 2], 8080);
+const ACK: Flags = Flags::ACK;
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn sent(
+    [from, to]: [Endpoint; 2],
+    at: i64,
+    flags: Flags,
+    [seq, ack]: [u32; 2],
+    len: usize,
+) -> Thing {
+    let segment = Segment {
+        from,
+        to,
+        flags,
+        seq,
+        ack,
+        len,
+    };
+    Thing::Frame(segment.frame(ms(at)))
+}
+
+fn forth(at: i64, flags: Flags, numbers: [u32; 2], len: usize) -> Thing {
+    sent([CLIENT, SERVER], at, flags, numbers, len)
+}
+
+fn back(at: i64, flags: Flags, numbers: [u32; 2], len: usize) -> Thing {
+    sent([SERVER, CLIENT], at, flags, numbers, len)
+}
+
+/// The server's socket, as it was at that time.
+fn server(at: i64, moment: Moment, state: State) -> Thing {
+    note(ms(at), "b", seen(moment, id(78, SERVER, CLIENT), state, 7))
+}
+
+/// The only verdict on what was watched in the namespace `b`.
+fn verdict(things: &[Thing]) -> Result<Value, Box<dyn Error>> {
+    let mut all = vec![interface("b", "eth0", false)];
+    all.extend_from_slice(things);
+    let mut report = serde_json::to_value(Report::new(&[watched(&all)], &Given::default()))?;
+    Ok(report["verdicts"][0].take())
+}
+
+fn is(verdict: &Value, cause: &str, confidence: &str) {
+    assert_eq!(verdict["cause"], cause, "{verdict:#}");
+    assert_eq!(verdict["confidence"], confidence, "{verdict:#}");
+}
+
+/// Asked at 300 ms, and a RST in the server's name at once.
+fn reset(more: &[Thing]) -> Result<Value, Box<dyn Error>> {
+    let mut things = vec![
+        forth(0, Flags::SYN, [1000, 0], 0),
+        back(1, Flags::SYN.with(ACK), [5000, 1001], 0),
+        forth(2, ACK, [1001, 5001], 0),
+        forth(300, ACK, [1001, 5001], 10),
+        back(301, Flags::RST, [5001, 1011], 0),
+    ];
+    things.extend_from_slice(more);
+    verdict(&things)
+}
+
+#[test]
+fn a_reset_that_its_socket_outlived_was_injected() -> Outcome {
+    let opened = server(2, Moment::Established, State::Established);
+    let found = server(-500, Moment::Found, State::Established);
+    let left = server(3000, Moment::Left, State::Established);
+    let closed = server(3000, Moment::Closing, State::FinWait1);
+    for (before, after) in [(&opened, &left), (&found, &left), (&opened, &closed)] {
+        let told = reset(&[before.clone(), after.clone()])?;
+        is(&told, "injected_reset", "certain");
+        let summary = told["summary"].as_str().unwrap_or_default();
+        assert!(
+            summary.contains("firewall in the network namespace"),
+            "{summary}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_reset_whose_socket_ended_with_it_is_the_servers() -> Outcome {
+    let opened = || server(2, Moment::Established, State::Established);
+    let left = || server(3000, Moment::Left, State::Established);
+    let ended = server(302, Moment::Closing, State::Closed);
+    let reset_sent = |cookie| {
+        let socket = id(cookie, SERVER, CLIENT);
+        note(
+            ms(301),
+            "b",
+            What::ResetSent {
+                socket,
+                reason: None,
+            },
+        )
+    };
+    for more in [
+        // Nothing is told, as with libpcap.
+        vec![],
+        // Its end was not told, or just as the RST was seen.
+        vec![opened()],
+        vec![opened(), ended],
+        // What was there afterwards need not have been there before.
+        vec![left()],
+        vec![
+            server(2000, Moment::Established, State::Established),
+            left(),
+        ],
+        // Of another connection from the same machine.
+        vec![note(
+            ms(2),
+            "b",
+            seen(
+                Moment::Established,
+                id(78, SERVER, Endpoint::v4([10, 0, 0, 1], 40_001)),
+                State::Established,
+                7,
+            ),
+        )],
+        // The kernel says that it sent it, for the socket or for none.
+        vec![opened(), reset_sent(78), left()],
+        vec![opened(), reset_sent(0), left()],
+    ] {
+        let told = reset(&more)?;
+        assert_eq!(told["cause"], "closed_mid_exchange", "{more:?}\n{told:#}");
+    }
+    Ok(())
+}
+
+/// SYNs at these times in milliseconds, no answer, and what the kernel told of the client's socket.
+fn unanswered(syns: &[i64], more: &[What]) -> Result<Value, Box<dyn Error>> {
+    let syns = syns.iter().map(|&at| forth(at, Flags::SYN, [1000, 0], 0));
+    let mut things: Vec<Thing> = syns.collect();
+    let told = more.iter().cloned();
+    things.extend(told.map(|what| note(ms(END), "b", what)));
+    // Somebody else's, so that watching goes on for long enough.
+    let [from, to] = [[10, 0, 0, 8], [10, 0, 0, 9]].map(|host| Endpoint::v4(host, 9));
+    things.push(sent([from, to], 9000, ACK, [1, 1], 1));
+    verdict(&things)
+}
+
+/// When the kernel tells how connecting ended.
+const END: i64 = 300;
+
+fn error(errno: i32) -> What {
+    let socket = id(77, CLIENT, SERVER);
+    What::Error { socket, errno }
+}
+
+fn closed() -> What {
+    What::Closed {
+        socket: id(77, CLIENT, SERVER),
+        by: process(770, "python3"),
+    }
+}
+
+fn received() -> What {
+    What::ResetReceived {
+        socket: id(77, CLIENT, SERVER),
+    }
+}
+
+fn says(verdict: &Value, words: &str) -> bool {
+    verdict.to_string().contains(words)
+}
+
+#[test]
+fn a_client_that_gives_up_before_a_retry_cannot_know() -> Outcome {
+    let hasty = unanswered(&[0], &[closed()])?;
+    is(&hasty, "unreachable", "possible");
+    assert!(says(&hasty, "too early to know"), "{hasty:#}");
+    // With its SYN sent again nothing came back, either.
+    let patient = unanswered(&[0, 200], &[closed()])?;
+    is(&patient, "unreachable", "certain");
+    assert!(!says(&patient, "too early to know"), "{patient:#}");
+    // Nobody said that it gave up so soon.
+    is(&unanswered(&[0], &[])?, "unreachable", "likely");
+    Ok(())
+}
+
+#[test]
+fn the_kernels_own_timeout_proves_that_it_gave_up() -> Outcome {
+    let told = unanswered(&[-2700, -1700, -700], &[error(110)])?;
+    is(&told, "unreachable", "certain");
+    assert!(says(&told, "gave up after 3.00 s"), "{told:#}");
+    assert!(!says(&told, "may not have given up"), "{told:#}");
+    Ok(())
+}
+
+#[test]
+fn an_error_without_a_reset_came_by_icmp() -> Outcome {
+    for (errno, name) in [
+        (111, "ECONNREFUSED"),
+        (113, "EHOSTUNREACH"),
+        (101, "ENETUNREACH"),
+    ] {
+        let told = unanswered(&[0], &[error(errno)])?;
+        is(&told, "unreachable", "certain");
+        assert!(
+            says(&told, &format!("ICMP error answered b:eth0 ({name})")),
+            "{told:#}"
+        );
+        assert!(!says(&told, "nothing came back"), "{told:#}");
+    }
+    // A RST that no vantage shows has the same errno.
+    let refused = unanswered(&[0], &[received(), error(111)])?;
+    is(&refused, "unreachable", "possible");
+    assert!(!says(&refused, "ICMP"), "{refused:#}");
+    Ok(())
+}
