@@ -22,8 +22,8 @@ pub(crate) struct Sockets {
     /// Where to look.
     #[command(flatten)]
     pub(crate) targets: Targets,
-    /// Only sockets with this port at either end; repeatable.
-    #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Only sockets with this port at either end; several with commas or repeated.
+    #[arg(long = "port", value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) ports: Vec<u16>,
     /// How to print them.
     #[arg(long, value_name = "FORMAT", default_value = "table")]

@@ -36,8 +36,8 @@ Lines of ndjson that come before those of the report, by their \"type\":
 pub(crate) struct Watch {
     #[command(flatten)]
     pub(crate) targets: Targets,
-    /// Only segments from or to this port; repeatable.
-    #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Only segments from or to this port; several with commas or repeated.
+    #[arg(long = "port", value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) ports: Vec<u16>,
     /// Only frames that this filter lets pass, in pcap syntax (man pcap-filter); behind VLAN tags
     /// only with 'vlan and ...'.
@@ -49,7 +49,8 @@ pub(crate) struct Watch {
     /// Every segment, not only the telling ones: events name data, too.
     #[arg(long)]
     pub(crate) all_segments: bool,
-    /// Attach the probe by clsact, as below Linux 6.6, also where there is TCX.
+    /// Attach the probe by clsact, as below Linux 6.6, also where there is TCX: its filters stay where
+    /// hopscope is killed ('tc qdisc del dev IF clsact').
     #[arg(long)]
     pub(crate) no_tcx: bool,
     /// How long, with its unit: 500ms, 30s, 5m, 2h. Until Ctrl-C without it.
@@ -71,7 +72,7 @@ pub(crate) struct Watch {
     /// only for alarms.
     #[arg(long)]
     pub(crate) explain: bool,
-    /// How many connections that are over are kept in detail, at about 1 kB each; of more the least
+    /// How many connections that are over are kept in detail, at about 3 kB each; of more the least
     /// telling are only counted, so that memory has an end.
     #[arg(long, value_name = "FLOWS", default_value = "100000")]
     pub(crate) keep: usize,

@@ -133,15 +133,23 @@ fn events_for_people_are_lines() -> Outcome {
     Ok(())
 }
 
+/// SIGHUP comes where the terminal goes away, as when an ssh session breaks.
 #[test]
-fn sigterm_gives_the_report_as_well() -> Outcome {
-    let Some(pair) = Pair::new("watch-sigterm")? else {
+fn sigterm_and_sighup_give_the_report_as_well() -> Outcome {
+    ends("watch-sigterm", Signal::TERM)?;
+    ends("watch-sighup", Signal::HUP)
+}
+
+fn ends(name: &str, signal: Signal) -> Outcome {
+    let Some(pair) = Pair::new(name)? else {
         return Ok(());
     };
     let ns = pair.ns("client")?;
-    let watching = Watching::start(&["--backend=pcap", "--format=json", "--netns", ns])?;
+    let port = format!("--port=81,{APP}");
+    let arguments = ["--backend=pcap", "--format=json", &port, "--netns", ns];
+    let watching = Watching::start(&arguments)?;
     pair.curl(&[&pair.url("/ok")?])?;
-    watching.signal(Signal::TERM);
+    watching.signal(signal);
     let told = watching.end()?;
     assert_eq!(told.code, Some(0), "{}", told.err);
     let report: Value = serde_json::from_str(&told.out)?;
