@@ -15,15 +15,12 @@ pub(super) struct Attached {
     pub(super) link: LinkType,
     pub(super) dropped: u64,
     index: u32,
+    /// Where its name and number mean something; `None` once it is watched no more.
+    namespace: Option<Namespace>,
     links: Vec<(&'static str, SchedClassifierLinkId)>,
-    /// Where filters are to be taken away again, which the kernel does not do of itself.
-    clsact: Option<Clsact>,
-}
-
-/// Filters on the queueing discipline `clsact`: they outlive whoever brought them.
-struct Clsact {
-    namespace: Namespace,
-    /// It was not there before.
+    /// Filters hang on `clsact`, and outlive whoever brought them.
+    clsact: bool,
+    /// The queueing discipline was not there before.
     added: bool,
 }
 
@@ -43,6 +40,42 @@ impl Attached {
         tcx: bool,
         trials: &mut Vec<Trial>,
     ) -> Result<Self, ProbeError> {
+        let refused = |why| ProbeError::Attach {
+            interface: port.name.to_owned(),
+            namespace: namespace.name.clone(),
+            why,
+            remedy: REMEDY,
+        };
+        let held = namespace.try_clone();
+        let mut attached = Self {
+            number: port.number,
+            link: port.link,
+            dropped: 0,
+            index: port.index,
+            namespace: Some(held.map_err(|error| refused(chain(&error)))?),
+            links: Vec::new(),
+            clsact: false,
+            added: false,
+        };
+        let done = attached.attach_all(ebpf, namespace, port, tcx, trials);
+        match done.map(|all| all.map_err(refused)) {
+            Ok(Ok(())) => Ok(attached),
+            Ok(Err(error)) | Err(error) => {
+                attached.let_go(ebpf);
+                Err(error)
+            }
+        }
+    }
+
+    /// Attaches in both directions, or says why one was refused.
+    fn attach_all(
+        &mut self,
+        ebpf: &mut Ebpf,
+        namespace: &Namespace,
+        port: &Port<'_>,
+        tcx: bool,
+        trials: &mut Vec<Trial>,
+    ) -> Result<Result<(), String>, ProbeError> {
         let [incoming, outgoing] = match port.link {
             LinkType::Ethernet => ["ethernet_in", "ethernet_out"],
             _ => ["ip_in", "ip_out"],
@@ -51,17 +84,9 @@ impl Attached {
         if !port.loopback {
             wanted.push((incoming, TcAttachType::Ingress));
         }
-        let mut attached = Self {
-            number: port.number,
-            link: port.link,
-            dropped: 0,
-            index: port.index,
-            links: Vec::new(),
-            clsact: None,
-        };
         for (program, direction) in wanted {
             // Names and numbers of interfaces mean something in their namespace only.
-            let link = namespace.within(|| attach(ebpf, program, port.name, direction, tcx))?;
+            let link = namespace.within(|| attach(ebpf, program, port, direction, tcx))?;
             trials.push(Trial {
                 part: match direction {
                     TcAttachType::Egress => format!("TC egress of {}", port.name),
@@ -70,55 +95,35 @@ impl Attached {
                 purpose: "segments",
                 outcome: link.as_ref().map(|link| link.way).map_err(String::clone),
             });
-            match link.and_then(|link| attached.take(program, link, namespace)) {
-                Ok(()) => {}
-                Err(why) => {
-                    attached.let_go(ebpf);
-                    return Err(ProbeError::Attach {
-                        interface: port.name.to_owned(),
-                        namespace: namespace.name.clone(),
-                        why,
-                        remedy: REMEDY,
-                    });
+            match link {
+                Ok(link) => {
+                    self.links.push((program, link.id));
+                    self.clsact |= link.way == CLSACT;
+                    self.added |= link.added;
                 }
+                Err(why) => return Ok(Err(why)),
             }
         }
-        Ok(attached)
-    }
-
-    fn take(
-        &mut self,
-        program: &'static str,
-        link: Link,
-        namespace: &Namespace,
-    ) -> Result<(), String> {
-        self.links.push((program, link.id));
-        if link.way == CLSACT {
-            let before = self.clsact.as_ref().is_some_and(|clsact| clsact.added);
-            self.clsact = Some(Clsact {
-                namespace: namespace.try_clone().map_err(|error| chain(&error))?,
-                added: link.added || before,
-            });
-        }
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// Watches it no more. An interface that is gone has taken its links along, and nothing is left
     /// to be done then.
     pub(super) fn let_go(&mut self, ebpf: &mut Ebpf) {
         let links = std::mem::take(&mut self.links);
-        match self.clsact.take() {
-            None => detach(ebpf, links),
-            Some(clsact) => {
-                let index = self.index;
-                let _ = clsact.namespace.within(|| {
-                    detach(ebpf, links);
-                    if clsact.added {
-                        let _ = qdisc::remove_if_unused(index);
-                    }
-                });
-            }
+        let Some(namespace) = self.namespace.take() else {
+            return;
+        };
+        if !self.clsact {
+            return detach(ebpf, links);
         }
+        let (index, added) = (self.index, self.added);
+        let _ = namespace.within(|| {
+            detach(ebpf, links);
+            if added {
+                let _ = qdisc::remove_if_unused(index);
+            }
+        });
     }
 }
 
@@ -129,7 +134,7 @@ const CLSACT: &str = "clsact";
 fn attach(
     ebpf: &mut Ebpf,
     program: &'static str,
-    interface: &str,
+    port: &Port<'_>,
     direction: TcAttachType,
     tcx: bool,
 ) -> Result<Link, String> {
@@ -143,7 +148,7 @@ fn attach(
     }
     let refused = if tcx {
         let options = TcAttachOptions::TcxOrder(LinkOrder::default());
-        match program.attach_with_options(interface, direction, options) {
+        match program.attach_with_options(port.name, direction, options) {
             Ok(id) => {
                 return Ok(Link {
                     id,
@@ -156,15 +161,18 @@ fn attach(
     } else {
         String::new()
     };
-    let clsact = tc::qdisc_add_clsact(interface);
+    let clsact = tc::qdisc_add_clsact(port.name);
     let options = TcAttachOptions::Netlink(NlOptions::default());
-    match program.attach_with_options(interface, direction, options) {
+    match program.attach_with_options(port.name, direction, options) {
         Ok(id) => Ok(Link {
             id,
             way: CLSACT,
             added: clsact.is_ok(),
         }),
         Err(second) => {
+            if clsact.is_ok() {
+                let _ = qdisc::remove_if_unused(port.index);
+            }
             let why = match clsact {
                 Err(clsact) if !clsact.to_string().contains("exists") => chain(&clsact),
                 _ => chain(&second),
