@@ -1,7 +1,7 @@
 //! Joins turns by what they say, how large they are and when they were: each to the one that fits by
 //! far the best, and where several fit as well, saying so.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
@@ -26,12 +26,18 @@ const FAMILIAR: u64 = 2;
 /// proxy at layer 4 opens a connection for each that it accepts.
 const BOUND: u64 = 3;
 
+/// How often what was parted is joined otherwise, at most.
+const ROUNDS: usize = 8;
+
 /// What both of two joins would fit worse by, crosswise, to be no alternative.
 const SWAP: u64 = 2;
 
 /// The same where it is not known that both were seen in one place, so that the clocks may be two; and
 /// where there were more candidates than were looked at.
 const AS_LIKELY_UNSURE: u64 = 20;
+
+/// Pairs of turns, before and behind a proxy.
+type Pairs = HashSet<(usize, usize), RandomState>;
 
 /// Candidates, and which of them each turn is in.
 pub(super) struct Candidates {
@@ -64,12 +70,8 @@ pub(super) fn join(context: &Context<'_>, found: &mut Found) -> Candidates {
         }
     }
     all.sort_by_key(|candidate| (candidate.weight, candidate.down, candidate.up));
+    fill(context, found, &mut all);
     let candidates = Candidates::new(all, crowded);
-    for candidate in &candidates.all {
-        found.join(candidate.down, joined(candidate));
-    }
-    part_rings(context, found);
-    part_returns(context, found);
     let turns = 0..context.turns.all.len();
     let others = turns.map(|down| candidates.others(context, found, down));
     let others: Vec<Vec<usize>> = others.collect();
@@ -82,6 +84,22 @@ pub(super) fn join(context: &Context<'_>, found: &mut Found) -> Candidates {
         }
     }
     candidates
+}
+
+/// Joins the likeliest first. What turns out to be none of them is no candidate any more, and leaves
+/// both its ends to what fits next.
+fn fill(context: &Context<'_>, found: &mut Found, all: &mut Vec<Candidate>) {
+    for _ in 0..ROUNDS {
+        for candidate in all.iter() {
+            found.join(candidate.down, joined(candidate));
+        }
+        let mut strangers = part_rings(context, found);
+        strangers.extend(part_returns(context, found));
+        if strangers.is_empty() {
+            return;
+        }
+        all.retain(|candidate| !strangers.contains(&(candidate.down, candidate.up)));
+    }
 }
 
 /// Learns of what was joined between which places turns go on, and which hops go together. True where
@@ -279,8 +297,8 @@ fn row(context: &Context<'_>, found: &Found, turn: usize) -> Vec<usize> {
 }
 
 /// What goes from one service to another does not also go the other way round: where it seems so,
-/// strangers met, and what happened more rarely is undone.
-fn part_rings(context: &Context<'_>, found: &mut Found) {
+/// strangers met, and what happened more rarely is undone. Returns what was parted.
+fn part_rings(context: &Context<'_>, found: &mut Found) -> Pairs {
     let servers = |down: usize, joined: &Joined| -> (Endpoint, Endpoint) {
         let server = |turn: usize| context.hops.hops[context.turns.all[turn].hop].server;
         (server(down), server(joined.to))
@@ -293,6 +311,7 @@ fn part_rings(context: &Context<'_>, found: &mut Found) {
             way.1 = way.1.saturating_add(joined.weight);
         }
     }
+    let mut parted = Pairs::default();
     for down in 0..found.next.len() {
         let Some(joined) = &found.next[down] else {
             continue;
@@ -304,30 +323,35 @@ fn part_rings(context: &Context<'_>, found: &mut Found) {
             (back.0, std::cmp::Reverse(back.1)) > (there.0, std::cmp::Reverse(there.1))
         });
         if rarer && joined.weight > 0 {
-            found.part(down);
+            parted.extend(found.part(down).map(|joined| (down, joined.to)));
         }
     }
+    parted
 }
 
 /// What goes on from one address to a server does not come by there again: where it seems so, the
-/// unlikeliest join between is one of strangers, if it is not known that they meet in one place.
-fn part_returns(context: &Context<'_>, found: &mut Found) {
+/// unlikeliest join between is one of strangers, if it is not known that they meet in one place. Returns
+/// what was parted.
+fn part_returns(context: &Context<'_>, found: &mut Found) -> Pairs {
     let firsts = 0..found.next.len();
     let firsts: Vec<usize> = firsts
         .filter(|turn| found.before[*turn].is_none() && found.next[*turn].is_some())
         .collect();
+    let mut strangers = Pairs::default();
     for first in firsts {
         let mut start = first;
         while let Some(weakest) = weakest_of_return(context, found, start) {
             let Some(parted) = found.part(weakest) else {
                 break;
             };
+            strangers.insert((weakest, parted.to));
             // What went on from there is a chain of its own now.
             if weakest_of_return(context, found, start).is_none() {
                 start = parted.to;
             }
         }
     }
+    strangers
 }
 
 /// The turn whose join is to be undone for the chain from `first` not to come by one place twice.
