@@ -15,7 +15,11 @@ use crate::scene::Scene;
 use crate::time::Time;
 
 /// What shows by segments that are there: frames that are missing do not make them.
-const SEEN: [Cause; 2] = [Cause::Refused, Cause::ReceiverStalled];
+const SEEN: [Cause; 3] = [
+    Cause::Refused,
+    Cause::ReceiverStalled,
+    Cause::TlsHandshakeFailed,
+];
 
 /// What shows by there being nothing, on connections too of which nothing is left.
 const UNSEEN: [Cause; 2] = [Cause::Overload, Cause::Unreachable];

@@ -31,6 +31,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     if origin.node != 0 {
         return Err("the first to close was not the first client".into());
     }
+    if case.handshake_failure().is_some() {
+        return Err("the handshake of TLS was not over".into());
+    }
     let leg = &case.legs[0];
     if !leg.owed() || leg.asked().is_none() {
         return Err("no answer was owed to it".into());
