@@ -127,3 +127,70 @@ fn who_was_never_answered_in_an_unknown_protocol_may_have_had_more_to_ask() -> R
     );
     Ok(())
 }
+
+/// The captures of a recording, where those named lack every frame that holds these bytes.
+fn without(name: &str, lacking: &[&str], bytes: &[u8]) -> Result<Value> {
+    let all = ["client", "lb", "gw", "pod"];
+    let captures = all.iter().zip(recording(name, &all)).map(|(name, path)| {
+        let mut trace = Trace::read(&path)?;
+        let holds = |data: &[u8]| data.windows(bytes.len()).any(|window| window == bytes);
+        if lacking.contains(name) {
+            let before = trace.packets.len();
+            trace.packets.retain(|packet| !holds(&packet.data));
+            assert!(trace.packets.len() < before, "{name} holds none");
+        }
+        Ok((*name, trace))
+    });
+    let captures: std::io::Result<Vec<_>> = captures.collect();
+    crafted(&format!("without-{name}-{}", lacking.join("-")), &captures?)
+}
+
+/// What one capture lacks and another one of the same connection shows makes nothing less sure.
+#[test]
+fn what_another_vantage_shows_is_not_missing() -> Result<()> {
+    let doubts = |report: &Value| -> Result<bool> {
+        let against = first(report)?["against"].to_string();
+        Ok(against.contains("lacks frames"))
+    };
+    let made_up_for = without("client-gives-up", &["lb"], b"GET /")?;
+    assert_eq!(told(&made_up_for)?, ["client_gave_up", "likely"]);
+    assert!(!doubts(&made_up_for)?);
+    let nowhere = without("client-gives-up", &["client", "lb"], b"GET /")?;
+    assert_eq!(told(&nowhere)?[1], "possible");
+    assert!(doubts(&nowhere)?);
+    Ok(())
+}
+
+/// An answer that was sent and did not arrive accuses whatever lost it, and nobody of impatience.
+#[test]
+fn who_never_got_an_answer_that_was_sent_has_not_surely_given_up() -> Result<()> {
+    let client = "# The client.
+0.000   C SYN
++0.002  S SYN+ACK
++0.0001 C ACK
+0.010   C ACK \"GET / HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"
++0.002  S ACK
+4.000   C FIN+ACK
+---
+flows = 1
+";
+    let server = "# The server, whose answer is lost on the way.
+0.001   C SYN
++0.0001 S SYN+ACK
++0.002  C ACK
+0.011   C ACK \"GET / HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"
++0.0001 S ACK
+2.000   S ACK \"HTTP/1.1 200 OK\\r\\ncontent-length: 0\\r\\n\\r\\n\"
+4.001   C FIN+ACK
+---
+flows = 1
+";
+    let [client, server] =
+        [client, server].map(|script| Script::parse(script).map(|script| script.trace()));
+    let captures: [(&str, Trace); 2] = [("client", client?), ("server", server?)];
+    let report = crafted("answer-lost", &captures)?;
+    assert_eq!(told(&report)?, ["client_gave_up", "possible"]);
+    let against = first(&report)?["against"].to_string();
+    assert!(against.contains("which did not arrive"), "{against}");
+    Ok(())
+}

@@ -18,10 +18,12 @@ use std::time::Duration;
 
 use crate::flow::Side;
 use crate::kernel::FactKind;
+use crate::time::Time;
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::digest::Carries;
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::Leg;
 use crate::verdict::words;
 
 /// Whoever waits for an answer waits longer, where nothing says what is spoken.
@@ -58,8 +60,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     // A FIN that nothing follows may be half a close, after which the answer still comes.
     let followed = mark.rst || leg.digest.first_by(Side::Server).is_some();
     let whole = followed || patient;
+    let lost = answer_lost(leg, mark.at);
     let confidence = match (own && whole, process) {
-        _ if delivered => Confidence::Possible,
+        _ if delivered || lost.is_some() => Confidence::Possible,
         (true, Some(_)) if !other && followed => Confidence::Certain,
         (true, _) => Confidence::Likely,
         (false, _) => Confidence::Possible,
@@ -127,6 +130,17 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             format!("what followed was not seen: {client} may have closed one direction only and have waited on")
         });
     }
+    if let Some(answered) = lost {
+        let server = case.name(0, Side::Server);
+        finding.against.push(format!("{server} had sent an answer at {}, which did not arrive: what lost it on the way is to blame", words::clock(answered)));
+        finding.advice.insert(
+            0,
+            format!(
+                "find out what dropped segments between {server} and {client} from {} on",
+                words::clock(answered)
+            ),
+        );
+    }
     if delivered {
         finding.against.push(format!("{client} may have wanted no answer: the server never sent anything, and what is spoken is not known"));
     }
@@ -141,4 +155,13 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         waited.map_or_else(|| " so long".to_owned(), |waited| format!(" longer than {waited}"))
     ));
     Ok(finding)
+}
+
+/// When an answer was sent before then that the client never got, as the vantages at both ends show.
+fn answer_lost(leg: &Leg<'_>, until: Time) -> Option<Time> {
+    let exchange = leg
+        .exchange
+        .filter(|exchange| exchange.answered.is_none())?;
+    let sent = exchange.at_server?.answered?;
+    (leg.hop.sights.len() > 1 && sent < until).then_some(sent)
 }

@@ -174,6 +174,7 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, next: Option<&Digest>) ->
         _ => Culprit::End(leg, Side::Client),
     };
     let mut finding = Finding::new(leg, culprit, attempt.confidence(case));
+    finding.proved = matches!(attempt.how(), Some(How::TimedOut | How::Icmp(..)));
     finding.hop = Some(digest.place);
     finding.at = Some(attempt.moved_on.unwrap_or(digest.last));
     finding.flow = hop.sights.first().map(|sight| sight.flow);
