@@ -120,7 +120,8 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         ));
     } else {
         finding.against.push(format!(
-            "if {client} is a proxy, it may have passed on a close of the client behind it or its own timeout: no vantage shows its other side"
+            "if {client} is a proxy, it may have passed on a close of the client behind it or its own \
+             timeout: no vantage shows its other side"
         ));
         finding.advice.push(format!(
             "capture at {client} as well, to tell whether it gave up itself"
@@ -128,14 +129,20 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     }
     if !followed {
         finding.against.push(if patient {
-            format!("not half a close, as far as can be told: that comes with the request, not after a wait, but what followed was not seen")
+            "not half a close, as far as can be told: that comes with the request, not after a wait, \
+             but what followed was not seen"
+                .to_owned()
         } else {
             format!("what followed was not seen: {client} may have closed one direction only and have waited on")
         });
     }
     if let Some(answered) = lost {
         let server = case.name(0, Side::Server);
-        finding.against.push(format!("{server} had sent an answer at {}, which did not arrive: what lost it on the way is to blame", words::clock(answered)));
+        finding.against.push(format!(
+            "{server} had sent an answer at {}, which did not arrive: what lost it on the way is to \
+             blame",
+            words::clock(answered)
+        ));
         finding.advice.insert(
             0,
             format!(
