@@ -246,3 +246,51 @@ fn what_fails_on_the_way_comes_before_who_waited_in_vain() -> Result<()> {
     assert_eq!(causes, ["retransmission_death", "client_gave_up"]);
     Ok(())
 }
+
+/// A balancer resets its upstream in the middle of an answer, and its capture shows no reason: where frames
+/// are missing the reason may be among them, and nobody is named.
+#[test]
+fn nobody_is_named_where_the_first_close_may_be_missing() -> Result<()> {
+    let asked = "\"GET / HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
+    let answer = "\"HTTP/1.1 200 OK\\r\\ncontent-length: 9000\\r\\n\\r\\n\"";
+    let told = |acknowledges: &str| -> Result<Value> {
+        let script = format!(
+            "# A balancer.
+connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
+connection 2 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
+0.000   C SYN
++0.0001 S SYN+ACK
++0.0001 C ACK
+0.003   C ACK {asked}
++0.0001 S ACK
+0.004   C2 SYN
++0.0001 S2 SYN+ACK
++0.0001 C2 ACK
++0.0001 C2 ACK {asked}
++0.0001 S2 ACK {answer}
++0.0001 S2 ACK 1000
++0.0001 C2 ACK
++0.0001 S ACK {answer}
++0.0001 S ACK 1000
++0.0001 C ACK{acknowledges}
+0.310   C2 RST+ACK
+---
+flows = 2
+"
+        );
+        let capture = Script::parse(&script)?.trace();
+        crafted(
+            &format!("nobody-named-{}", acknowledges.len()),
+            &[("lb", capture)],
+        )
+    };
+    for (acknowledges, named) in [("", true), (" ack=3000", false)] {
+        let report = told(acknowledges)?;
+        let first = first(&report)?;
+        assert_eq!(first["cause"], "unknown", "{first:#}");
+        assert_eq!(first["ended_by"].is_string(), named, "{first:#}");
+        let summary = first["summary"].as_str().unwrap_or_default();
+        assert_eq!(summary.contains("closed first"), named, "{first:#}");
+    }
+    Ok(())
+}

@@ -200,6 +200,31 @@ fn the_kernels_own_timeout_proves_that_it_gave_up() -> Outcome {
     Ok(())
 }
 
+/// Frames that a capture lacks may be the answer to a SYN, but not where the kernel says that none came.
+#[test]
+fn what_the_kernel_says_needs_no_frames() -> Outcome {
+    // Somebody else's bytes that were acknowledged are not there.
+    let [from, to] = [[10, 0, 0, 6], [10, 0, 0, 7]].map(|host| Endpoint::v4(host, 9));
+    let lacking = [
+        sent([from, to], -100, ACK, [1000, 1], 1),
+        sent([to, from], 0, ACK, [1, 1501], 1),
+    ];
+    let told = |more: &[What]| {
+        let syns = [-2700, -1700, -700].map(|at| forth(at, Flags::SYN, [1000, 0], 0));
+        let notes = more.iter().map(|what| note(ms(END), "b", what.clone()));
+        let later = sent([from, to], 9000, ACK, [1501, 2], 1);
+        let things: Vec<Thing> = syns
+            .into_iter()
+            .chain(lacking.clone())
+            .chain(notes)
+            .collect();
+        verdict(&[things, vec![later]].concat())
+    };
+    is(&told(&[])?, "unreachable", "possible");
+    is(&told(&[error(110)])?, "unreachable", "certain");
+    Ok(())
+}
+
 #[test]
 fn an_error_without_a_reset_came_by_icmp() -> Outcome {
     for (errno, name) in [

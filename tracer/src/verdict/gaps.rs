@@ -68,6 +68,11 @@ pub(super) fn weigh(case: &Case<'_>, cause: Cause, finding: &mut Finding) {
     }
 }
 
+/// Whether captures lack frames that may show who ended it.
+pub(super) fn may_hide(case: &Case<'_>) -> bool {
+    !lacking(case, Cause::Unknown, &Culprit::Nobody).is_empty()
+}
+
 /// A line for each vantage that missed frames since the case began, unless others make up for that.
 fn lacking(case: &Case<'_>, cause: Cause, culprit: &Culprit) -> Vec<String> {
     let scene = case.world.scene;
