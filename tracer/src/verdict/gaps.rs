@@ -21,8 +21,9 @@ use crate::time::Time;
 /// What shows by segments that are there: frames that are missing do not make them.
 const SEEN: [Cause; 2] = [Cause::Refused, Cause::ReceiverStalled];
 
-/// What shows by there being nothing, on connections too of which nothing is left.
-const UNSEEN: [Cause; 2] = [Cause::Overload, Cause::Unreachable];
+/// What shows by there being nothing, on connections too of which nothing is left. Not a SYN without an
+/// answer: whoever sent it would have gone on at once, or not have sent it again.
+const UNSEEN: [Cause; 1] = [Cause::Overload];
 
 /// A capture that missed frames a minute before or after may have missed those that a verdict rests on
 /// not being there.
