@@ -215,7 +215,13 @@ fn what_the_kernel_says_needs_no_frames() -> Outcome {
     let [from, to] = [[10, 0, 0, 8], [10, 0, 0, 9]].map(|host| Endpoint::v4(host, 9));
     let later = sent([from, to], 9000, ACK, [1, 1], 1);
     let told = |between: &[Thing], after: &[Thing]| {
-        let things = [&opened[..], &[asked.clone()], between, &again[..], after];
+        let things = [
+            &opened[..],
+            std::slice::from_ref(&asked),
+            between,
+            &again[..],
+            after,
+        ];
         let mut things = things.concat();
         things.push(later.clone());
         verdict(&things)
