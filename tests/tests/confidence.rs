@@ -194,3 +194,103 @@ flows = 1
     assert!(against.contains("which did not arrive"), "{against}");
     Ok(())
 }
+
+/// A way that dies between balancer and gateway, where the balancer hears and is not heard: the client that
+/// waited in vain comes second.
+#[test]
+fn what_fails_on_the_way_comes_before_who_waited_in_vain() -> Result<()> {
+    let asked = "\"GET / HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
+    let answer = "\"HTTP/1.1 200 OK\\r\\ncontent-length: 0\\r\\n\\r\\n\"";
+    let front = format!(
+        "0.000   C SYN
++0.0001 S SYN+ACK
++0.0001 C ACK
+0.003   C ACK {asked}
++0.0001 S ACK
+"
+    );
+    let again: Vec<String> = ["2.7", "2.9", "3.3", "4.1", "5.7", "8.9"]
+        .iter()
+        .map(|at| format!("{at}   S2 ACK {answer} seq=1 lost\n"))
+        .collect();
+    let back = format!(
+        "0.004   C2 SYN
++0.0001 S2 SYN+ACK
++0.0001 C2 ACK
++0.0001 C2 ACK {asked}
++0.0001 S2 ACK
+2.500   S2 ACK {answer} lost
+{}",
+        again.concat()
+    );
+    let ends = "12.000  C FIN+ACK\n+0.0001 S ACK\n13.000  S FIN+ACK\n+0.0001 C ACK\n";
+    let one = "connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000\n";
+    let two = "connection 2 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000\n";
+    let client = format!("# The client.\n{one}{front}{ends}---\nflows = 1\n");
+    let lb = format!("# The balancer.\n{one}{two}{front}{back}{ends}---\nflows = 2\n");
+    let gw = format!(
+        "# The gateway.\n{}{}---\nflows = 1\n",
+        two.replace("connection 2", "connection 1"),
+        back.replace("C2", "C").replace("S2", "S")
+    );
+    let mut captures = Vec::new();
+    for (name, script) in [("client", client), ("lb", lb), ("gw", gw)] {
+        captures.push((name, Script::parse(&script)?.trace()));
+    }
+    let report = crafted("roots", &captures)?;
+    let causes = report["verdicts"].as_array().into_iter().flatten();
+    let causes: Vec<&str> = causes
+        .filter(|verdict| verdict["alarm"] == true)
+        .filter_map(|verdict| verdict["cause"].as_str())
+        .collect();
+    assert_eq!(causes, ["retransmission_death", "client_gave_up"]);
+    Ok(())
+}
+
+/// A balancer resets its upstream in the middle of an answer, and its capture shows no reason: where frames
+/// are missing the reason may be among them, and nobody is named.
+#[test]
+fn nobody_is_named_where_the_first_close_may_be_missing() -> Result<()> {
+    let asked = "\"GET / HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
+    let answer = "\"HTTP/1.1 200 OK\\r\\ncontent-length: 9000\\r\\n\\r\\n\"";
+    let told = |acknowledges: &str| -> Result<Value> {
+        let script = format!(
+            "# A balancer.
+connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
+connection 2 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
+0.000   C SYN
++0.0001 S SYN+ACK
++0.0001 C ACK
+0.003   C ACK {asked}
++0.0001 S ACK
+0.004   C2 SYN
++0.0001 S2 SYN+ACK
++0.0001 C2 ACK
++0.0001 C2 ACK {asked}
++0.0001 S2 ACK {answer}
++0.0001 S2 ACK 1000
++0.0001 C2 ACK
++0.0001 S ACK {answer}
++0.0001 S ACK 1000
++0.0001 C ACK{acknowledges}
+0.310   C2 RST+ACK
+---
+flows = 2
+"
+        );
+        let capture = Script::parse(&script)?.trace();
+        crafted(
+            &format!("nobody-named-{}", acknowledges.len()),
+            &[("lb", capture)],
+        )
+    };
+    for (acknowledges, named) in [("", true), (" ack=3000", false)] {
+        let report = told(acknowledges)?;
+        let first = first(&report)?;
+        assert_eq!(first["cause"], "unknown", "{first:#}");
+        assert_eq!(first["ended_by"].is_string(), named, "{first:#}");
+        let summary = first["summary"].as_str().unwrap_or_default();
+        assert_eq!(summary.contains("closed first"), named, "{first:#}");
+    }
+    Ok(())
+}

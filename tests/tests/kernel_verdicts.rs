@@ -200,6 +200,53 @@ fn the_kernels_own_timeout_proves_that_it_gave_up() -> Outcome {
     Ok(())
 }
 
+/// Frames that a capture lacks may be acknowledgments, but not where the kernel says that none came.
+#[test]
+fn what_the_kernel_says_needs_no_frames() -> Outcome {
+    let asked = forth(300, ACK, [1001, 5001], 10);
+    let again = [500, 900, 1700].map(|at| forth(at, ACK, [1001, 5001], 10));
+    let opened = [
+        forth(0, Flags::SYN, [1000, 0], 0),
+        back(1, Flags::SYN.with(ACK), [5000, 1001], 0),
+        forth(2, ACK, [1001, 5001], 0),
+    ];
+    // Bytes of the server that the client acknowledges are not there.
+    let lacking = forth(301, ACK, [1011, 5301], 0);
+    let [from, to] = [[10, 0, 0, 8], [10, 0, 0, 9]].map(|host| Endpoint::v4(host, 9));
+    let later = sent([from, to], 9000, ACK, [1, 1], 1);
+    let told = |between: &[Thing], after: &[Thing]| {
+        let things = [
+            &opened[..],
+            std::slice::from_ref(&asked),
+            between,
+            &again[..],
+            after,
+        ];
+        let mut things = things.concat();
+        things.push(later.clone());
+        verdict(&things)
+    };
+    let (lacking, kernel) = ([lacking], [note(ms(4000), "b", error(110))]);
+    is(&told(&[], &[])?, "retransmission_death", "likely");
+    is(&told(&lacking, &[])?, "retransmission_death", "possible");
+    is(&told(&lacking, &kernel)?, "retransmission_death", "certain");
+    Ok(())
+}
+
+/// A SYN that was sent again and again had no answer, whatever a capture lacks of other connections.
+#[test]
+fn frames_of_other_connections_answer_no_syn() -> Outcome {
+    let [from, to] = [[10, 0, 0, 6], [10, 0, 0, 7]].map(|host| Endpoint::v4(host, 9));
+    let mut things: Vec<Thing> = [-2700, -1700, -700]
+        .map(|at| forth(at, Flags::SYN, [1000, 0], 0))
+        .into();
+    things.push(sent([from, to], -100, ACK, [1000, 1], 1));
+    things.push(sent([to, from], 0, ACK, [1, 1501], 1));
+    things.push(sent([from, to], 9000, ACK, [1501, 2], 1));
+    is(&verdict(&things)?, "unreachable", "certain");
+    Ok(())
+}
+
 #[test]
 fn an_error_without_a_reset_came_by_icmp() -> Outcome {
     for (errno, name) in [

@@ -185,6 +185,15 @@ fn advice_is_for_the_program_at_work() -> Result<()> {
     });
     let nginx = told(&signed.collect::<Result<Vec<_>>>()?)?;
     assert_eq!(products(&nginx), [false, false, false, true], "{nginx}");
+    let pool = recording("stale-reuse", &["client", "router", "gw", "pod"]);
+    let idle = told(&pool)?;
+    assert_eq!(products(&idle), [false, false, true, false], "{idle}");
+    assert!(idle.contains("idle_timeout"), "{idle}");
+    let pool = report(&pool, &[])?;
+    let advice = lines(verdicts(&pool).next().expect("a verdict"), "advice").join("\n");
+    // Its request had been sent: Envoy's reset-before-request would not ask again.
+    assert!(advice.contains("Envoy: retry_on reset;"), "{advice}");
+    assert!(!advice.contains("HAProxy"), "{advice}");
     let unknown = told(&recording("lb-idle-timeout", &["client", "lb"]))?;
     assert_eq!(products(&unknown), [true, false, true, true], "{unknown}");
     Ok(())

@@ -25,8 +25,9 @@ const SEEN: [Cause; 3] = [
     Cause::TlsHandshakeFailed,
 ];
 
-/// What shows by there being nothing, on connections too of which nothing is left.
-const UNSEEN: [Cause; 2] = [Cause::Overload, Cause::Unreachable];
+/// What shows by there being nothing, on connections too of which nothing is left. Not a SYN without an
+/// answer: whoever sent it would have gone on at once, or not have sent it again.
+const UNSEEN: [Cause; 1] = [Cause::Overload];
 
 /// A capture that missed frames a minute before or after may have missed those that a verdict rests on
 /// not being there.
@@ -70,6 +71,11 @@ pub(super) fn weigh(case: &Case<'_>, cause: Cause, finding: &mut Finding) {
         finding.confidence = Confidence::Possible;
         finding.against.extend(lacking);
     }
+}
+
+/// Whether captures lack frames that may show who ended it.
+pub(super) fn may_hide(case: &Case<'_>) -> bool {
+    !lacking(case, Cause::Unknown, &Culprit::Nobody).is_empty()
 }
 
 /// A line for each vantage that missed frames since the case began, unless others make up for that.

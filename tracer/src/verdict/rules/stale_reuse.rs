@@ -127,25 +127,54 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, request: &Turn, fin: &Mar
     ));
     let product = Product::of(case, leg, Side::Client);
     finding.advice.push(format!(
-        "or let {client} retry what {server} cannot have read ({})",
-        match product {
-            Some(Product::Haproxy) => "retry-on empty-response conn-failure",
-            Some(Product::Nginx) => "proxy_next_upstream error",
-            _ =>
-                "Envoy: retry_on reset-before-request; Istio: retries.retryOn: reset-before-request,connect-failure",
-        }
+        "or let {client} retry what {server} cannot have read, where it may be asked twice ({})",
+        retries(product)
     ));
-    let below = (silent.as_secs_f64() * 0.8).max(1.0);
-    let why = format!("# below {}", words::timer(silent));
-    let settings = Settings {
-        envoy: format!(
-            "DestinationRule: trafficPolicy.connectionPool.http.idleTimeout: {below:.0}s  {why}"
-        ),
-        haproxy: "pool-max-conn 0 on the server lines  # keeps no idle connections".to_owned(),
-        nginx: format!("keepalive_timeout {below:.0}s in the upstream  {why}"),
-    };
+    let settings = idle_settings(silent);
     finding.config.extend(settings.lines(product));
     finding
+}
+
+/// How to let go of idle connections a fifth before the server does.
+fn idle_settings(silent: Duration) -> Settings {
+    let below = silent.mul_f64(0.8);
+    let (below, in_envoy) = match below.as_secs() {
+        // Envoy reads durations of protobuf's JSON, which knows seconds only.
+        0 => (
+            format!("{}ms", below.as_millis().max(1)),
+            format!("{:.3}s", below.as_secs_f64().max(0.001)),
+        ),
+        whole => (format!("{whole}s"), format!("{whole}s")),
+    };
+    let why = format!("# below {}", words::timer(silent));
+    Settings {
+        envoy: format!(
+            "DestinationRule: trafficPolicy.connectionPool.http.idleTimeout: {below}; Envoy: common_http_protocol_options.idle_timeout: {in_envoy} in the cluster's HttpProtocolOptions  {why}"
+        ),
+        // No pool-purge-delay above 0 is a bound: each time half of what is idle is closed (its configuration
+        // manual, section 5.2). What still belongs to a client goes with it.
+        haproxy: format!(
+            "pool-max-conn 0 on the server lines, timeout http-keep-alive {below}  {why}"
+        ),
+        nginx: format!("keepalive_timeout {below} in the upstream  {why}"),
+    }
+}
+
+/// What makes a proxy ask again. Envoy's `reset-before-request` does not: bytes of the request had been sent
+/// (`wouldRetryFromReset`, source/common/router/retry_state_impl.cc).
+const fn retries(product: Option<Product>) -> &'static str {
+    match product {
+        Some(Product::Envoy) => {
+            "Envoy: retry_on reset; Istio: retries.retryOn: reset,connect-failure"
+        }
+        Some(Product::Haproxy) => {
+            "retry-on conn-failure empty-response, with http-request disable-l7-retry for what is not safe; option redispatch"
+        }
+        Some(Product::Nginx) => "proxy_next_upstream error, for POST with non_idempotent",
+        None => {
+            "Envoy: retry_on reset; HAProxy: retry-on conn-failure empty-response; nginx: proxy_next_upstream error"
+        }
+    }
 }
 
 /// Nothing crossed: the client had acknowledged the FIN before it sent the request.

@@ -4,6 +4,7 @@ use crate::flow::Side;
 use crate::verdict::Confidence;
 use crate::verdict::case::{Author, Case};
 use crate::verdict::finding::{Culprit, Finding};
+use crate::verdict::gaps;
 use crate::verdict::words;
 
 pub(in crate::verdict) fn judge(case: &Case<'_>) -> Finding {
@@ -28,13 +29,20 @@ pub(in crate::verdict) fn judge(case: &Case<'_>) -> Finding {
             .push(format!("the answer's status is {status}"));
     } else if let Some(origin) = case.origins.first() {
         let who = case.name(origin.leg, origin.mark.by);
-        finding.culprit = Culprit::End(origin.leg, origin.mark.by);
         finding.at = Some(origin.mark.at);
-        finding.summary = format!("{who} closed first; what was captured does not tell why");
-        finding.story = format!(
-            "{who} sent the first {}, and no rule explains it.",
-            words::kind(origin.mark.rst)
-        );
+        let kind = words::kind(origin.mark.rst);
+        if gaps::may_hide(case) {
+            // The one before may be among what is missing.
+            finding.summary =
+                "frames are missing: what was captured does not tell who ended it".to_owned();
+            finding.story = format!(
+                "The first {kind} that was captured is of {who}, and no rule explains it: it may have passed on one that was not."
+            );
+        } else {
+            finding.culprit = Culprit::End(origin.leg, origin.mark.by);
+            finding.summary = format!("{who} closed first; what was captured does not tell why");
+            finding.story = format!("{who} sent the first {kind}, and no rule explains it.");
+        }
         finding
             .evidence
             .push(case.cite_mark(origin.leg, &origin.mark));
