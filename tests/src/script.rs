@@ -28,7 +28,8 @@
 //!   connection 2 and so on.
 //! - `FLAGS`: `SYN`, `SYN+ACK`, `ACK`, `FIN+ACK`, `RST` ...
 //! - `LENGTH`: payload bytes, which are zeros, or the payload itself in double quotes, in
-//!   which `\r\n` ends a line. `tls=22:200,23:53`: records of TLS, content type and length of each.
+//!   which `\r\n` ends a line. `tls=22:200,23:53`: records of TLS, content type and length of each;
+//!   `tls=21:2/2.48`: an alert of level 2 and description 48.
 //! - `seq=5`, `ack=5`: relative to the initial sequence number, as Wireshark shows them.
 //!   `seq-1`, `ack+3`: relative to the automatic one, which is what comes next, and what arrived
 //!   without a gap. `seq=@0`: the number itself.
@@ -282,15 +283,19 @@ fn attribute(sent: &mut Sent, word: &str) -> Result<()> {
     Ok(())
 }
 
-/// Records of TLS that hold zeros (RFC 8446 section 5.1).
+/// Records of TLS that hold an alert, or zeros (RFC 8446 section 5.1).
 fn tls(records: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     for record in records.split(',') {
         let (kind, length) = record.split_once(':').context("no KIND:LENGTH")?;
+        let (length, alert) = length.split_once('/').unwrap_or((length, "0.0"));
+        let (level, description) = alert.split_once('.').context("no LEVEL.DESCRIPTION")?;
         let length: u16 = length.parse()?;
         bytes.extend([kind.parse()?, 3, 3]);
         bytes.extend(length.to_be_bytes());
-        bytes.resize(bytes.len() + usize::from(length), 0);
+        let mut held = vec![level.parse()?, description.parse()?];
+        held.resize(usize::from(length), 0);
+        bytes.extend(held);
     }
     Ok(bytes)
 }

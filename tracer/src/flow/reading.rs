@@ -182,14 +182,15 @@ impl Reading {
         }
         // What is not complete is told late.
         self.headings.sort_by_key(|turn| (turn.at, turn.seen));
-        let sent = |frame: u64, by: Side| {
-            let mut turns = trail.events.iter();
-            turns.find_map(|event| match event.what {
-                What::Data { bytes, .. } if event.frame == frame && event.by == by => Some(bytes),
+        if self.conversation.is_tls() {
+            let turns = trail.events.iter();
+            let turns = turns.filter_map(|event| match event.what {
+                What::Data { bytes, .. } => Some((event.frame, event.by, bytes)),
                 _ => None,
-            })
-        };
-        trail.handshakes = self.conversation.handshakes(sent);
+            });
+            let sent: Vec<(u64, Side, u64)> = turns.collect();
+            (trail.handshakes, trail.handshake_failure) = self.conversation.handshakes(&sent);
+        }
         let last = self.turn.and_then(|turn| turn.printed());
         trail.prints.extend(last);
         trail.headings = self.headings;

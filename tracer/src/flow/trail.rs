@@ -9,7 +9,7 @@ use super::batch::Batch;
 use super::event::{Event, New, Observer, What};
 use super::reading::{Reading, TurnHeading, TurnPrint};
 use super::{FlowId, Side, Sides};
-use crate::http::Handshaking;
+use crate::http::{HandshakeFailure, Handshaking};
 use crate::segment::Segment;
 
 /// Events kept of the beginning of a flow, and as many of its end. What comes between is only
@@ -33,6 +33,8 @@ pub struct Trail {
     /// Turns that hold nothing but a part of a handshake of TLS, by which nothing is asked or answered.
     /// There are few.
     pub handshakes: Vec<Handshaking>,
+    /// The handshake of TLS failed, as far as records tell.
+    pub handshake_failure: Option<HandshakeFailure>,
     /// Events that were not kept.
     pub omitted: u64,
 }

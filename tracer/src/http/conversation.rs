@@ -1,6 +1,7 @@
 //! Both directions of a connection.
 
 use super::Heading;
+use super::alert::HandshakeFailure;
 use super::handshake::{Handshake, Handshaking};
 use super::stream::{Found, Piece, Stream};
 use crate::flow::{Side, Sides};
@@ -51,14 +52,23 @@ impl Conversation {
         self.streams[by].finish(&mut tell);
     }
 
-    /// Turns that hold nothing but a handshake of TLS; nothing more comes of either side. `sent` tells how
-    /// many bytes a turn had in all, by its frame.
+    /// Turns that hold nothing but a handshake of TLS, and how it failed; nothing more comes of either
+    /// side. `sent` tells of each turn the frame that it begins with, whose it is, and how many bytes it had
+    /// in all.
     pub(crate) fn handshakes(
         &mut self,
-        sent: impl Fn(u64, Side) -> Option<u64>,
-    ) -> Vec<Handshaking> {
-        let tls = self.tls.take();
-        tls.map(|tls| tls.finish(sent)).unwrap_or_default()
+        sent: &[(u64, Side, u64)],
+    ) -> (Vec<Handshaking>, Option<HandshakeFailure>) {
+        let Some(tls) = self.tls.take() else {
+            return Default::default();
+        };
+        let failure = tls.failure(sent);
+        (tls.finish(sent), failure)
+    }
+
+    /// It spoke TLS.
+    pub(crate) const fn is_tls(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// Reads a little of both sides.

@@ -1,12 +1,14 @@
 //! What the first bytes of a turn say, where they are readable: HTTP/1.1, HTTP/2, the PROXY protocol.
 //! They are foreign bytes, and nothing is believed because of them alone.
 
+mod alert;
 mod conversation;
 mod frame;
 mod handshake;
 mod head;
 mod print;
 mod proxied;
+mod record;
 mod stream;
 mod tls;
 
@@ -14,6 +16,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub use self::alert::{Alert, Failing, HandshakeFailure};
 pub(crate) use self::conversation::Conversation;
 pub use self::handshake::Handshaking;
 pub use self::print::Print;

@@ -7,6 +7,7 @@ use crate::seq::Seq;
 use crate::time::Time;
 
 mod recordings;
+mod tls;
 
 /// A conversation of which every byte is numbered.
 #[derive(Default)]

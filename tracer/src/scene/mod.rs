@@ -19,6 +19,7 @@ static UNKNOWN: Trail = Trail {
         server: None,
     },
     handshakes: Vec::new(),
+    handshake_failure: None,
     omitted: 0,
 };
 

@@ -7,15 +7,16 @@ use super::finding::{Culprit, Finding};
 use crate::flow::Side;
 
 /// What a proxy passes on, so that its client cannot tell it from the proxy's own doing: a close, an
-/// answer, and that nothing is read. What the peer's kernel does is its own: a SYN that is refused or not
+/// answer, an alert, and that nothing is read. What the peer's kernel does is its own: a SYN that is refused or not
 /// answered, probes that are not.
-const PASSED_ON: [Cause; 6] = [
+const PASSED_ON: [Cause; 7] = [
     Cause::RequestTimeout,
     Cause::ClosedMidExchange,
     Cause::IdleTimeout,
     Cause::MaxConnectionAge,
     Cause::Overload,
     Cause::ReceiverStalled,
+    Cause::TlsHandshakeFailed,
 ];
 
 /// Says that it may have been somebody behind a server, where nothing was captured at that server or

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::attempts::Attempts;
-use super::digest::{Cite, Digest, Mark};
+use super::digest::{Cite, Digest, FailedHandshake, Mark};
 use super::gaps::Gaps;
 use super::habits::Habits;
 use super::leg::Leg;
@@ -14,6 +14,7 @@ use super::words;
 use crate::chain::{Exchange, Join};
 use crate::flow::Side;
 use crate::hop::Hops;
+use crate::http::Failing;
 use crate::log::{AccessLog, Entry};
 use crate::scene::Scene;
 use crate::segment::Passage;
@@ -152,6 +153,33 @@ impl<'a> Case<'a> {
             "the last that {server} sent ({}) is one encrypted record right after the handshake: if it is a session ticket of TLS and no answer, an answer was owed",
             self.cite(cite)
         ))
+    }
+
+    /// A handshake of TLS that failed, and the legs that it was between: those between pass it on.
+    pub(super) fn handshake_failure(&self) -> Option<(FailedHandshake, [usize; 2])> {
+        let failed = |leg: &Leg<'_>| {
+            let failure = leg.digest.handshake_failure?;
+            let closed = leg.first().is_some_and(|first| first.by == failure.by);
+            let there = leg.is_last && (closed || failure.shown != Failing::LeftOff);
+            there.then_some(failure)
+        };
+        let failures = self.legs.iter().map(failed).enumerate();
+        let failures = failures.filter_map(|(leg, failure)| Some((leg, failure?)));
+        let failures: Vec<(usize, FailedHandshake)> = failures.collect();
+        let (_, first) = failures
+            .iter()
+            .min_by_key(|(leg, failure)| (failure.at, *leg))?;
+        let same = failures
+            .iter()
+            .filter(|(_, failure)| failure.by == first.by && failure.shown == first.shown);
+        let mut same = same.copied();
+        let (from, near) = same.next()?;
+        let (to, far) = same.next_back().unwrap_or((from, near));
+        let nearest = match first.by {
+            Side::Client => near,
+            Side::Server => far,
+        };
+        Some((nearest, [from, to]))
     }
 
     /// The first entry of a log whose flags or details are such.

@@ -72,6 +72,8 @@ pub enum Cause {
     Overload,
     /// Still open when the capture ended.
     Open,
+    /// A handshake of TLS failed: an alert says so, or it was left off.
+    TlsHandshakeFailed,
     /// What was seen does not tell.
     Unknown,
 }

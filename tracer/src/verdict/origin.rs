@@ -84,9 +84,10 @@ fn told(case: &Case<'_>, leg: usize, mark: &Mark) -> bool {
         return false;
     };
     let other = &case.legs[beyond];
-    // That neighbour's own end, or one that was made in its name.
+    // That neighbour's own end, half a close that was passed on, or one that was made in its name.
     let made = other.digest.made.iter().map(|made| &made.mark);
-    let ends = other.first().into_iter().chain(made);
+    let half = other.digest.half.as_ref().filter(|_| other.is_last);
+    let ends = other.first().into_iter().chain(half).chain(made);
     ends.filter(|end| end.by == mark.by).any(|end| {
         // Where clocks cannot be compared, whoever may have been told is taken to have been.
         let error = case.error(end.cite.flow, mark.cite.flow);

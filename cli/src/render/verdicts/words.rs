@@ -22,6 +22,7 @@ pub(super) const fn names(cause: Cause) -> [&'static str; 2] {
         Cause::InjectedReset => ["injected reset", "injected resets"],
         Cause::ReceiverStalled => ["stalled receiver", "stalled receivers"],
         Cause::Overload => ["overload", "overloads"],
+        Cause::TlsHandshakeFailed => ["failed TLS handshake", "failed TLS handshakes"],
         Cause::Open => ["still open", "still open"],
         Cause::Unknown => ["that cannot be told", "that cannot be told"],
     }

@@ -40,6 +40,7 @@ pub(super) const CAUSES: &[&str] = &[
     "injected_reset",
     "receiver_stalled",
     "overload",
+    "tls_handshake_failed",
     "open",
     "unknown",
 ];

@@ -18,7 +18,7 @@ use std::time::Duration;
 use self::view::View;
 use crate::flow::{BeforeFin, End, RunEnd, Side, Sides};
 use crate::hop::Hops;
-use crate::http::{Print, Status};
+use crate::http::{Failing, Print, Status};
 use crate::kernel::FactKind;
 use crate::scene::Scene;
 use crate::segment::Head;
@@ -77,6 +77,8 @@ pub(super) struct Digest {
     pub(super) handshaken: Option<Time>,
     /// The server's last bytes, where they may be session tickets of TLS rather than an answer.
     pub(super) doubt: Option<Cite>,
+    /// A handshake of TLS that failed.
+    pub(super) handshake_failure: Option<FailedHandshake>,
     /// All bytes of the client were seen.
     pub(super) is_asked_whole: bool,
     /// Bytes of the server that were sent, and not seen at some vantage.
@@ -214,6 +216,16 @@ pub(super) struct Goaway {
     pub(super) error: u32,
 }
 
+/// A handshake of TLS that failed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FailedHandshake {
+    /// Who gave it up.
+    pub(super) by: Side,
+    pub(super) at: Time,
+    pub(super) cite: Cite,
+    pub(super) shown: Failing,
+}
+
 /// What the kernel told of a side's socket.
 #[derive(Clone, Debug)]
 pub(super) struct Told {
@@ -267,6 +279,7 @@ impl Digest {
             syns: client.flow().syns(),
             handshaken: turns::handshaken(&views),
             doubt: turns::doubt(&views, &turns),
+            handshake_failure: said::handshake_failure(&views),
             turns,
             carries,
             parting,

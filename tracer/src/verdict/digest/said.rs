@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::view::View;
-use super::{Answer, Goaway, Told};
-use crate::http::Heading;
+use super::{Answer, FailedHandshake, Goaway, Told};
+use crate::flow::Side;
+use crate::http::{Failing, Heading};
 
 pub(super) fn told(views: &[View<'_>]) -> Vec<Told> {
     let mut told: Vec<Told> = Vec::new();
@@ -58,4 +59,36 @@ pub(super) fn goaway(views: &[View<'_>]) -> Option<Goaway> {
             _ => None,
         })
     })
+}
+
+/// How a handshake of TLS failed, as shown nearest to whoever gave it up. An alert of a client is there
+/// or not; all else shows by what did not come, which no vantage may show.
+pub(super) fn handshake_failure(views: &[View<'_>]) -> Option<FailedHandshake> {
+    let of = |view: &View<'_>| {
+        let trail = view.scene.flows[view.sight.flow].trail;
+        let failure = trail.handshake_failure?;
+        Some(FailedHandshake {
+            by: view.side(failure.by),
+            at: view.common(failure.at),
+            cite: view.cite(failure.frame),
+            shown: failure.shown,
+        })
+    };
+    let mut shown: Vec<FailedHandshake> = views.iter().filter_map(of).collect();
+    let all = shown.len() == views.len();
+    let first = *shown.first()?;
+    let alert = shown
+        .iter()
+        .find(|failure| matches!(failure.shown, Failing::Alert(_)));
+    let known = alert.copied().unwrap_or(first);
+    shown.retain(|failure| failure.by == known.by && failure.shown == known.shown);
+    let there = match (known.shown, known.by) {
+        (Failing::Alert(_), _) | (Failing::Encrypted, Side::Client) => true,
+        _ => all && shown.len() == views.len(),
+    };
+    let nearest = match known.by {
+        Side::Client => shown.first(),
+        Side::Server => shown.last(),
+    };
+    nearest.copied().filter(|_| there)
 }

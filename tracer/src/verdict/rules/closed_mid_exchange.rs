@@ -20,6 +20,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     if let Some(finding) = tried(case) {
         return Ok(finding);
     }
+    if case.handshake_failure().is_some() {
+        return Err("the handshake of TLS was not over".into());
+    }
     let Some(origin) = case.origins.first() else {
         return Err("nobody closed".into());
     };

@@ -15,6 +15,7 @@ mod refused;
 mod request_timeout;
 mod retransmission_death;
 mod stale_reuse;
+mod tls_handshake_failed;
 mod unknown;
 mod unreachable;
 
@@ -26,13 +27,14 @@ use super::finding::Found;
 pub(super) type Rule = fn(&Case<'_>) -> Found;
 
 /// All rules, the most specific first: of several that hold equally well, the first counts.
-pub(super) const ALL: [(Cause, Rule); 16] = [
+pub(super) const ALL: [(Cause, Rule); 17] = [
     (Cause::InjectedReset, injected_reset::judge),
     (Cause::KeepaliveDeath, keepalive_death::judge),
     (Cause::RetransmissionDeath, retransmission_death::judge),
     (Cause::Refused, refused::judge),
     (Cause::Unreachable, unreachable::judge),
     (Cause::ReceiverStalled, receiver_stalled::judge),
+    (Cause::TlsHandshakeFailed, tls_handshake_failed::judge),
     (Cause::StaleReuse, stale_reuse::judge),
     (Cause::MaxConnectionAge, max_connection_age::judge),
     (Cause::Overload, overload::judge),

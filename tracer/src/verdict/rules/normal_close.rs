@@ -24,6 +24,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     if case.broken_off().is_some() {
         return Err("a proxy's log says that the upstream broke off its answer".into());
     }
+    if case.handshake_failure().is_some() {
+        return Err("the handshake of TLS was not over".into());
+    }
     let leg = &case.legs[0];
     let went_on = !leg.is_last && leg.answered();
     let closed = if went_on { None } else { Some(closed(case)?) };

@@ -66,6 +66,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         if by_server.is_some_and(before) {
             return Err("the upstream had closed before the gateway answered".into());
         }
+        if let Some(why) = leg.upstream_failed().filter(|_| log.is_none()) {
+            return Err(format!("the answer says that something upstream failed: {why}").into());
+        }
         let status = leg.status();
         let waited = leg.waited(answered);
         if status.is_none() && log.is_none() && waited.is_none_or(|waited| waited < SHORTEST) {
