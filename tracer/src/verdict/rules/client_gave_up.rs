@@ -128,7 +128,7 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     }
     if !followed {
         finding.against.push(if patient {
-            format!("not half a close, as far as can be told: that comes with the request, not after a wait, but what followed was not seen")
+            "not half a close, as far as can be told: that comes with the request, not after a wait, but what followed was not seen".to_owned()
         } else {
             format!("what followed was not seen: {client} may have closed one direction only and have waited on")
         });
