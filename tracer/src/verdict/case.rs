@@ -9,6 +9,7 @@ use super::gaps::Gaps;
 use super::habits::Habits;
 use super::leg::Leg;
 use super::origin::Origin;
+use super::relay::Passed;
 use super::timeouts::Timeouts;
 use super::words;
 use crate::chain::{Exchange, Join};
@@ -31,6 +32,7 @@ pub(super) struct World<'a> {
     /// Vantages that see connections go on from a proxy.
     pub(super) upstreams: &'a [bool],
     pub(super) gaps: &'a Gaps,
+    pub(super) passed: &'a Passed,
 }
 
 /// What a verdict is about.

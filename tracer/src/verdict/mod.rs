@@ -172,6 +172,7 @@ pub fn judge(
     let attempts = attempts::Attempts::of(hops, &digests);
     let upstreams = gather::upstreams(scene, hops, chains);
     let gaps = gaps::Gaps::of(scene, hops);
+    let passed = relay::Passed::of(scene.vantages.len(), hops, &digests);
     let world = World {
         scene,
         hops,
@@ -182,6 +183,7 @@ pub fn judge(
         attempts: &attempts,
         upstreams: &upstreams,
         gaps: &gaps,
+        passed: &passed,
     };
     let subjects = gather::subjects(hops, chains);
     let many = subjects.len() > EXPLAINED;

@@ -8,11 +8,15 @@ use super::digest::{Cite, Digest, Mark, Turn};
 use super::finding::Culprit;
 use super::origin::TOGETHER;
 use crate::flow::Side;
+use crate::hop::Hops;
 use crate::segment::Endpoint;
 use crate::time::Time;
 
 /// A proxy passes bytes on within this (FACTS 3.7).
 const AT_ONCE: Duration = Duration::from_millis(20);
+
+/// So near by the common clock is what is looked at.
+const AROUND: Duration = Duration::from_millis(200);
 
 /// Whose doing it was.
 pub(super) struct Relayed {
@@ -23,7 +27,7 @@ pub(super) struct Relayed {
 
 /// The server behind the proxy that sent this FIN, whose own FIN had just come to it.
 pub(super) fn closed(case: &Case<'_>, leg: usize, fin: &Mark) -> Option<Relayed> {
-    source(case, leg, Side::Server, |other| {
+    source(case, leg, Side::Server, fin.at, |other| {
         let first = other.first.filter(|first| first.by == Side::Server);
         first.is_some_and(|first| {
             precedes(case, (first.at, first.cite), (fin.at, fin.cite), TOGETHER)
@@ -34,7 +38,7 @@ pub(super) fn closed(case: &Case<'_>, leg: usize, fin: &Mark) -> Option<Relayed>
 /// The client before the proxy that said this, which had just said it on a connection whose close it
 /// had acknowledged.
 pub(super) fn asked(case: &Case<'_>, leg: usize, request: &Turn) -> Option<Relayed> {
-    source(case, leg, Side::Client, |other| {
+    source(case, leg, Side::Client, request.at, |other| {
         let mut deaf = other
             .turns
             .iter()
@@ -51,29 +55,67 @@ fn precedes(case: &Case<'_>, one: (Time, Cite), other: (Time, Cite), within: Dur
     one.0 <= other.0 + error && other.0.since(one.0) <= within + error
 }
 
+/// What happened at each vantage that a proxy there may have passed on, by time: hops by their place.
+#[derive(Debug)]
+pub(super) struct Passed {
+    /// Servers of the connections that it made closed.
+    closed: Vec<Vec<(Time, usize)>>,
+    /// Clients of those that it took spoke after a close.
+    said: Vec<Vec<(Time, usize)>>,
+}
+
+impl Passed {
+    pub(super) fn of(vantages: usize, hops: &Hops, digests: &[Digest]) -> Self {
+        let mut closed = vec![Vec::new(); vantages];
+        let mut said = closed.clone();
+        for digest in digests {
+            let at = hops.hops[digest.place].at;
+            let first = digest.first.filter(|first| first.by == Side::Server);
+            if let (Some(vantage), Some(first)) = (at.client, first) {
+                closed[vantage].push((first.at, digest.place));
+            }
+            if let Some(vantage) = at.server {
+                let deaf = digest.deaf.iter();
+                said[vantage].extend(deaf.map(|said| (*said, digest.place)));
+            }
+        }
+        for times in closed.iter_mut().chain(&mut said) {
+            times.sort_unstable();
+        }
+        Self { closed, said }
+    }
+
+    /// The hops with something at that vantage in the time before, and as long after, as clocks differ.
+    fn around(&self, vantage: usize, side: Side, at: Time) -> impl Iterator<Item = usize> + '_ {
+        let times = match side {
+            Side::Client => &self.said[vantage],
+            Side::Server => &self.closed[vantage],
+        };
+        let first = times.partition_point(|(time, _)| *time + AROUND < at);
+        let near = times[first..].iter();
+        near.take_while(move |(time, _)| *time <= at + AROUND)
+            .map(|(_, place)| *place)
+    }
+}
+
 /// Who is at the far end of the hops on the other side of a proxy on which that happened; `None` where
 /// that is not one.
 fn source(
     case: &Case<'_>,
     leg: usize,
     side: Side,
+    at: Time,
     is: impl Fn(&Digest) -> bool,
 ) -> Option<Relayed> {
     let proxy = case.at(leg, side).filter(|_| case.is_proxy(leg, side))?;
     let hops = &case.world.hops.hops;
-    let far = |digest: &Digest| match side {
-        Side::Client => (
-            hops[digest.place].at.client,
-            address(hops[digest.place].client),
-        ),
-        Side::Server => (
-            hops[digest.place].at.server,
-            hops[digest.place].server.to_string(),
-        ),
+    let far = |place: usize| match side {
+        Side::Client => (hops[place].at.client, address(hops[place].client)),
+        Side::Server => (hops[place].at.server, hops[place].server.to_string()),
     };
-    let beyond = case.world.digests.iter();
-    let mut found = beyond
-        .filter(|other| hops[other.place].at[side.other()] == Some(proxy) && is(other))
+    let near = case.world.passed.around(proxy, side, at);
+    let mut found = near
+        .filter(|place| is(&case.world.digests[*place]))
         .map(far);
     let (vantage, end) = found.next()?;
     if found.any(|(_, other)| other != end) {

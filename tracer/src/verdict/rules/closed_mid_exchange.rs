@@ -13,6 +13,7 @@ use crate::verdict::case::Case;
 use crate::verdict::digest::{Digest, Mark, Turn};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::origin::Origin;
+use crate::verdict::rules::stale_reuse;
 use crate::verdict::{timeouts, words};
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
@@ -34,6 +35,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     let leg = &case.legs[origin.leg];
     if leg.is_deaf() {
         return Err("the client asked although it had heard of the close".into());
+    }
+    if stale_reuse::forgotten(leg).is_some() {
+        return Err("the RST says that there was no such connection any more".into());
     }
     let owed = leg.owed() || case.broken_off().is_some();
     if !owed || leg.asked().is_none() {

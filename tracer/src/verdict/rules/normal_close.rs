@@ -17,6 +17,9 @@ use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::Leg;
 use crate::verdict::words;
 
+/// So many unanswered retransmissions of an answer say that it never arrived.
+const IN_VAIN: u32 = 3;
+
 pub(super) fn judge(case: &Case<'_>) -> Found {
     if case.broken_off().is_some() {
         return Err("a proxy's log says that the upstream broke off its answer".into());
@@ -35,6 +38,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         let server = case.name(owing, Side::Server);
         return Err(format!("{server} owed an answer").into());
     }
+    if let Some(unheard) = unheard(case) {
+        return Err(unheard.into());
+    }
     let leg = &case.legs[0];
     let last = case.legs.len() - 1;
     let own = case.author(last) == Author::Server && case.legs[last].status() == leg.status();
@@ -52,6 +58,19 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         return Err("a RST is all that was seen: what went before is not known".into());
     }
     Ok(found(case, number, first))
+}
+
+/// Who sent an answer again and again that nothing ever acknowledged, until its client closed: the client
+/// never had it.
+fn unheard(case: &Case<'_>) -> Option<String> {
+    let mut legs = case.legs.iter().enumerate();
+    legs.find_map(|(number, leg)| {
+        let unheard = leg.digest.unheard[Side::Server]?;
+        let closed = leg.first().filter(|first| first.by == Side::Client)?;
+        let in_vain = unheard.times >= IN_VAIN && closed.at >= unheard.until;
+        let server = case.name(number, Side::Server);
+        in_vain.then(|| format!("nothing acknowledged the answer of {server}"))
+    })
 }
 
 /// The connection served other requests afterwards: its end is theirs.

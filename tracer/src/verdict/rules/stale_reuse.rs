@@ -2,7 +2,8 @@
 //! (FACTS 3.8; Envoy: 503 UC).
 //!
 //! Holds where a server that had answered before closed without having taken in the last request: its
-//! FIN acknowledges less than the request, whatever the order at any vantage.
+//! FIN acknowledges less than the request, whatever the order at any vantage. It is possible where no FIN
+//! was seen, and a RST that acknowledges nothing answers a request on a used connection.
 //!
 //! Looks alike: the rest of a request that the server refused and closed after; a server that dies with the request in its hands; its FIN acknowledges it.
 
@@ -13,12 +14,16 @@ use crate::verdict::Confidence;
 use crate::verdict::case::{Case, has_flag};
 use crate::verdict::digest::{Carries, Digest, Mark, Turn};
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::Leg;
 use crate::verdict::product::{Product, Settings};
 use crate::verdict::relay;
 use crate::verdict::words;
 
 /// A close so soon after an answer belongs to it.
 const AT_ONCE: Duration = Duration::from_millis(10);
+
+/// What answers a request that nobody takes in comes as soon as it arrives.
+const SOON: Duration = Duration::from_secs(1);
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
     let mut closed = false;
@@ -29,6 +34,11 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             if let Some((request, fin)) = crossed(digest) {
                 return Ok(found(case, number, digest, request, fin));
             }
+        }
+    }
+    for (number, leg) in case.legs.iter().enumerate() {
+        if let Some((request, rst)) = forgotten(leg) {
+            return Ok(gone(case, number, request, rst));
         }
     }
     if closed {
@@ -49,6 +59,58 @@ fn crossed(digest: &Digest) -> Option<(&Turn, &Mark)> {
     let asked_from = request.seq?;
     let unread = !acknowledged.is_after(asked_from);
     (request.by == Side::Client && used_before && unread).then_some((request, fin))
+}
+
+/// A request on a used connection that a RST answered which acknowledges nothing: whoever made it had no
+/// such connection (RFC 9293 section 3.10.7.1). A process that resets what it holds acknowledges
+/// (`tcp_send_active_reset`, net/ipv4/tcp_output.c).
+pub(super) fn forgotten<'a>(leg: &Leg<'a>) -> Option<(&'a Turn, &'a Mark)> {
+    let rst = leg.first()?;
+    let bare = rst.rst && rst.head.is_some_and(|head| head.ack.0 == 0);
+    if rst.by != Side::Server || !bare {
+        return None;
+    }
+    let (request, before) = leg.digest.turns.split_last()?;
+    let used_before = before.iter().any(|turn| turn.by == Side::Server);
+    let at_once = rst.at >= request.until && rst.at.since(request.until) < SOON;
+    (request.by == Side::Client && used_before && at_once).then_some((request, rst))
+}
+
+/// Its FIN was lost, or something on the way had forgotten the connection: one vantage does not tell.
+fn gone(case: &Case<'_>, leg: usize, request: &Turn, rst: &Mark) -> Finding {
+    let (client, server) = (case.name(leg, Side::Client), case.name(leg, Side::Server));
+    let digest = case.legs[leg].digest;
+    let culprit = Culprit::End(leg, Side::Server);
+    let mut finding = Finding::new(leg, culprit, Confidence::Possible);
+    let idle = digest.turns[digest.turns.len() - 2].until;
+    let silent = words::length(request.at.since(idle));
+    finding.at = Some(rst.at);
+    finding.flow = Some(rst.cite.flow);
+    finding.because =
+        "a RST that acknowledges nothing answered a request on a used connection".to_owned();
+    finding.summary = format!(
+        "{} had no such connection any more when {client} used it again after {silent}",
+        case.who(leg, Side::Server)
+    );
+    finding.story = format!(
+        "{client} used a pooled connection again after {silent} without traffic, and a RST that acknowledges nothing came back at once: whoever made it had no such connection."
+    );
+    finding.evidence.push(case.cite_mark(leg, rst));
+    finding.evidence.push(format!(
+        "{}: the request at {}",
+        case.cite(request.cite),
+        words::clock(request.at)
+    ));
+    finding.against.push(format!(
+        "not {server} dying in the middle of an answer: it had not taken the request in"
+    ));
+    finding.against.push(format!(
+        "if {server} never closed, something on the way forgot the connection and made the RST: capture at {server} to tell"
+    ));
+    finding.advice.push(format!(
+        "let {client} close idle connections sooner than after {silent}, or send keepalive probes more often"
+    ));
+    finding
 }
 
 fn found(case: &Case<'_>, leg: usize, digest: &Digest, request: &Turn, fin: &Mark) -> Finding {
