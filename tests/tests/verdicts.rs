@@ -347,9 +347,9 @@ fn an_answer_that_goes_on_after_its_client_closed_its_direction_is_not_cut_short
 }
 
 /// What a client and its balancer capture of an upload that is refused, of which the client still sends
-/// something on. The client's capture misses the last of it.
-fn refused_upload(rest: &str) -> Result<Value> {
-    let script = |opening: &str, unseen: &str| {
+/// something on. The client's capture misses the last of it, and the answer where that is `missed`.
+fn refused_upload(rest: &str, missed: &str) -> Result<Value> {
+    let script = |opening: &str, missed: &str, unseen: &str| {
         format!(
             "# A refused upload.
 connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
@@ -358,7 +358,7 @@ connection 2 10.0.0.9:40001 10.0.0.1:80 isn 2000 60000
 +0.001  S SYN+ACK
 +0.001  C ACK
 0.010   C ACK \"POST / HTTP/1.1\\r\\nhost: app\\r\\ncontent-length: 500\\r\\n\\r\\n\"
-+0.001  S ACK \"HTTP/1.1 413 Content Too Large\\r\\ncontent-length: 0\\r\\n\\r\\n\"
++0.001  S ACK \"HTTP/1.1 413 Content Too Large\\r\\ncontent-length: 0\\r\\n\\r\\n\"{missed}
 0.012   C ACK {rest}
 +0.0001 C ACK {rest}{unseen}
 0.361   S RST+ACK
@@ -367,11 +367,14 @@ flows = 1
 "
         )
     };
-    let scratch = Scratch::new(&format!("refused-{}", rest.len()))?;
+    let scratch = Scratch::new(&format!("refused-{}-{}", rest.len(), missed.len()))?;
     // Its frames have other numbers.
-    let balancer = script("0.000   C2 SYN\n+0.0001 S2 RST+ACK\n", "");
+    let balancer = script("0.000   C2 SYN\n+0.0001 S2 RST+ACK\n", "", "");
     let mut captures = Vec::new();
-    for (name, script) in [("c.pcap", script("", " unseen")), ("lb.pcap", balancer)] {
+    for (name, script) in [
+        ("c.pcap", script("", missed, " unseen")),
+        ("lb.pcap", balancer),
+    ] {
         let trace = Script::parse(&script)?.trace();
         captures.push(scratch.file(name, &trace.pcap(Order::Little, Fraction::Nanos))?);
     }
@@ -381,8 +384,15 @@ flows = 1
 #[test]
 fn the_rest_of_a_refused_upload_is_no_request_at_whatever_vantage() -> Result<()> {
     let request = "\"GET / HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
-    for (rest, alarm) in [("\"some of it\"", false), (request, true)] {
-        let told = refused_upload(rest)?;
+    let some = "\"some of it\"";
+    // The client acknowledges an answer that its capture does not show.
+    for (rest, missed, alarm) in [
+        (some, "", false),
+        (some, " unseen", false),
+        (request, "", true),
+        (request, " unseen", true),
+    ] {
+        let told = refused_upload(rest, missed)?;
         let of_port = |verdict: &&Value| {
             let hop = told["hops"].as_array().into_iter().flatten();
             let mut hop = hop.filter(|hop| hop["id"] == verdict["hop"]);
@@ -390,7 +400,7 @@ fn the_rest_of_a_refused_upload_is_no_request_at_whatever_vantage() -> Result<()
         };
         let mut own = verdicts(&told).filter(of_port);
         let alarmed = own.any(|verdict| verdict["alarm"] == true);
-        assert_eq!(alarmed, alarm, "{rest}: {:#}", told["verdicts"]);
+        assert_eq!(alarmed, alarm, "{rest}{missed}: {:#}", told["verdicts"]);
     }
     Ok(())
 }

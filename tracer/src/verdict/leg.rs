@@ -89,7 +89,10 @@ impl<'a> Leg<'a> {
             return false;
         }
         if let Some(exchange) = self.exchange {
-            let answered = exchange.answered;
+            // What the capture at the client lacks and the client acknowledged came through.
+            let there = exchange.at_server.and_then(|moments| moments.answered);
+            let through = there.filter(|_| self.digest.unseen > 0);
+            let answered = exchange.answered.or(through);
             return answered.is_none_or(|answered| self.came_too_late(answered))
                 || self.cut_short().is_some();
         }
