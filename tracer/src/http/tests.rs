@@ -184,6 +184,8 @@ fn reads_requests_and_answers() {
         idle_timeout_s: Some(5),
         upstream_ms: Some(7),
         whole: None,
+        chunked: false,
+        unended: None,
     };
     let expected = [asked(request), (Server, Heading::Status(Arc::new(status)))];
     assert_eq!(talk.told(), expected);
