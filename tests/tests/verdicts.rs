@@ -427,3 +427,53 @@ fn what_makes_verdicts_less_sure_is_said_below_them() -> Result<()> {
     assert!(!together.contains("less sure"), "{together}");
     Ok(())
 }
+
+/// A proxy that closes both its sides when this many seconds had passed since its client asked.
+fn let_go_after(seconds: &str) -> Result<Value> {
+    let asked = "\"GET /slow HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
+    let script = format!(
+        "# A proxy lets go.
+connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
+connection 2 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
+0.000   C SYN
++0.0001 S SYN+ACK
++0.001  C ACK
+0.010   C ACK {asked}
++0.0001 S ACK
+0.011   C2 SYN
++0.002  S2 SYN+ACK
++0.0001 C2 ACK
++0.0001 C2 ACK {asked}
++0.002  S2 ACK
++{seconds} C2 FIN+ACK
++0.0003 S FIN+ACK
++0.001  S2 FIN+ACK
++0.0001 C2 ACK
++0.001  C FIN+ACK
++0.0001 S ACK
+---
+flows = 2
+"
+    );
+    let scratch = Scratch::new(&format!("let-go-{seconds}"))?;
+    let trace = Script::parse(&script)?.trace();
+    let capture = scratch.file("lb.pcap", &trace.pcap(Order::Little, Fraction::Nanos))?;
+    report(&[capture], &[])
+}
+
+/// Where nothing but the silence speaks for a timer, the process may have ended as well.
+#[test]
+fn a_silence_like_no_timer_may_be_the_end_of_a_process() -> Result<()> {
+    for (seconds, died) in [("1.93", true), ("2.998", false)] {
+        let told = let_go_after(seconds)?;
+        let first = verdicts(&told).next().expect("a verdict");
+        assert_eq!(first["cause"], "idle_timeout", "{first:#}");
+        let summary = first["summary"].as_str().unwrap_or_default();
+        let says = summary.contains("or its process ended");
+        assert_eq!(says, died, "{seconds}: {summary}");
+        let advice = lines(first, "advice").join("\n");
+        assert_eq!(advice.contains("was restarted"), died, "{advice}");
+        assert_eq!(first["confidence"] == "possible", died, "{first:#}");
+    }
+    Ok(())
+}
