@@ -83,7 +83,8 @@ fn ended_early() {
 
 #[test]
 fn frames_missing() {
-    for seed in 1..=3 {
+    // The later ones were wrong once.
+    for seed in [1, 2, 3, 11, 14, 19, 20, 38, 45] {
         judge(Variation::FramesMissing(seed));
     }
 }

@@ -60,7 +60,7 @@ flows = 2
 "
     );
     let script = hopscope_tests::script::Script::parse(&script).expect("a script");
-    Recorded::made("lb", script.trace()).chains()
+    Recorded::made([("lb", script.trace())]).chains()
 }
 
 /// A FIN of whoever asked closes its direction alone (RFC 9293 section 3.6): it waits on.
@@ -258,7 +258,7 @@ connection 4 10.0.0.2:50004 10.0.0.3:80 isn 4000 54000
 flows = 4
 "
     );
-    let recorded = stage::Recorded::made("gw", Script::parse(&script)?.trace());
+    let recorded = stage::Recorded::made([("gw", Script::parse(&script)?.trace())]);
     let report = recorded.report();
     let client = |hop: &u64| {
         report.hops[usize::try_from(*hop).unwrap_or_default()]
@@ -278,6 +278,95 @@ flows = 4
     ports.sort();
     assert_eq!(ports, ["40001 50003", "40002 50004"]);
     Ok(())
+}
+
+/// A gateway was busy: one request waited in it for 40 ms, and its answer as long. That tells nothing
+/// between two places that are not known to be one; but others went on at once from here to there.
+#[test]
+fn what_waits_goes_on_where_others_did() -> Result<(), Box<dyn std::error::Error>> {
+    let slow = |others: u32| -> Result<Vec<String>, Box<dyn std::error::Error>> {
+        let captures = [
+            ("gw-down", "10.0.0.1:4", "10.0.0.2:80", 0),
+            ("gw-up", "10.0.1.1:5", "10.0.1.2:81", 1),
+        ];
+        let traces = captures.map(|(name, client, server, behind)| {
+            let mut script = "# In a gateway.\n".to_owned();
+            let mut lines = Vec::new();
+            for number in 1..=others + 1 {
+                let isn = format!("{number}{behind}00 {number}{behind}0000");
+                let named = format!("{client}000{number} {server} isn {isn}");
+                script += &format!("connection {number} {named}\n");
+                let opening = ["C{} SYN", "+0.0001 S{} SYN+ACK", "+0.0001 C{} ACK"].join("\n");
+                let opening = opening.replace("{}", &number.to_string());
+                lines.push(format!("0.0{number} {opening}"));
+                let waits = if number > others { 40_000 } else { 300 };
+                let (asked, answered) = (waits * behind, 200_000 - waits * behind);
+                for (side, at, text) in [
+                    ("C", asked, r"GET /same HTTP/1.1\r\nhost: app\r\n\r\n"),
+                    (
+                        "S",
+                        answered,
+                        r"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+                    ),
+                ] {
+                    lines.push(format!(r#"{number}.{at:06} {side}{number} ACK "{text}""#));
+                }
+            }
+            lines.sort();
+            script += &format!("{}\n---\nflows = {}\n", lines.join("\n"), others + 1);
+            Script::parse(&script).map(|script| (name, script.trace()))
+        });
+        let [down, up] = traces;
+        let chains = stage::Recorded::made([down?, up?]).chains();
+        let last = format!("000{}", others + 1);
+        Ok(chains
+            .into_iter()
+            .filter(|chain| chain.contains(&last))
+            .collect())
+    };
+    assert_eq!(slow(1)?, ["?:40002>?#0", "?:50002>?#0"]);
+    assert_eq!(slow(6)?, ["?:40007>?#0 ?:50007>?#0"]);
+    Ok(())
+}
+
+/// Two requests of which nothing says otherwise belong together with fewer captures only where they do
+/// with all of them.
+#[test]
+fn fewer_captures_join_no_strangers() {
+    type Row = (Vec<(String, u64)>, Vec<bool>);
+    let recorded = recording("concurrent").without_logs();
+    let rows = |recorded: &Recorded| -> Vec<Row> {
+        let report = recorded.report();
+        let client = |id: &u64| {
+            let hop = report.hops.iter().find(|hop| hop.id == *id);
+            hop.expect("a hop").client.clone()
+        };
+        let row = |chain: &tracer::report::ChainReport| {
+            let links = chain.hops.iter().zip(&chain.exchanges);
+            let links = links.filter_map(|(hop, exchange)| Some((client(hop), (*exchange)?)));
+            let sure = chain.others.iter().map(Vec::is_empty);
+            (links.collect(), sure.collect())
+        };
+        report.chains.iter().map(row).collect()
+    };
+    let all = rows(&recorded);
+    let names: Vec<&str> = recorded.captures.iter().map(|(name, _)| &**name).collect();
+    let mut joined = 0;
+    for some in 1_u32..1 << names.len() {
+        let chosen = names.iter().enumerate();
+        let chosen = chosen.filter_map(|(bit, name)| (some >> bit & 1 == 1).then_some(*name));
+        let chosen: Vec<&str> = chosen.collect();
+        for (row, sure) in rows(&recorded.clone().only(&chosen)) {
+            for (pair, _) in row.windows(2).zip(sure).filter(|(_, sure)| *sure) {
+                let together = all
+                    .iter()
+                    .any(|(row, _)| pair.iter().all(|link| row.contains(link)));
+                assert!(together, "{chosen:?}: {pair:?}");
+                joined += 1;
+            }
+        }
+    }
+    assert!(joined > 1000, "{joined}");
 }
 
 /// The third request was answered by the gateway itself.
@@ -424,7 +513,7 @@ struct Tally {
 
 fn judged(load: Load) -> Tally {
     let busy = load.run();
-    let recorded = Recorded::made("gw", busy.trace);
+    let recorded = Recorded::made([("gw", busy.trace)]);
     let report = recorded.report();
     let port = |hop: u64| -> u16 {
         let hop = &report.hops[usize::try_from(hop).expect("a place")];

@@ -66,13 +66,17 @@ impl Recorded {
         }
     }
 
-    /// One capture that was made up.
-    pub(crate) fn made(name: &str, trace: Trace) -> Self {
+    /// Captures that were made up.
+    pub(crate) fn made<const N: usize>(captures: [(&str, Trace); N]) -> Self {
+        let captures = captures.map(|(name, trace)| (name.to_owned(), trace));
+        let nodes = captures
+            .iter()
+            .map(|(name, _)| (name.clone(), name.clone()));
         Self {
-            name: name.to_owned(),
-            captures: vec![(name.to_owned(), trace)],
+            name: "made up".to_owned(),
+            nodes: nodes.collect(),
             logs: Vec::new(),
-            nodes: BTreeMap::from([(name.to_owned(), name.to_owned())]),
+            captures: captures.into(),
         }
     }
 

@@ -129,7 +129,10 @@ fn exchange(context: &Context<'_>, turn: &Turn) -> Option<Exchange> {
     let number = turn.number?;
     let moments = |side: Side| turn.seen(side).map(|seen| moments(context, &seen));
     let at_server = moments(Side::Server);
-    let first = moments(Side::Client).or(at_server)?;
+    let mut first = moments(Side::Client).or(at_server)?;
+    if let Some(there) = at_server.filter(|_| first.answered.is_none() && took_in(context, turn)) {
+        (first.answered, first.done) = (there.answered, there.done);
+    }
     Some(Exchange {
         number,
         began: first.began,
@@ -141,6 +144,21 @@ fn exchange(context: &Context<'_>, turn: &Turn) -> Option<Exchange> {
         request: turn.request.clone(),
         status: turn.status.clone(),
         frame: first.frame,
+    })
+}
+
+/// Whether the client acknowledged bytes that its own vantage did not see: an answer that is not there had
+/// come all the same.
+fn took_in(context: &Context<'_>, turn: &Turn) -> bool {
+    let Some(seen) = turn.seen(Side::Client) else {
+        return false;
+    };
+    let mut sights = context.hops.hops[turn.hop].sights.iter();
+    let sight = sights.find(|sight| sight.flow == seen.flow);
+    let flow = context.scene.flows[seen.flow].flow;
+    sight.is_some_and(|sight| {
+        let mut missed = flow.missed(sight.side(Side::Server));
+        missed.any(|(at, _)| at >= seen.asked)
     })
 }
 

@@ -164,19 +164,21 @@ impl Pair {
             Some(answer) => (gaps.request.min(answer), gaps.request.max(answer)),
             None => (gaps.request, gaps.request),
         };
+        let same_request = self.content == Content::SameRequest;
         match self.nearness {
             Nearness::Unseen | Nearness::Apart => false,
+            // A request may wait for a connection; then its answer tells.
+            Nearness::Maybe if same_request && self.familiar => soon <= SOON && self.fit < Fit::Far,
             Nearness::Maybe => {
                 // One time alone tells less than two.
                 let at_once = gaps.answer.map_or(QUEUED, |_| AT_ONCE);
                 let in_time = late <= at_once
                     || (soon <= AT_ONCE && self.familiar)
-                    || (soon <= AT_ONCE && late <= SOON && self.content == Content::SameRequest);
+                    || (soon <= AT_ONCE && late <= SOON && same_request);
                 in_time && self.fit < Fit::Far && self.content < Content::Different
             }
             Nearness::Same if whole_connection => late <= AT_ONCE,
-            // A request may wait for a connection; then its answer tells.
-            Nearness::Same if self.content == Content::SameRequest => soon <= SOON,
+            Nearness::Same if same_request => soon <= SOON,
             Nearness::Same if self.fit == Fit::Far => false,
             Nearness::Same => late <= SOON || gaps.answer.is_some_and(|answer| answer <= QUEUED),
         }

@@ -1,7 +1,7 @@
 //! Joins turns by what they say, how large they are and when they were: each to the one that fits by
 //! far the best, and where several fit as well, saying so.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
 
@@ -9,8 +9,8 @@ use super::candidate::{Candidate, weigh};
 use super::context::{Context, Found, Joined};
 use super::index::Index;
 use super::place::Nearness;
+use super::strangers;
 use crate::flow::Sides;
-use crate::segment::Endpoint;
 
 /// Where more turns than were looked at began within so many nanoseconds, one of them fits well by
 /// chance.
@@ -21,6 +21,9 @@ pub(super) const AS_LIKELY: u64 = 3;
 
 /// So many turns of one hop that go on as those of another are no chance.
 const FAMILIAR: u64 = 2;
+
+/// So many that go on from one place to another, by whatever hops, and more than go on elsewhere.
+const PASSAGE: u64 = 6;
 
 /// So many turns of one hop that all go on by one other, by which nothing else goes on, are no chance: a
 /// proxy at layer 4 opens a connection for each that it accepts.
@@ -35,9 +38,6 @@ const SWAP: u64 = 2;
 /// The same where it is not known that both were seen in one place, so that the clocks may be two; and
 /// where there were more candidates than were looked at.
 const AS_LIKELY_UNSURE: u64 = 20;
-
-/// Pairs of turns, before and behind a proxy.
-type Pairs = HashSet<(usize, usize), RandomState>;
 
 /// Candidates, and which of them each turn is in.
 pub(super) struct Candidates {
@@ -93,13 +93,13 @@ fn fill(context: &Context<'_>, found: &mut Found, all: &mut Vec<Candidate>) {
         for candidate in all.iter() {
             found.join(candidate.down, joined(candidate));
         }
-        let mut strangers = part_rings(context, found);
-        strangers.extend(part_returns(context, found));
+        let strangers = strangers::part(context, found);
         if strangers.is_empty() {
             return;
         }
         all.retain(|candidate| !strangers.contains(&(candidate.down, candidate.up)));
     }
+    while !strangers::part(context, found).is_empty() {}
 }
 
 /// Learns of what was joined between which places turns go on, and which hops go together. True where
@@ -108,12 +108,18 @@ fn fill(context: &Context<'_>, found: &mut Found, all: &mut Vec<Candidate>) {
 pub(super) fn learn(context: &mut Context<'_>, found: &mut Found) -> bool {
     let hop = |turn: usize| context.turns.all[turn].hop;
     let mut times: BTreeMap<(usize, usize), u64> = BTreeMap::new();
+    let mut between: HashMap<(usize, usize), u64, RandomState> = HashMap::default();
+    let mut from: HashMap<usize, u64, RandomState> = HashMap::default();
     let mut unsure = Vec::new();
     for (down, joined) in found.next.iter().enumerate() {
         if let Some(joined) = joined {
             let pair = (hop(down), hop(joined.to));
             if joined.others.is_empty() {
                 *times.entry(pair).or_default() += 1;
+                if let Some(places) = context.places.pair(pair.0, pair.1) {
+                    *between.entry(places).or_default() += 1;
+                    *from.entry(places.0).or_default() += 1;
+                }
             } else {
                 unsure.push(pair);
             }
@@ -121,7 +127,11 @@ pub(super) fn learn(context: &mut Context<'_>, found: &mut Found) -> bool {
     }
     let mut new = false;
     for ((before, behind), times) in &times {
-        if *times >= FAMILIAR && context.places.nearness(*before, *behind) == Nearness::Maybe {
+        let passage = context.places.pair(*before, *behind).is_some_and(|places| {
+            between[&places] >= PASSAGE && between[&places] * 2 > from[&places.0]
+        });
+        let familiar = *times >= FAMILIAR || passage;
+        if familiar && context.places.nearness(*before, *behind) == Nearness::Maybe {
             new |= context.places.meet(*before, *behind);
         }
     }
@@ -294,86 +304,4 @@ fn row(context: &Context<'_>, found: &Found, turn: usize) -> Vec<usize> {
         row.push(hop(first));
     }
     row
-}
-
-/// What goes from one service to another does not also go the other way round: where it seems so,
-/// strangers met, and what happened more rarely is undone. Returns what was parted.
-fn part_rings(context: &Context<'_>, found: &mut Found) -> Pairs {
-    let servers = |down: usize, joined: &Joined| -> (Endpoint, Endpoint) {
-        let server = |turn: usize| context.hops.hops[context.turns.all[turn].hop].server;
-        (server(down), server(joined.to))
-    };
-    let mut ways: HashMap<(Endpoint, Endpoint), (u64, u64), RandomState> = HashMap::default();
-    for (down, joined) in found.next.iter().enumerate() {
-        if let Some(joined) = joined {
-            let way = ways.entry(servers(down, joined)).or_default();
-            way.0 += 1;
-            way.1 = way.1.saturating_add(joined.weight);
-        }
-    }
-    let mut parted = Pairs::default();
-    for down in 0..found.next.len() {
-        let Some(joined) = &found.next[down] else {
-            continue;
-        };
-        let (from, to) = servers(down, joined);
-        let back = ways.get(&(to, from)).filter(|_| from != to);
-        let there = ways[&(from, to)];
-        let rarer = back.is_some_and(|back| {
-            (back.0, std::cmp::Reverse(back.1)) > (there.0, std::cmp::Reverse(there.1))
-        });
-        if rarer && joined.weight > 0 {
-            parted.extend(found.part(down).map(|joined| (down, joined.to)));
-        }
-    }
-    parted
-}
-
-/// What goes on from one address to a server does not come by there again: where it seems so, the
-/// unlikeliest join between is one of strangers, if it is not known that they meet in one place. Returns
-/// what was parted.
-fn part_returns(context: &Context<'_>, found: &mut Found) -> Pairs {
-    let firsts = 0..found.next.len();
-    let firsts: Vec<usize> = firsts
-        .filter(|turn| found.before[*turn].is_none() && found.next[*turn].is_some())
-        .collect();
-    let mut strangers = Pairs::default();
-    for first in firsts {
-        let mut start = first;
-        while let Some(weakest) = weakest_of_return(context, found, start) {
-            let Some(parted) = found.part(weakest) else {
-                break;
-            };
-            strangers.insert((weakest, parted.to));
-            // What went on from there is a chain of its own now.
-            if weakest_of_return(context, found, start).is_none() {
-                start = parted.to;
-            }
-        }
-    }
-    strangers
-}
-
-/// The turn whose join is to be undone for the chain from `first` not to come by one place twice.
-fn weakest_of_return(context: &Context<'_>, found: &Found, first: usize) -> Option<usize> {
-    let mut row = vec![first];
-    let mut at = first;
-    while let Some(joined) = &found.next[at] {
-        at = joined.to;
-        let way = |turn: usize| context.places.way(context.turns.all[turn].hop);
-        if let Some(since) = row.iter().position(|before| way(*before) == way(at)) {
-            let unsure = |down: &&usize| -> Option<u64> {
-                let joined = found.next[**down].as_ref()?;
-                let hop = |turn: usize| context.turns.all[turn].hop;
-                let nearness = context.places.nearness(hop(**down), hop(joined.to));
-                (joined.weight > 0 && nearness > Nearness::Same).then_some(joined.weight)
-            };
-            let unsure = row[since..]
-                .iter()
-                .filter_map(|down| Some((unsure(&down)?, *down)));
-            return unsure.max().map(|(_, down)| down);
-        }
-        row.push(at);
-    }
-    None
 }

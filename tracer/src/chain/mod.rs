@@ -12,6 +12,7 @@ mod matching;
 pub(crate) mod nodes;
 mod place;
 mod proxied;
+mod strangers;
 mod ties;
 mod told;
 mod tried;

@@ -116,7 +116,8 @@ impl Places {
             || elsewhere(self.bonds.client.get(&upstream), downstream)
     }
 
-    fn pair(&self, downstream: usize, upstream: usize) -> Option<(usize, usize)> {
+    /// The stacks at the server's end of `downstream` and at the client's end of `upstream`.
+    pub(super) fn pair(&self, downstream: usize, upstream: usize) -> Option<(usize, usize)> {
         let (one, other) = (self.ends[downstream].server?, self.ends[upstream].client?);
         Some((self.stack(one), self.stack(other)))
     }

@@ -290,6 +290,9 @@ fn of_sight(scene: &Scene<'_>, sight: Sight) -> Vec<Told> {
         let said = Said::of(seen.trail, event);
         let control = http2 && said.is_control(bytes);
         match (by, exchanges.last_mut()) {
+            (Side::Client, Some(last)) if control && (said.ping || last.is_answered()) => {
+                last.bytes.0 += bytes;
+            }
             (Side::Client, Some(last)) if control || last.goes_on(&said) => {
                 last.ask(bytes, asked, said);
             }
@@ -377,6 +380,10 @@ const FRAME: u64 = 9;
 /// Length of a PING (RFC 9113 section 6.7).
 const PING: u64 = FRAME + 8;
 
+/// What a server says at most before it answers anything: SETTINGS with all eight that there were when
+/// RFC 9113 was written or soon after, a WINDOW_UPDATE, and the client's SETTINGS acknowledged.
+const GREETING: u64 = (FRAME + 8 * 6) + (FRAME + 4) + FRAME;
+
 impl Said {
     /// These bytes of HTTP/2 are about the connection and ask for nothing.
     const fn is_control(&self, bytes: u64) -> bool {
@@ -455,6 +462,12 @@ impl Told {
             None => unfinished && self.bytes.1 == 0,
         };
         told_to && said.request.is_none()
+    }
+
+    /// More came back over HTTP/2 than servers say of themselves: the client acknowledges SETTINGS as
+    /// late as it likes, also after it was answered.
+    const fn is_answered(&self) -> bool {
+        self.bytes.1 > GREETING
     }
 
     fn ask(&mut self, bytes: u64, until: Time, said: Said) {

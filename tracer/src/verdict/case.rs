@@ -273,7 +273,7 @@ impl<'a> Case<'a> {
     /// Whether somebody at a vantage there takes connections and makes others.
     pub(super) fn is_proxy(&self, leg: usize, side: Side) -> bool {
         let at = self.legs[leg].hop.at;
-        if at.client == at.server {
+        if at.client.is_some() && at.client == at.server {
             // On loopback the vantage is the other side's as well, and tells no more.
             return false;
         }

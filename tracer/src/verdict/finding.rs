@@ -22,6 +22,8 @@ pub(super) struct Finding {
     pub(super) culprit: Culprit,
     pub(super) confidence: Confidence,
     pub(super) alarm: bool,
+    /// The kernel of whoever ended it says so: no frame that a capture lacks would change that.
+    pub(super) proved: bool,
     pub(super) at: Option<Time>,
     /// Why the rule holds.
     pub(super) because: String,
@@ -56,6 +58,7 @@ impl Finding {
             culprit,
             confidence,
             alarm: true,
+            proved: false,
             at: None,
             because: String::new(),
             summary: String::new(),

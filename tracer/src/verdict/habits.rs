@@ -20,8 +20,8 @@ const ABOUT: f64 = 0.02;
 /// Ends that are nearer to each other than this are one event.
 const APART: Duration = Duration::from_millis(200);
 
-/// Ends that are looked at for each verdict: whatever repeats so often is a habit.
-const LOOKED_AT: usize = 256;
+/// Ends that are looked at for each verdict, and put in order for it: whatever repeats so often is a habit.
+const LOOKED_AT: usize = 64;
 
 /// Connections that a verdict about ages needs.
 const ENOUGH: usize = 3;

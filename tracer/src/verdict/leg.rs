@@ -52,6 +52,20 @@ pub(super) const NO_HEALTHY: &str = "no healthy upstream";
 pub(super) const NOT_IN_TIME: &str = "upstream request timeout";
 const OWN_WORDS: [&str; 3] = [OVERFLOW, NO_HEALTHY, NOT_IN_TIME];
 
+/// How Envoy's error answer begins where a request that it sent upstream, or a connection that it made for
+/// it, failed; and how that ends (`resetReasonToString`, source/common/http/utility.cc).
+const FAILED: [&str; 2] = [
+    "upstream connect error or disconnect/reset before headers. reset reason: ",
+    "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: ",
+];
+const FAILED_BY: [&str; 5] = [
+    "connection termination",
+    "remote connection failure",
+    "local connection failure",
+    "connection timeout",
+    "remote reset",
+];
+
 /// Whoever waits for an answer waits longer.
 const PATIENT: Duration = Duration::from_secs(1);
 
@@ -267,15 +281,22 @@ impl<'a> Leg<'a> {
 
     /// What a proxy says in the body of its own error answer.
     pub(super) fn own_words(&self) -> Option<&'static str> {
+        let body = self.body()?;
+        OWN_WORDS.into_iter().find(|words| is_of(body, &[words]))
+    }
+
+    /// A proxy's own error answer says that something upstream failed: why.
+    pub(super) fn upstream_failed(&self) -> Option<&'static str> {
+        let body = self.body()?;
+        let said = |why: &&str| FAILED.iter().any(|words| is_of(body, &[words, why]));
+        FAILED_BY.into_iter().find(said)
+    }
+
+    /// How the body of the answer begins.
+    fn body(&self) -> Option<Print> {
         let asked = self.asked()?;
         let mut answers = self.digest.answers.iter();
-        let answer = answers.find(|answer| answer.at >= asked)?;
-        let body = answer.body?;
-        OWN_WORDS.into_iter().find(|words| {
-            let mut print = Print::default();
-            print.add(words.as_bytes());
-            print == body
-        })
+        answers.find(|answer| answer.at >= asked)?.body
     }
 
     /// What the server sent last may only be session tickets of TLS, and it was silent since: then an
@@ -290,4 +311,11 @@ impl<'a> Leg<'a> {
     pub(super) fn silence(&self, at: Time) -> Duration {
         at.since(self.digest.quiet_since(at))
     }
+}
+
+/// Whether a print is of these words.
+fn is_of(print: Print, words: &[&str]) -> bool {
+    let mut own = Print::default();
+    words.iter().for_each(|words| own.add(words.as_bytes()));
+    own == print
 }

@@ -12,6 +12,7 @@ mod habits;
 mod leg;
 mod origin;
 mod product;
+mod relay;
 mod rules;
 mod timeouts;
 mod words;

@@ -68,17 +68,22 @@ pub(super) fn doubt(views: &[View<'_>], turns: &[Turn]) -> Option<Cite> {
 }
 
 /// The vantage that shows most of what a side sent, of several the nearest to it: a capture that ended
-/// early, or lost the end, does not show the last of it.
+/// early, or lost the end, does not show the last of it, and one that lacks frames not all between.
 fn farthest_on<'v, 'a>(views: &'v [View<'a>], side: Side) -> Option<&'v View<'a>> {
     let next = |view: &View<'_>| Some(view.flow().sequence(view.side(side))?[1]);
-    let further = |best: &'v View<'a>, view: &'v View<'a>| match (next(best), next(view)) {
+    let missed = |view: &View<'_>| -> u64 {
+        let missed = view.flow().missed(view.side(side));
+        missed.map(|(_, numbers)| numbers).sum()
+    };
+    let better = |best: &'v View<'a>, view: &'v View<'a>| match (next(best), next(view)) {
         (Some(one), Some(other)) if other.is_after(one) => view,
+        (Some(one), Some(other)) if one == other && missed(view) < missed(best) => view,
         (None, Some(_)) => view,
         _ => best,
     };
     match side {
-        Side::Client => views.iter().reduce(further),
-        Side::Server => views.iter().rev().reduce(further),
+        Side::Client => views.iter().reduce(better),
+        Side::Server => views.iter().rev().reduce(better),
     }
 }
 

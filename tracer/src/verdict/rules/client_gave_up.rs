@@ -9,16 +9,21 @@
 //! something (logs, metrics): that is possible, and no alarm.
 //!
 //! Looks alike: a load balancer's idle timeout seen from behind it; a half-close, after which the
-//! client takes the answer.
+//! client takes the answer. Half a close says that all was asked, so it comes with the request's last bytes
+//! or soon after (RFC 9293 section 3.6); a FIN after a long wait for an answer is lost patience, also where
+//! the capture ends with it. Only who was never answered in a protocol that is not known may have had more
+//! to ask all that time.
 
 use std::time::Duration;
 
 use crate::flow::Side;
 use crate::kernel::FactKind;
+use crate::time::Time;
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::digest::Carries;
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::Leg;
 use crate::verdict::words;
 
 /// Whoever waits for an answer waits longer, where nothing says what is spoken.
@@ -41,6 +46,8 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     let other = leg.digest.carries == Carries::Other;
     let heard = leg.digest.turns.iter().any(|turn| turn.by == Side::Server);
     let waited = leg.waited(origin.mark.at);
+    let known = matches!(leg.digest.carries, Carries::Http | Carries::Tls);
+    let patient = waited.is_some_and(|waited| waited >= PATIENT) && (known || heard);
     let delivered = other && !heard && waited.is_some_and(|waited| waited < PATIENT);
     let mark = origin.mark;
     let client = case.name(0, Side::Client);
@@ -54,10 +61,12 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         case.is_proxy(0, Side::Client) || at.client == at.server || leg.asked_by_proxy();
     let own = at.client.is_some() && !passed_on;
     // A FIN that nothing follows may be half a close, after which the answer still comes.
-    let both = mark.rst || leg.digest.first_by(Side::Server).is_some();
-    let confidence = match (own && both, process) {
-        _ if delivered => Confidence::Possible,
-        (true, Some(_)) if !other => Confidence::Certain,
+    let followed = mark.rst || leg.digest.first_by(Side::Server).is_some();
+    let whole = followed || patient;
+    let lost = answer_lost(leg, mark.at);
+    let confidence = match (own && whole, process) {
+        _ if delivered || lost.is_some() => Confidence::Possible,
+        (true, Some(_)) if !other && followed => Confidence::Certain,
         (true, _) => Confidence::Likely,
         (false, _) => Confidence::Possible,
     };
@@ -111,14 +120,36 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         ));
     } else {
         finding.against.push(format!(
-            "if {client} is a proxy, it may have passed on a close of the client behind it or its own timeout: no vantage shows its other side"
+            "if {client} is a proxy, it may have passed on a close of the client behind it or its own \
+             timeout: no vantage shows its other side"
         ));
         finding.advice.push(format!(
             "capture at {client} as well, to tell whether it gave up itself"
         ));
     }
-    if !both {
-        finding.against.push(format!("what followed was not seen: {client} may have closed one direction only and have waited on"));
+    if !followed {
+        finding.against.push(if patient {
+            "not half a close, as far as can be told: that comes with the request, not after a wait, \
+             but what followed was not seen"
+                .to_owned()
+        } else {
+            format!("what followed was not seen: {client} may have closed one direction only and have waited on")
+        });
+    }
+    if let Some(answered) = lost {
+        let server = case.name(0, Side::Server);
+        finding.against.push(format!(
+            "{server} had sent an answer at {}, which did not arrive: what lost it on the way is to \
+             blame",
+            words::clock(answered)
+        ));
+        finding.advice.insert(
+            0,
+            format!(
+                "find out what dropped segments between {server} and {client} from {} on",
+                words::clock(answered)
+            ),
+        );
     }
     if delivered {
         finding.against.push(format!("{client} may have wanted no answer: the server never sent anything, and what is spoken is not known"));
@@ -134,4 +165,13 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         waited.map_or_else(|| " so long".to_owned(), |waited| format!(" longer than {waited}"))
     ));
     Ok(finding)
+}
+
+/// When an answer was sent before then that the client never got, as the vantages at both ends show.
+fn answer_lost(leg: &Leg<'_>, until: Time) -> Option<Time> {
+    let exchange = leg
+        .exchange
+        .filter(|exchange| exchange.answered.is_none())?;
+    let sent = exchange.at_server?.answered?;
+    (leg.hop.sights.len() > 1 && sent < until).then_some(sent)
 }

@@ -19,7 +19,7 @@ use crate::flow::Side;
 use crate::log::{AccessLog, Entry};
 use crate::time::Time;
 use crate::verdict::Confidence;
-use crate::verdict::case::Case;
+use crate::verdict::case::{Case, has_flag};
 use crate::verdict::digest::{Digest, Mark};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::Unfinished;
@@ -130,11 +130,14 @@ fn forgotten(digest: &Digest, fin: &Mark) -> bool {
 }
 
 /// A log that says that a timer ran out: HAProxy's termination states with a timeout of the client
-/// (`c`) or server (`s`) while data was expected (`D`), Envoy's details.
+/// (`c`) or server (`s`) while data was expected (`D`), Envoy's details or its flag (SI).
 fn says_timeout(entry: &Entry) -> bool {
     let flags = entry.flags.as_deref().unwrap_or_default();
     let details = entry.details.as_deref().unwrap_or_default();
-    flags.starts_with("cD") || flags.starts_with("sD") || details.contains("idle_timeout")
+    flags.starts_with("cD")
+        || flags.starts_with("sD")
+        || details.contains("idle_timeout")
+        || has_flag(entry, &["SI"])
 }
 
 fn confidence(
@@ -173,8 +176,11 @@ fn confidence(
         && origin.node != 0
         && case.is_proxy(origin.leg, side)
         && case.legs[origin.leg].cut_short().is_some();
+    // A proxy that lets go of its upstream in a conversation that was meant to live on; Envoy closes its
+    // other side a second later (`delayed_close_timeout`).
+    let switched = timer.switched && case.is_proxy(origin.leg, side);
     match (timer.owed, side) {
-        _ if stalled && timer.whole.is_some() => Ok(Confidence::Likely),
+        _ if (stalled || switched) && timer.whole.is_some() => Ok(Confidence::Likely),
         _ if fixed => Ok(Confidence::Likely),
         (false, Side::Server) if timer.whole.is_some() => Ok(Confidence::Likely),
         (true, Side::Server) if timer.whole.is_some() => Ok(Confidence::Possible),

@@ -65,6 +65,7 @@ fn found(case: &Case<'_>, leg: usize, side: Side, probes: &[Probed], reset: &Mar
         Confidence::Likely
     };
     let mut finding = Finding::new(leg, Culprit::End(leg, side), confidence);
+    finding.proved = kernel.is_some();
     finding.at = Some(reset.at);
     finding.flow = Some(reset.cite.flow);
     let count = words::count(probes.len(), "keepalive probe");

@@ -4,7 +4,8 @@
 //! nothing says that it was a request: then it is likely, or only possible where nothing had ever been
 //! answered.
 //!
-//! Looks alike: an error answer of a gateway, after which everybody closes in good order.
+//! Looks alike: an error answer of a gateway, after which everybody closes in good order, also where its
+//! upstream had answered something else.
 
 use std::borrow::Cow;
 
@@ -35,7 +36,8 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         return Err(format!("{server} owed an answer").into());
     }
     let leg = &case.legs[0];
-    let own = case.author(case.legs.len() - 1) == Author::Server;
+    let last = case.legs.len() - 1;
+    let own = case.author(last) == Author::Server && case.legs[last].status() == leg.status();
     if let Some(status) = leg.status().filter(|status| *status >= 500 && !own) {
         return Err(format!("the answer was {status}").into());
     }

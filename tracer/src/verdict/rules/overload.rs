@@ -47,6 +47,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         // What it became behind the server was not seen either.
         return Err("the request that was answered was not seen".into());
     }
+    if let Some(why) = leg.upstream_failed().filter(|_| log.is_none()) {
+        return Err(format!("the answer says that something upstream failed: {why}").into());
+    }
     let sees = case.sees_upstream_of(number) && case.covers(number);
     let worded = worded(leg);
     let author = case.author(number);

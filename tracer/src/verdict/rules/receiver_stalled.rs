@@ -2,10 +2,14 @@
 //!
 //! Holds where that took a second or longer at one time, and a tenth of the connection's life or until
 //! its end. Whoever closes then does so for what the reader did: the reader is the one that is named. A
-//! proxy that could not pass on what it had read is no reader: the far one is.
+//! proxy that could not pass on what it had read is no reader: the far one is. A reader that went on
+//! within a few seconds, and got all that it had asked for, is slow and no alarm.
 //!
-//! Looks alike: windows that are zero for moments while much is sent to a slow reader, and keepalive
-//! probes, which a zero-window probe has the shape of (FACTS 3.2).
+//! Looks alike: a slow reader, whose window is zero again and again. Linux opens a window of zero only
+//! when a sixteenth of the buffer is free again (`__tcp_select_window`, net/ipv4/tcp_output.c): whoever
+//! reads a large buffer slowly has a window of zero for seconds without having stopped. A client that
+//! reads slowly and then gives up. Keepalive probes, which a zero-window probe has the shape of
+//! (FACTS 3.2).
 
 use std::time::Duration;
 
@@ -14,13 +18,20 @@ use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::digest::{Digest, Stall};
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::Leg;
 use crate::verdict::words;
 
 /// Shorter is what flow control is for.
 const LONG: Duration = Duration::from_secs(1);
 
+/// Whoever goes on sooner, and gets all that it asked for, only read slowly.
+const HARMFUL: Duration = Duration::from_secs(3);
+
+/// Who held windows of zero so many times as long in all as at one time reads on all along.
+const AGAIN_AND_AGAIN: u32 = 3;
+
 pub(super) fn judge(case: &Case<'_>) -> Found {
-    let (mut short, mut passing) = (None, None);
+    let (mut short, mut passing, mut reading) = (None, None, None);
     for (number, leg) in case.legs.iter().enumerate() {
         let lived = leg.digest.last.since(leg.digest.begun);
         for side in [Side::Client, Side::Server] {
@@ -32,6 +43,8 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
                 short = Some(stall.held);
             } else if passes_on(case, number, side, stall) {
                 passing = Some(case.name(number, side));
+            } else if let Some(why) = went_on(leg, number, side, stall) {
+                reading = Some(format!("{} {why}", case.name(number, side)));
             } else {
                 return Ok(found(case, number, side, stall));
             }
@@ -40,10 +53,26 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     if let Some(name) = passing {
         return Err(format!("{name} could not pass on what it had read, to a slow reader").into());
     }
+    if let Some(why) = reading {
+        return Err(why.into());
+    }
     match short {
         Some(held) => Err(format!("a window was zero for {} only", words::length(held)).into()),
         None => Err("no window was zero".into()),
     }
+}
+
+/// What a reader did whose window opened again, where that is not what went wrong.
+fn went_on(leg: &Leg<'_>, number: usize, side: Side, stall: Stall) -> Option<&'static str> {
+    if !stall.opened {
+        return None;
+    }
+    if stall.total >= stall.held * AGAIN_AND_AGAIN {
+        return Some("read slowly, but all along");
+    }
+    let own = leg.first().is_some_and(|first| first.by == side);
+    let gave_up = number == 0 && side == Side::Client && own && leg.cut_short().is_some();
+    gave_up.then_some("read again, and closed by itself in the middle of the answer")
 }
 
 /// A proxy that did not read because it was still sending what it had read before, on its other side:
@@ -84,10 +113,12 @@ fn found(case: &Case<'_>, leg: usize, side: Side, stall: Stall) -> Finding {
     let first = case.legs[leg].first();
     let held = words::length(stall.held);
     let mut finding = Finding::new(leg, Culprit::End(leg, side), Confidence::Certain);
+    let harmless = stall.opened && stall.held < HARMFUL && !case.legs[leg].owed();
+    finding.alarm = !harmless;
     finding.at = first.map(|first| first.at).or(Some(stall.since));
     finding.flow = Some(stall.cite.flow);
     finding.because = format!("{reader} held its window at zero for {held}");
-    finding.summary = format!("{reader} read nothing for {held}, and {sender} could not send");
+    finding.summary = format!("{reader} left no room for {held}, and {sender} could not send");
     finding.story = format!(
         "From {} on {reader} advertised a window of zero, for {held}{}.{}",
         words::clock(stall.since),

@@ -12,6 +12,7 @@
 use std::time::Duration;
 
 use crate::flow::{End, Side};
+use crate::log::Entry;
 use crate::time::Time;
 use crate::verdict::Confidence;
 use crate::verdict::case::{Author, Case, has_flag};
@@ -65,6 +66,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         if by_server.is_some_and(before) {
             return Err("the upstream had closed before the gateway answered".into());
         }
+        if let Some(why) = leg.upstream_failed().filter(|_| log.is_none()) {
+            return Err(format!("the answer says that something upstream failed: {why}").into());
+        }
         let status = leg.status();
         let waited = leg.waited(answered);
         if status.is_none() && log.is_none() && waited.is_none_or(|waited| waited < SHORTEST) {
@@ -98,6 +102,8 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     }
     let number = case.legs.len() - 1;
     let leg = &case.legs[number];
+    // A log that tells of another answer than this one is that of a gateway before it.
+    let log = log.filter(|(_, entry)| tells_of(entry, leg.status()));
     if leg.status() == Some(GATEWAY_TIMEOUT) || (log.is_some() && leg.answered()) {
         let waited = leg.answered_at().and_then(|answered| leg.waited(answered));
         if waited.is_none() && log.is_none() {
@@ -126,6 +132,13 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         return Ok(finding);
     }
     Err("no gateway answered while its upstream owed an answer".into())
+}
+
+/// Whether what a log calls a timeout was answered so: a stream that is idle after its answer has begun, as
+/// one that was switched to another protocol (101), is none that waited for its answer.
+fn tells_of(entry: &Entry, status: Option<u16>) -> bool {
+    let error = entry.status.is_none_or(|status| status >= 500);
+    error && (status.is_none() || entry.status.is_none() || status == entry.status)
 }
 
 /// Who waited for the rest of a request answered 408 or 504, or closed.

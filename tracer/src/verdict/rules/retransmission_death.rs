@@ -74,6 +74,7 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
         return None;
     };
     let mut finding = Finding::new(leg, Culprit::End(leg, side), confidence);
+    finding.proved = kernel.is_some();
     let lasted = unheard.until.since(unheard.since);
     finding.at = Some(unheard.until);
     finding.flow = Some(unheard.cite.flow);

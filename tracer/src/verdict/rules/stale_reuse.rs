@@ -14,6 +14,7 @@ use crate::verdict::case::{Case, has_flag};
 use crate::verdict::digest::{Carries, Digest, Mark, Turn};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::product::{Product, Settings};
+use crate::verdict::relay;
 use crate::verdict::words;
 
 /// A close so soon after an answer belongs to it.
@@ -72,16 +73,28 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, request: &Turn, fin: &Mar
     if digest.deaf.contains(&request.at) {
         return deaf(case, leg, digest, (request, fin, reset), confidence);
     }
-    let mut finding = Finding::new(leg, Culprit::End(leg, Side::Server), confidence);
+    let behind = relay::closed(case, leg, fin);
+    let culprit = behind
+        .as_ref()
+        .map_or(Culprit::End(leg, Side::Server), |behind| {
+            behind.culprit.clone()
+        });
+    let mut finding = Finding::new(leg, culprit, confidence);
     finding.hop = Some(digest.place);
     finding.at = Some(fin.at);
     finding.flow = Some(fin.cite.flow);
     finding.because =
         "the server's FIN does not acknowledge the request that crossed it".to_owned();
-    finding.summary = format!(
-        "{} ended it: it closed a pooled connection as {client} used it again",
-        case.who(leg, Side::Server)
-    );
+    finding.summary = match &behind {
+        Some(behind) => format!(
+            "{} ended it: it closed a pooled connection as {client} used it again, and {server} passed that on",
+            behind.name
+        ),
+        None => format!(
+            "{} ended it: it closed a pooled connection as {client} used it again",
+            case.who(leg, Side::Server)
+        ),
+    };
     finding.story = format!(
         "{server} closed the connection after {} without traffic, while the next request of {client} was on its way: the FIN and the request crossed, {server} never read the request{}.",
         words::length(silent),
@@ -153,18 +166,28 @@ fn deaf(
     } else {
         confidence.min(Confidence::Likely)
     };
-    let mut finding = Finding::new(leg, Culprit::End(leg, Side::Client), confidence);
+    let before = relay::asked(case, leg, request);
+    let culprit = before
+        .as_ref()
+        .map_or(Culprit::End(leg, Side::Client), |before| {
+            before.culprit.clone()
+        });
+    let mut finding = Finding::new(leg, culprit, confidence);
     finding.hop = Some(digest.place);
     finding.at = Some(request.at);
     finding.flow = Some(request.cite.flow);
     finding.because =
         "a request was sent on a connection whose close its sender had acknowledged".to_owned();
-    finding.summary = format!(
-        "{} used a connection again that {server} had closed {late} before",
-        case.who(leg, Side::Client)
-    );
+    let user = before
+        .as_ref()
+        .map_or_else(|| case.who(leg, Side::Client), |before| before.name.clone());
+    finding.summary =
+        format!("{user} used a connection again that {server} had closed {late} before");
     finding.story = format!(
-        "{server} closed the idle connection; {client} acknowledged that, and sent its next request on it {late} later{}.",
+        "{server} closed the idle connection; {client} acknowledged that, and sent {} next request on it {late} later{}.",
+        before
+            .as_ref()
+            .map_or_else(|| "its".to_owned(), |before| format!("{}'s", before.name)),
         if reset.is_some() {
             ", which a RST answered"
         } else {
@@ -188,8 +211,13 @@ fn deaf(
             "if a first copy of the request was lost it may have crossed the FIN: no vantage at {client} shows when it was sent"
         ));
     }
+    if before.is_some() {
+        finding.against.push(format!(
+            "not {client}: it passed on the close and, at once, what came after it"
+        ));
+    }
     finding.advice.push(format!(
-        "{client} has to look whether a pooled connection is closed before it uses it again (a read that returns 0); a retry helps as well"
+        "{user} has to look whether a pooled connection is closed before it uses it again (a read that returns 0); a retry helps as well"
     ));
     finding
 }

@@ -2,7 +2,7 @@
 
 use crate::flow::Side;
 use crate::verdict::Confidence;
-use crate::verdict::case::Case;
+use crate::verdict::case::{Author, Case};
 use crate::verdict::finding::{Culprit, Finding};
 use crate::verdict::words;
 
@@ -15,6 +15,9 @@ pub(in crate::verdict) fn judge(case: &Case<'_>) -> Finding {
     finding.because = "no other rule holds".to_owned();
     finding.flow = leg.hop.sights.first().map(|sight| sight.flow);
     finding.at = case.legs[0].answered_at();
+    if let Some(refused) = refused(case) {
+        return refused;
+    }
     if let Some(status) = status {
         finding.summary = format!("answered {status}; what was captured does not tell why");
         finding.story = format!(
@@ -43,4 +46,55 @@ pub(in crate::verdict) fn judge(case: &Case<'_>) -> Finding {
         "capture at {server} and behind it as well, and give the access logs of the proxies (--access-log)"
     ));
     finding
+}
+
+/// A gateway answered with an error although its upstream had answered without one: it did not like that
+/// answer (nginx: `upstream sent too big header`; HAProxy: `PH--`; Envoy: UPE). Who is proved by the two
+/// answers; why only the gateway can say.
+fn refused(case: &Case<'_>) -> Option<Finding> {
+    let pairs = case.legs.windows(2).enumerate();
+    let (number, status, theirs) = pairs.into_iter().find_map(|(number, pair)| {
+        let status = pair[0].status().filter(|status| *status >= 500)?;
+        let theirs = pair[1].status().filter(|theirs| *theirs < 500)?;
+        let made = case.author(number) == Author::Gateway && pair[1].answered();
+        made.then_some((number, status, theirs))
+    })?;
+    let gateway = case.name(number, Side::Server);
+    let upstream = case.name(number + 1, Side::Server);
+    let leg = &case.legs[number];
+    let mut finding = Finding::new(
+        number,
+        Culprit::End(number, Side::Server),
+        Confidence::Likely,
+    );
+    finding.at = leg.answered_at();
+    finding.flow = leg.hop.sights.first().map(|sight| sight.flow);
+    finding.because = "no other rule holds".to_owned();
+    finding.summary = format!(
+        "{} answered {status} although {upstream} had answered {theirs}; only {gateway} can say why",
+        case.who(number, Side::Server)
+    );
+    finding.story = format!(
+        "{upstream} answered {theirs}, and {gateway} did not pass that on: it answered {status} by itself."
+    );
+    let answers = [(number, status), (number + 1, theirs)];
+    for (leg, status) in answers {
+        let Some(at) = case.legs[leg].answered_at() else {
+            continue;
+        };
+        let who = case.name(leg, Side::Server);
+        let line = format!("{who} answered {status} at {}", words::clock(at));
+        finding.evidence.push(line);
+    }
+    for (log, entry) in &case.entries {
+        if let Some(flags) = &entry.flags {
+            let details = entry.details.as_deref().unwrap_or_default();
+            let line = format!("{} line {}: {flags} {details}", log.name, entry.line);
+            finding.evidence.push(line.trim_end().to_owned());
+        }
+    }
+    finding.advice.push(format!(
+        "look into the error log of {gateway}: the answer's head may be larger than it takes (nginx: proxy_buffer_size; HAProxy: tune.bufsize; Envoy: max_response_headers_kb), or not be valid HTTP"
+    ));
+    Some(finding)
 }

@@ -24,6 +24,9 @@ use crate::verdict::words;
 /// The first retransmission of a SYN comes after a second (RFC 6298 section 2).
 const FIRST_RETRY: Duration = Duration::from_millis(1_000);
 
+/// No connect timeout is shorter: who goes on sooner after a single SYN got an answer that was not captured.
+const SHORTEST: Duration = Duration::from_millis(100);
+
 pub(super) fn judge(case: &Case<'_>) -> Found {
     for (number, leg) in case.legs.iter().enumerate() {
         for (place, digest) in leg.tried.iter().enumerate() {
@@ -113,6 +116,14 @@ impl Attempt<'_> {
         closed.then(|| ended.at.since(self.digest.begun))
     }
 
+    /// The client went on so soon that something must have come back.
+    fn is_answered_unseen(&self) -> bool {
+        self.ended.is_none()
+            && self.digest.syns < 2
+            && self.moved_on.is_some()
+            && self.waited < SHORTEST
+    }
+
     fn how(&self) -> Option<How<'_>> {
         self.ended.as_ref().map(|ended| ended.how)
     }
@@ -121,7 +132,7 @@ impl Attempt<'_> {
         match self.how() {
             Some(How::Icmp(..)) => return Confidence::Certain,
             Some(How::ResetUnseen) => return Confidence::Possible,
-            _ if self.is_hasty() => return Confidence::Possible,
+            _ if self.is_hasty() || self.is_answered_unseen() => return Confidence::Possible,
             _ => {}
         }
         let until = self
@@ -174,6 +185,7 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, next: Option<&Digest>) ->
         _ => Culprit::End(leg, Side::Client),
     };
     let mut finding = Finding::new(leg, culprit, attempt.confidence(case));
+    finding.proved = matches!(attempt.how(), Some(How::TimedOut | How::Icmp(..)));
     finding.hop = Some(digest.place);
     finding.at = Some(attempt.moved_on.unwrap_or(digest.last));
     finding.flow = hop.sights.first().map(|sight| sight.flow);
@@ -223,7 +235,12 @@ fn story(
 /// What the client's kernel says of the end, or that nobody does.
 fn tell_ended(attempt: &Attempt<'_>, client: &str, finding: &mut Finding) {
     let Some(Ended { at, how }) = &attempt.ended else {
-        if finding.confidence == Confidence::Possible {
+        if attempt.is_answered_unseen() {
+            finding.against.push(format!(
+                "{client} went on after only {}: a RST or an ICMP error may have come back that no capture shows",
+                words::length(attempt.waited)
+            ));
+        } else if finding.confidence == Confidence::Possible {
             finding.against.push(format!(
                 "{client} may not have given up: nothing was seen afterwards"
             ));
