@@ -356,9 +356,9 @@ fn an_answer_that_goes_on_after_its_client_closed_its_direction_is_not_cut_short
 }
 
 /// What a client and its balancer capture of an upload that is refused, of which the client still sends
-/// something on. The client's capture misses the last of it.
-fn refused_upload(rest: &str) -> Result<Value> {
-    let script = |opening: &str, unseen: &str| {
+/// something on. The client's capture misses the last of it, and the answer where that is `missed`.
+fn refused_upload(rest: &str, missed: &str) -> Result<Value> {
+    let script = |opening: &str, missed: &str, unseen: &str| {
         format!(
             "# A refused upload.
 connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
@@ -367,7 +367,7 @@ connection 2 10.0.0.9:40001 10.0.0.1:80 isn 2000 60000
 +0.001  S SYN+ACK
 +0.001  C ACK
 0.010   C ACK \"POST / HTTP/1.1\\r\\nhost: app\\r\\ncontent-length: 500\\r\\n\\r\\n\"
-+0.001  S ACK \"HTTP/1.1 413 Content Too Large\\r\\ncontent-length: 0\\r\\n\\r\\n\"
++0.001  S ACK \"HTTP/1.1 413 Content Too Large\\r\\ncontent-length: 0\\r\\n\\r\\n\"{missed}
 0.012   C ACK {rest}
 +0.0001 C ACK {rest}{unseen}
 0.361   S RST+ACK
@@ -376,11 +376,14 @@ flows = 1
 "
         )
     };
-    let scratch = Scratch::new(&format!("refused-{}", rest.len()))?;
+    let scratch = Scratch::new(&format!("refused-{}-{}", rest.len(), missed.len()))?;
     // Its frames have other numbers.
-    let balancer = script("0.000   C2 SYN\n+0.0001 S2 RST+ACK\n", "");
+    let balancer = script("0.000   C2 SYN\n+0.0001 S2 RST+ACK\n", "", "");
     let mut captures = Vec::new();
-    for (name, script) in [("c.pcap", script("", " unseen")), ("lb.pcap", balancer)] {
+    for (name, script) in [
+        ("c.pcap", script("", missed, " unseen")),
+        ("lb.pcap", balancer),
+    ] {
         let trace = Script::parse(&script)?.trace();
         captures.push(scratch.file(name, &trace.pcap(Order::Little, Fraction::Nanos))?);
     }
@@ -390,8 +393,15 @@ flows = 1
 #[test]
 fn the_rest_of_a_refused_upload_is_no_request_at_whatever_vantage() -> Result<()> {
     let request = "\"GET / HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
-    for (rest, alarm) in [("\"some of it\"", false), (request, true)] {
-        let told = refused_upload(rest)?;
+    let some = "\"some of it\"";
+    // The client acknowledges an answer that its capture does not show.
+    for (rest, missed, alarm) in [
+        (some, "", false),
+        (some, " unseen", false),
+        (request, "", true),
+        (request, " unseen", true),
+    ] {
+        let told = refused_upload(rest, missed)?;
         let of_port = |verdict: &&Value| {
             let hop = told["hops"].as_array().into_iter().flatten();
             let mut hop = hop.filter(|hop| hop["id"] == verdict["hop"]);
@@ -399,7 +409,7 @@ fn the_rest_of_a_refused_upload_is_no_request_at_whatever_vantage() -> Result<()
         };
         let mut own = verdicts(&told).filter(of_port);
         let alarmed = own.any(|verdict| verdict["alarm"] == true);
-        assert_eq!(alarmed, alarm, "{rest}: {:#}", told["verdicts"]);
+        assert_eq!(alarmed, alarm, "{rest}{missed}: {:#}", told["verdicts"]);
     }
     Ok(())
 }
@@ -424,5 +434,55 @@ fn what_makes_verdicts_less_sure_is_said_below_them() -> Result<()> {
     );
     let together = below(&recording("lb-idle-timeout", &["client", "lb"]))?;
     assert!(!together.contains("less sure"), "{together}");
+    Ok(())
+}
+
+/// A proxy that closes both its sides when this many seconds had passed since its client asked.
+fn let_go_after(seconds: &str) -> Result<Value> {
+    let asked = "\"GET /slow HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
+    let script = format!(
+        "# A proxy lets go.
+connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
+connection 2 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
+0.000   C SYN
++0.0001 S SYN+ACK
++0.001  C ACK
+0.010   C ACK {asked}
++0.0001 S ACK
+0.011   C2 SYN
++0.002  S2 SYN+ACK
++0.0001 C2 ACK
++0.0001 C2 ACK {asked}
++0.002  S2 ACK
++{seconds} C2 FIN+ACK
++0.0003 S FIN+ACK
++0.001  S2 FIN+ACK
++0.0001 C2 ACK
++0.001  C FIN+ACK
++0.0001 S ACK
+---
+flows = 2
+"
+    );
+    let scratch = Scratch::new(&format!("let-go-{seconds}"))?;
+    let trace = Script::parse(&script)?.trace();
+    let capture = scratch.file("lb.pcap", &trace.pcap(Order::Little, Fraction::Nanos))?;
+    report(&[capture], &[])
+}
+
+/// Where nothing but the silence speaks for a timer, the process may have ended as well.
+#[test]
+fn a_silence_like_no_timer_may_be_the_end_of_a_process() -> Result<()> {
+    for (seconds, died) in [("1.93", true), ("2.998", false)] {
+        let told = let_go_after(seconds)?;
+        let first = verdicts(&told).next().expect("a verdict");
+        assert_eq!(first["cause"], "idle_timeout", "{first:#}");
+        let summary = first["summary"].as_str().unwrap_or_default();
+        let says = summary.contains("or its process ended");
+        assert_eq!(says, died, "{seconds}: {summary}");
+        let advice = lines(first, "advice").join("\n");
+        assert_eq!(advice.contains("was restarted"), died, "{advice}");
+        assert_eq!(first["confidence"] == "possible", died, "{first:#}");
+    }
     Ok(())
 }

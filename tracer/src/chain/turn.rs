@@ -249,7 +249,11 @@ fn united(hop: usize, client: Option<Told>, server: Option<Told>) -> Option<Turn
             one.bytes.0 = one.bytes.0.max(other.bytes.0);
             one.bytes.1 = one.bytes.1.max(other.bytes.1);
             one.request = one.request.or(other.request);
-            one.status = one.status.or(other.status);
+            // A capture that ended early does not show how an answer ends.
+            let ended = |status: &&Arc<Status>| status.unended.is_none();
+            let whole = other.status.as_ref().filter(ended).cloned();
+            let cut = one.status.as_ref().is_none_or(|own| !ended(&own));
+            one.status = whole.filter(|_| cut).or(one.status).or(other.status);
             one.proxied = one.proxied.or(other.proxied);
             one
         }

@@ -1,5 +1,7 @@
 //! What can be read of a flow's payload, turn by turn.
 
+use std::sync::Arc;
+
 use super::event::{New, What};
 use super::trail::Trail;
 use super::{Side, Sides};
@@ -68,11 +70,31 @@ struct Turn {
     next: Seq,
     /// Every byte of it was captured so far.
     whole: bool,
+    /// How many were shown.
+    bytes: u64,
+    /// The last of them.
+    tail: [u8; END.len()],
     /// How it begins.
     print: Option<Print>,
 }
 
+/// What chunks end with: an empty line, behind the last of them or its trailers (RFC 9112 section 7.1).
+const END: [u8; 4] = *b"\r\n\r\n";
+
 impl Turn {
+    /// Keeps the last of its bytes.
+    fn keep(&mut self, bytes: &[u8]) {
+        let last = &bytes[bytes.len().saturating_sub(END.len())..];
+        self.tail.rotate_left(last.len());
+        let kept = END.len() - last.len();
+        self.tail[kept..].copy_from_slice(last);
+    }
+
+    /// All of it was captured, and does not end as chunks do.
+    fn is_unended(&self, sent: u64) -> bool {
+        self.whole && self.bytes == sent && self.tail != END
+    }
+
     fn printed(&self) -> Option<TurnPrint> {
         Some(TurnPrint {
             frame: self.frame,
@@ -94,6 +116,8 @@ impl Reading {
                 by,
                 next: seq,
                 whole: true,
+                bytes: 0,
+                tail: [0; END.len()],
                 print: None,
             });
         }
@@ -110,6 +134,8 @@ impl Reading {
         };
         turn.whole &= turn.next == seq;
         turn.next = seq + new.len;
+        turn.bytes += bytes.len() as u64;
+        turn.keep(bytes);
         if turn.whole {
             if turns && !bytes.is_empty() && self.prints < KEPT {
                 self.prints += 1;
@@ -166,6 +192,30 @@ impl Reading {
         }
     }
 
+    /// Marks the last answer, where its chunks have no end and nothing more was said.
+    fn chunks(&mut self, trail: &Trail) {
+        let Some(turn) = self.turn.as_ref().filter(|turn| turn.by == Side::Server) else {
+            return;
+        };
+        let mut turns = trail.events.iter().rev();
+        let sent = turns.find_map(|event| match event.what {
+            What::Data { bytes, .. } => Some((event.frame, event.by, bytes)),
+            _ => None,
+        });
+        let sent = sent.filter(|(frame, by, _)| (*frame, *by) == (turn.frame, turn.by));
+        let Some((_, _, sent)) = sent.filter(|(_, _, sent)| turn.is_unended(*sent)) else {
+            return;
+        };
+        let last = self.headings.iter_mut().rfind(|said| said.by == turn.by);
+        if let Some(last) = last
+            && last.frame == turn.frame
+            && let Heading::Status(status) = &mut last.heading
+            && status.chunked
+        {
+            Arc::make_mut(status).unended = Some(sent);
+        }
+    }
+
     /// Nothing more comes.
     pub(super) fn finish(mut self, trail: &mut Trail) {
         let Self {
@@ -191,6 +241,7 @@ impl Reading {
             let sent: Vec<(u64, Side, u64)> = turns.collect();
             (trail.handshakes, trail.handshake_failure) = self.conversation.handshakes(&sent);
         }
+        self.chunks(trail);
         let last = self.turn.and_then(|turn| turn.printed());
         trail.prints.extend(last);
         trail.headings = self.headings;
@@ -227,8 +278,6 @@ fn put(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::http::Status;
 

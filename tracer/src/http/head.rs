@@ -197,6 +197,8 @@ fn status(code: u16, old: bool, headers: &[Header<'_>]) -> (Status, Body) {
         idle_timeout_s: idle_timeout(headers),
         upstream_ms: number(headers, "x-envoy-upstream-service-time"),
         whole: None,
+        chunked: !matches!(code, 100..200 | 204 | 304) && is_chunked(headers),
+        unended: None,
     };
     let body = match code {
         101 => Body::Unknown,
@@ -222,6 +224,15 @@ fn length(headers: &[Header<'_>], otherwise: Body) -> Body {
             .map_or(Body::Unknown, Body::Of),
         _ => Body::Unknown,
     }
+}
+
+/// Whether the last of the codings of a body is that of chunks (RFC 9112 section 6.3).
+fn is_chunked(headers: &[Header<'_>]) -> bool {
+    let codings = values(headers, "transfer-encoding");
+    let last = codings
+        .flat_map(|value| value.split(|byte| *byte == b','))
+        .last();
+    last.is_some_and(|last| last.trim_ascii().eq_ignore_ascii_case(b"chunked"))
 }
 
 fn closes(headers: &[Header<'_>], old: bool) -> bool {

@@ -175,6 +175,11 @@ pub struct Status {
     /// Bytes of head and body, where the head tells how many these are (`content-length`, which an
     /// answer to HEAD has without a body).
     pub whole: Option<u64>,
+    /// Its body comes in chunks, the last of which says that it is the last (RFC 9112 section 7.1).
+    pub chunked: bool,
+    /// The last chunk had not come when its sender said the last that it said: bytes of head and body
+    /// until then. `None` as well where something of it was not captured.
+    pub unended: Option<u64>,
 }
 
 impl Status {

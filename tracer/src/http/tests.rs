@@ -184,6 +184,8 @@ fn reads_requests_and_answers() {
         idle_timeout_s: Some(5),
         upstream_ms: Some(7),
         whole: None,
+        chunked: false,
+        unended: None,
     };
     let expected = [asked(request), (Server, Heading::Status(Arc::new(status)))];
     assert_eq!(talk.told(), expected);
@@ -263,7 +265,15 @@ fn chunks_are_not_followed_and_the_next_answer_is_read() {
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         );
     }
-    let pair = [asked(get("/")), answered(200)];
+    let chunked = Status {
+        code: 200,
+        chunked: true,
+        ..Status::default()
+    };
+    let pair = [
+        asked(get("/")),
+        (Server, Heading::Status(Arc::new(chunked))),
+    ];
     assert_eq!(talk.told(), [pair.clone(), pair].concat());
 }
 

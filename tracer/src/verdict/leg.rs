@@ -103,9 +103,13 @@ impl<'a> Leg<'a> {
             return false;
         }
         if let Some(exchange) = self.exchange {
-            let answered = exchange.answered;
+            // What the capture at the client lacks and the client acknowledged came through.
+            let there = exchange.at_server.and_then(|moments| moments.answered);
+            let through = there.filter(|_| self.digest.unseen > 0);
+            let answered = exchange.answered.or(through);
             return answered.is_none_or(|answered| self.came_too_late(answered))
-                || self.cut_short().is_some();
+                || self.cut_short().is_some()
+                || self.unended().is_some();
         }
         let until = self.digest.first.map_or(self.digest.last, |mark| mark.at);
         let last = self.digest.last_turn(until);
@@ -148,6 +152,19 @@ impl<'a> Leg<'a> {
         let sent = sent.saturating_sub(self.refused());
         let told = !head && self.first().is_some();
         (told && sent < whole).then_some((sent, whole))
+    }
+
+    /// How many bytes of an answer in chunks were sent, where its server closed before the last of them. A
+    /// client that closes may have wanted no more of a stream.
+    pub(super) fn unended(&self) -> Option<u64> {
+        let exchange = self.exchange?;
+        let head = exchange
+            .request
+            .as_ref()
+            .is_some_and(|request| request.method == "HEAD");
+        let closed = self.first().is_some_and(|first| first.by == Side::Server);
+        let all = closed && !head && self.digest.unseen == 0;
+        exchange.status.as_ref()?.unended.filter(|_| all)
     }
 
     /// Bytes of the last answer that came after its client had closed, and that it reset.

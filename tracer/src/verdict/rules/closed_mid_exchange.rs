@@ -157,6 +157,11 @@ fn found(case: &Case<'_>, origin: &Origin) -> Finding {
             "the answer announced {whole} bytes with its head, and ended after {sent}"
         ));
     }
+    if let Some(sent) = leg.unended() {
+        finding.evidence.push(format!(
+            "the answer came in chunks, and ended after {sent} bytes without the last of them"
+        ));
+    }
     if let Some(told) = process
         && let FactKind::Closed(process) = &told.kind
     {

@@ -205,6 +205,16 @@ fn found(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, confidence: Confid
         "{} ended it: idle timeout of {length}",
         case.who(number, mark.by)
     );
+    if may_have_died(origin, timer) {
+        finding.summary += ", or its process ended";
+        finding.against.push(format!(
+            "nothing but the silence speaks for a timer, and no timer is known to be as long: the kernel closes both sides as well where the process at {who} ends, and no other connection tells"
+        ));
+        finding.advice.push(format!(
+            "look whether the process at {who} ended or was restarted at {}",
+            words::clock(mark.at)
+        ));
+    }
     finding.story = story(case, origin, timer);
     finding.evidence.push(case.cite_mark(number, &mark));
     if let Some((other, mark)) = origin.both {
@@ -223,6 +233,13 @@ fn found(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, confidence: Confid
     against(case, origin, timer, &mut finding);
     advise(case, origin, timer, &mut finding);
     finding
+}
+
+/// Whether all that speaks for a timer is that both sides were closed at once in the middle of an exchange,
+/// as a process does that ends: its kernel closes all that it had open (do_exit, kernel/exit.c).
+const fn may_have_died(origin: &Origin, timer: &Timer<'_>) -> bool {
+    let fixed = !timer.known.is_empty() || timer.repeated >= OFTEN || timer.whole.is_some();
+    origin.both.is_some() && timer.owed && !fixed && timer.log.is_none()
 }
 
 fn story(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>) -> String {

@@ -30,10 +30,10 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     let leg = &case.legs[0];
     let went_on = !leg.is_last && leg.answered();
     let closed = if went_on { None } else { Some(closed(case)?) };
-    let owing = case
-        .legs
-        .iter()
-        .position(|leg| leg.asked().is_some() && leg.owed());
+    let owing = case.legs.iter().position(|leg| {
+        let owed = leg.asked().is_some() && leg.owed();
+        owed && !(refused(case) && leg.cut_short().is_none())
+    });
     if let Some(owing) = owing {
         let server = case.name(owing, Side::Server);
         return Err(format!("{server} owed an answer").into());
@@ -71,6 +71,16 @@ fn unheard(case: &Case<'_>) -> Option<String> {
         let server = case.name(number, Side::Server);
         in_vain.then(|| format!("nothing acknowledged the answer of {server}"))
     })
+}
+
+/// A proxy refused the request by itself, as it refuses an upload that is too long (RFC 9110 section
+/// 15.5.14), and its client got that whole: nobody waits for what is owed behind it.
+fn refused(case: &Case<'_>) -> bool {
+    let leg = &case.legs[0];
+    let told = leg
+        .status()
+        .is_some_and(|status| (400..500).contains(&status));
+    told && !leg.owed()
 }
 
 /// The connection served other requests afterwards: its end is theirs.
