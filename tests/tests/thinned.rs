@@ -8,15 +8,40 @@ use std::path::{Path, PathBuf};
 use hopscope_tests::script::Script;
 use hopscope_tests::thinning::{differences, is_live};
 use tracer::decode;
+use tracer::segment::Segment;
 use tracer::source::Capture;
 
 /// More than so many must be such as the probe can see: otherwise nothing was tested.
 const JUDGED: usize = 50;
 
+/// What was judged, and what differs.
+#[derive(Default)]
+struct Tally {
+    judged: usize,
+    found: Vec<String>,
+}
+
+impl Tally {
+    fn judge(&mut self, name: &str, segments: &[Segment<'_>]) {
+        self.judged += usize::from(is_live(segments));
+        let busy = [false, true].into_iter();
+        self.found
+            .extend(busy.filter_map(|busy| differences(name, segments, busy)));
+    }
+
+    fn finish(self) {
+        let Self { judged, found } = self;
+        println!("{judged} judged");
+        assert!(judged > JUDGED, "only {judged} were judged");
+        let differ = found.len();
+        assert!(found.is_empty(), "{differ} differ\n{}", found.join("\n"));
+    }
+}
+
 #[test]
 fn scripts_say_the_same_thinned() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
-    let (mut found, mut judged) = (Vec::new(), 0);
+    let mut tally = Tally::default();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let script = Script::parse(&fs::read_to_string(&path)?)?;
@@ -26,21 +51,9 @@ fn scripts_say_the_same_thinned() -> Result<(), Box<dyn Error>> {
             .map(|frame| frame.segment())
             .collect();
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        judged += usize::from(is_live(&segments));
-        found.extend(
-            [false, true]
-                .into_iter()
-                .filter_map(|busy| differences(&name, &segments, busy)),
-        );
+        tally.judge(&name, &segments);
     }
-    println!("{judged} judged");
-    assert!(judged > JUDGED, "only {judged} were judged");
-    assert!(
-        found.is_empty(),
-        "{} differ\n{}",
-        found.len(),
-        found.join("\n")
-    );
+    tally.finish();
     Ok(())
 }
 
@@ -63,7 +76,7 @@ fn captures(folder: &Path) -> Vec<PathBuf> {
 fn recordings_say_the_same_thinned() -> Result<(), Box<dyn Error>> {
     let pcaps = captures(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../pcaps"));
     assert!(pcaps.len() > 50, "{} captures", pcaps.len());
-    let (mut found, mut judged) = (Vec::new(), 0);
+    let mut tally = Tally::default();
     for path in pcaps {
         let mut capture = Capture::open(&path)?;
         let mut all = Vec::new();
@@ -95,20 +108,8 @@ fn recordings_say_the_same_thinned() -> Result<(), Box<dyn Error>> {
             .filter_map(|frame| decode::segment(frame).ok())
             .collect();
         let name = path.display().to_string();
-        judged += usize::from(is_live(&segments));
-        found.extend(
-            [false, true]
-                .into_iter()
-                .filter_map(|busy| differences(&name, &segments, busy)),
-        );
+        tally.judge(&name, &segments);
     }
-    println!("{judged} judged");
-    assert!(judged > JUDGED, "only {judged} were judged");
-    assert!(
-        found.is_empty(),
-        "{} differ\n{}",
-        found.len(),
-        found.join("\n")
-    );
+    tally.finish();
     Ok(())
 }

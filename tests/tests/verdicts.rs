@@ -278,25 +278,34 @@ fn a_record_that_may_be_a_ticket_is_no_sure_answer() -> Result<()> {
     Ok(())
 }
 
-/// What a gateway and its upstream see of an answer that announces 1000 bytes, of which 500 come at once;
-/// what happens then is told by lines of both scripts.
-fn stalled_answer(name: &str, at_gateway: &str, at_upstream: &str) -> Result<Value> {
-    let head = "\"HTTP/1.1 200 OK\\r\\ncontent-length: 1000\\r\\n\\r\\n\"";
-    let asked = "\"GET /slow HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
-    let gateway = format!(
-        "# A gateway.
-connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
+const ASKED: &str = "\"GET /slow HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
+
+/// A request that came to a proxy and went on: the beginning of a script.
+fn asked_through_a_proxy() -> String {
+    format!(
+        "connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
 connection 2 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
 0.000   C SYN
 +0.0001 S SYN+ACK
 +0.001  C ACK
-0.010   C ACK {asked}
+0.010   C ACK {ASKED}
 +0.0001 S ACK
 0.011   C2 SYN
 +0.002  S2 SYN+ACK
 +0.0001 C2 ACK
-+0.0001 C2 ACK {asked}
-+0.002  S2 ACK {head}
++0.0001 C2 ACK {ASKED}
+"
+    )
+}
+
+/// What a gateway and its upstream see of an answer that announces 1000 bytes, of which 500 come at once;
+/// what happens then is told by lines of both scripts.
+fn stalled_answer(name: &str, at_gateway: &str, at_upstream: &str) -> Result<Value> {
+    let head = "\"HTTP/1.1 200 OK\\r\\ncontent-length: 1000\\r\\n\\r\\n\"";
+    let asked = asked_through_a_proxy();
+    let gateway = format!(
+        "# A gateway.
+{asked}+0.002  S2 ACK {head}
 +0.0001 S2 ACK 500
 +0.0001 C2 ACK
 +0.0001 S ACK {head}
@@ -312,7 +321,7 @@ connection 1 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
 0.012   C SYN
 +0.0001 S SYN+ACK
 +0.002  C ACK
-+0.0001 C ACK {asked}
++0.0001 C ACK {ASKED}
 +0.0001 S ACK {head}
 +0.0001 S ACK 500
 +0.002  C ACK
@@ -439,21 +448,10 @@ fn what_makes_verdicts_less_sure_is_said_below_them() -> Result<()> {
 
 /// A proxy that closes both its sides when this many seconds had passed since its client asked.
 fn let_go_after(seconds: &str) -> Result<Value> {
-    let asked = "\"GET /slow HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
+    let asked = asked_through_a_proxy();
     let script = format!(
         "# A proxy lets go.
-connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
-connection 2 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
-0.000   C SYN
-+0.0001 S SYN+ACK
-+0.001  C ACK
-0.010   C ACK {asked}
-+0.0001 S ACK
-0.011   C2 SYN
-+0.002  S2 SYN+ACK
-+0.0001 C2 ACK
-+0.0001 C2 ACK {asked}
-+0.002  S2 ACK
+{asked}+0.002  S2 ACK
 +{seconds} C2 FIN+ACK
 +0.0003 S FIN+ACK
 +0.001  S2 FIN+ACK
