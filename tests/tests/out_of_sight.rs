@@ -82,3 +82,109 @@ fn who_closes_towards_a_dead_path_has_not_surely_given_up() -> Result<()> {
     assert!(against.contains("the path to it, was dead"), "{against}");
     Ok(())
 }
+
+/// A download through a gateway whose reader holds a window of zero from then on for that long, as the gateway
+/// sees it, who stands at neither end of the chain.
+fn stalled(at: &str, held: &str) -> String {
+    let asked = "\"GET /file HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
+    let answer = "\"HTTP/1.1 200 OK\\r\\ncontent-length: 9000\\r\\n\\r\\n\"";
+    let end = format!("+{held}   C ACK win=500\n+0.001  S ACK 4500\n+0.001  C ACK\n");
+    format!(
+        "# A gateway.
+connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
+connection 2 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
+0.0005  C SYN
++0.0001 S SYN+ACK
++0.001  C ACK
+0.003   C ACK {asked}
+0.004   C2 SYN
++0.002  S2 SYN+ACK
++0.0001 C2 ACK
++0.0001 C2 ACK {asked}
++0.002  S2 ACK {answer}
++0.0001 S2 ACK 9000
++0.0001 C2 ACK
++0.0001 S ACK {answer}
++0.0001 S ACK 4500
+{at}   C ACK win=0
+{end}---
+flows = 2
+"
+    )
+}
+
+/// What the upstream of that gateway sees.
+fn beyond_stalled() -> String {
+    "# Its upstream.
+connection 1 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
+0.005   C SYN
++0.0001 S SYN+ACK
++0.002  C ACK
++0.0001 C ACK \"GET /file HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"
++0.0001 S ACK \"HTTP/1.1 200 OK\\r\\ncontent-length: 9000\\r\\n\\r\\n\"
++0.0001 S ACK 9000
++0.002  C ACK
+---
+flows = 1
+"
+    .to_owned()
+}
+
+/// What a client sees that reads through another proxy, of which no vantage shows either side.
+fn reader(at: &str, held: &str) -> [(&'static str, String); 2] {
+    let far = |way: &str, back: &str, begins: &str| {
+        format!(
+            "# A reader.
+connection 1 10.9.0.9:41000 10.9.0.1:8000 isn 4000 90000
+0.{begins}   C SYN
++{way}  S SYN+ACK
++{back} C ACK
++{back} C ACK \"please send it\"
++{way}  S ACK 300
++{back} C ACK
+{at}   C ACK win=0
++{held}   C ACK win=500
+---
+flows = 1
+"
+        )
+    };
+    [
+        ("client", far("0.0020", "0.0001", "000")),
+        ("way", far("0.0010", "0.0010", "001")),
+    ]
+}
+
+/// A reader that nobody watched may be a proxy that only could not pass data on: likely at most.
+#[test]
+fn a_reader_that_nobody_watched_is_not_certain_to_have_stopped() -> Result<()> {
+    let gateway = || ("gw", stalled("1.000", "8.0"));
+    let verdicts = judged("stalled-far", &[gateway(), ("app", beyond_stalled())])?;
+    let whom = "the client 10.0.0.9, or somebody behind it";
+    assert_eq!(told(&verdicts)?, ["receiver_stalled", whom, "likely"]);
+    let against = verdicts[0]["against"].to_string();
+    assert!(against.contains("no vantage is at"), "{against}");
+    Ok(())
+}
+
+/// A reader that was watched stalled at the same time, in another place: what lies between was not seen.
+#[test]
+fn a_reader_elsewhere_that_stalled_meanwhile_is_held_against_it() -> Result<()> {
+    let against = |name: &str, at: &str| -> Result<String> {
+        let [client, way] = reader(at, "9.5");
+        let gateway = ("gw", stalled("1.000", "8.0"));
+        let verdicts = judged(name, &[gateway, ("app", beyond_stalled()), client, way])?;
+        let far = |verdict: &&Value| verdict["summary"].to_string().contains("10.0.0.9");
+        let verdict = verdicts.iter().find(far).context("no such verdict")?;
+        assert_eq!(verdict["confidence"], "likely", "{verdict:#}");
+        Ok(verdict["against"].to_string())
+    };
+    let meanwhile = against("stalled-meanwhile", "0.900")?;
+    assert!(
+        meanwhile.contains("client left no room at the same time"),
+        "{meanwhile}"
+    );
+    let later = against("stalled-later", "9.500")?;
+    assert!(!later.contains("at the same time"), "{later}");
+    Ok(())
+}
