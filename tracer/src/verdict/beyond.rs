@@ -1,5 +1,5 @@
-//! What stands beyond all vantages: a server that nobody watched may be a proxy, and what it did may come
-//! from somebody behind it.
+//! What stands beyond all vantages: whom nobody watched may be a proxy, and what it did may come from
+//! somebody behind it.
 
 use super::Cause;
 use super::case::Case;
@@ -19,17 +19,20 @@ const PASSED_ON: [Cause; 7] = [
     Cause::TlsHandshakeFailed,
 ];
 
-/// Says that it may have been somebody behind a server, where nothing was captured at that server or
-/// behind it.
+/// Says that it may have been somebody behind whoever is named, where nothing was captured there or behind.
 pub(super) fn tell(case: &Case<'_>, cause: Cause, finding: &mut Finding) {
-    let Culprit::End(leg, Side::Server) = finding.culprit else {
+    let Culprit::End(leg, side) = finding.culprit else {
         return;
     };
-    let unseen = leg + 1 == case.legs.len() && case.at(leg, Side::Server).is_none();
-    if !finding.alarm || !unseen || !PASSED_ON.contains(&cause) {
+    let passed_on = match side {
+        Side::Server => leg + 1 == case.legs.len() && PASSED_ON.contains(&cause),
+        // Of a close of a client the rules say so themselves.
+        Side::Client => leg == 0 && cause == Cause::ReceiverStalled && stands_beside(case, leg),
+    };
+    if !finding.alarm || !passed_on || case.at(leg, side).is_some() {
         return;
     }
-    let (who, name) = (case.who(leg, Side::Server), case.name(leg, Side::Server));
+    let (who, name) = (case.who(leg, side), case.name(leg, side));
     for named in [&who, &name] {
         if let Some(rest) = finding.summary.strip_prefix(named.as_str()) {
             finding.summary = format!("{named}, or somebody behind it,{rest}");
@@ -41,4 +44,9 @@ pub(super) fn tell(case: &Case<'_>, cause: Cause, finding: &mut Finding) {
         "no vantage is at {name}: if it is a proxy, it may have passed on what somebody behind it did; \
          capture there as well"
     ));
+}
+
+/// Whether anything tells what stands where about a leg: a vantage at its server, or what that makes of it.
+fn stands_beside(case: &Case<'_>, leg: usize) -> bool {
+    case.legs.len() > 1 || case.at(leg, Side::Server).is_some()
 }

@@ -67,6 +67,8 @@ pub(super) struct Digest {
     pub(super) stalls: Sides<Option<Stall>>,
     /// Data of each side that was sent again and again and never acknowledged.
     pub(super) unheard: Sides<Option<Unheard>>,
+    /// The FIN of each side, where it was sent again and never acknowledged.
+    pub(super) unheard_fin: Sides<Option<Unheard>>,
     /// A RST unlike what its sender else sends.
     pub(super) odd: Option<Odd>,
     /// What the kernel told of the sockets at its ends.
@@ -162,7 +164,7 @@ pub(super) struct Stall {
     pub(super) opened: bool,
 }
 
-/// Data that was sent again and again and never acknowledged.
+/// Data, or a FIN, that was sent again and again and never acknowledged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unheard {
     /// It was first sent.
@@ -294,6 +296,7 @@ impl Digest {
             run_end: sides(|side| nearest[side].flow().run_end(nearest[side].side(side))),
             stalls: sides(|side| turns::stall(nearest[side], side)),
             unheard: sides(|side| turns::unheard(nearest[side], side)),
+            unheard_fin: sides(|side| turns::unheard_fin(nearest[side], side)),
             told: said::told(&views),
             answers: said::answers(&views),
             is_asked_whole: is_whole(&views, Side::Client),

@@ -201,6 +201,42 @@ pub(super) fn unheard(view: &View<'_>, side: Side) -> Option<Unheard> {
     found
 }
 
+/// A side's FIN that it sent again until the end, while nothing came back: the time from the first one on.
+pub(super) fn unheard_fin(view: &View<'_>, side: Side) -> Option<Unheard> {
+    let flow = view.flow();
+    if flow.unacknowledged(view.side(side)).unwrap_or(0) == 0 {
+        return None;
+    }
+    let mut found: Option<Unheard> = None;
+    for event in view.events() {
+        let at = view.common(event.at);
+        if view.side(event.by) != side {
+            // Whatever the peer sends says that it, and the way from it, are there.
+            found = None;
+            continue;
+        }
+        match (event.what, &mut found) {
+            (What::Fin, None) => {
+                found = Some(Unheard {
+                    since: at,
+                    until: at,
+                    cite: view.cite(event.frame),
+                    times: 0,
+                    gap: Duration::ZERO,
+                });
+            }
+            // Data that is sent again is another matter ([`unheard`]).
+            (What::Retransmission { bytes: 0, .. }, Some(fin)) => {
+                fin.gap = at.since(fin.until.min(at));
+                fin.until = at;
+                fin.times += 1;
+            }
+            _ => {}
+        }
+    }
+    found.filter(|fin| fin.times > 0)
+}
+
 /// When the last byte of a turn was sent, as far as it was before then.
 pub(super) fn last_byte(turn: &Event, before: Time) -> Time {
     match turn.what {

@@ -8,6 +8,9 @@
 //! up, and where it was never answered and waited less than a second it may as well only have delivered
 //! something (logs, metrics): that is possible, and no alarm.
 //!
+//! Where nothing came back to the client's FIN, which it sent again and again, the path or the peer was dead:
+//! what it waited for may have been lost with it, so that it is only possible.
+//!
 //! Looks alike: a load balancer's idle timeout seen from behind it; a half-close, after which the
 //! client takes the answer. Half a close says that all was asked, so it comes with the request's last bytes
 //! or soon after (RFC 9293 section 3.6); a FIN after a long wait for an answer is lost patience, also where
@@ -21,10 +24,14 @@ use crate::kernel::FactKind;
 use crate::time::Time;
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
-use crate::verdict::digest::Carries;
+use crate::verdict::digest::{Carries, Unheard};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::Leg;
 use crate::verdict::words;
+
+/// A FIN that was sent again so often, each time after twice the time (RFC 6298 section 5.5), and that nothing
+/// came back to, met no passing loss.
+const IN_VAIN: u32 = 2;
 
 /// Whoever waits for an answer waits longer, where nothing says what is spoken.
 const PATIENT: Duration = Duration::from_secs(1);
@@ -64,8 +71,10 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     let followed = mark.rst || leg.digest.first_by(Side::Server).is_some();
     let whole = followed || patient;
     let lost = answer_lost(leg, mark.at);
+    let in_vain = leg.digest.unheard_fin[Side::Client];
+    let in_vain = in_vain.filter(|fin| fin.times >= IN_VAIN);
     let confidence = match (own && whole, process) {
-        _ if delivered || lost.is_some() => Confidence::Possible,
+        _ if delivered || lost.is_some() || in_vain.is_some() => Confidence::Possible,
         (true, Some(_)) if !other && followed => Confidence::Certain,
         (true, _) => Confidence::Likely,
         (false, _) => Confidence::Possible,
@@ -91,6 +100,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             "without an answer"
         }
     );
+    if let Some(fin) = in_vain {
+        nobody_there(case, fin, &mut finding);
+    }
     finding.story = format!(
         "{client} closed at {}, {}; nobody had closed before.",
         words::clock(mark.at),
@@ -165,6 +177,24 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         waited.map_or_else(|| " so long".to_owned(), |waited| format!(" longer than {waited}"))
     ));
     Ok(finding)
+}
+
+/// Nothing came back to the client's FIN, as from a path or a peer that is not there any more: that is
+/// why no answer came, and the client's patience only what ended it here.
+fn nobody_there(case: &Case<'_>, fin: Unheard, finding: &mut Finding) {
+    let (client, server) = (case.name(0, Side::Client), case.name(0, Side::Server));
+    finding.summary += ", and nothing acknowledged its FIN";
+    finding.against.push(format!(
+        "{server}, or the path to it, was dead by then: {client} sent its FIN again {} within {}, and nothing came \
+         back. What was on the way before may have been lost as well, an answer or a close among it",
+        words::count(fin.times as usize, "time"),
+        words::length(fin.until.since(fin.since))
+    ));
+    finding.advice.push(format!(
+        "find out what dropped segments between {client} and {server} at {}, or whether {server} was still there; \
+         capture at {server} as well",
+        words::clock(fin.since)
+    ));
 }
 
 /// When an answer was sent before then that the client never got, as the vantages at both ends show.

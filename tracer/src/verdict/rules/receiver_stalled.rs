@@ -5,6 +5,9 @@
 //! proxy that could not pass on what it had read is no reader: the far one is. A reader that went on
 //! within a few seconds, and got all that it had asked for, is slow and no alarm.
 //!
+//! Certain where a vantage stands at the reader, or shows its other side. One that nobody watched may be a
+//! proxy itself, whose own reader stopped: that is likely at most.
+//!
 //! Looks alike: a slow reader, whose window is zero again and again. Linux opens a window of zero only
 //! when a sixteenth of the buffer is free again (`__tcp_select_window`, net/ipv4/tcp_output.c): whoever
 //! reads a large buffer slowly has a window of zero for seconds without having stopped. A client that
@@ -108,11 +111,57 @@ fn waits(other: &Digest, side: Side, stall: Stall) -> bool {
     still_sending || reader.is_some_and(|reader| reader.total >= half)
 }
 
+/// Whether what stands behind a reader may have kept it from reading, and nobody would have seen that. Where
+/// no vantage stands at either end of a hop in no chain, nothing tells ends from proxies, and that is not weighed.
+fn is_out_of_sight(case: &Case<'_>, leg: usize, side: Side) -> bool {
+    let end = match side {
+        Side::Client => leg == 0,
+        Side::Server => leg + 1 == case.legs.len(),
+    };
+    let placed = case.legs.len() > 1 || case.at(leg, side.other()).is_some();
+    end && placed && case.at(leg, side).is_none()
+}
+
+/// A reader that was watched and held a window of zero in the midst of this stall: its name, and what shows
+/// it. Windows close from the reader on towards the sender, so who stands in this case itself had to wait
+/// for this one.
+fn stalled_elsewhere(case: &Case<'_>, side: Side, stall: Stall) -> Option<(String, Stall)> {
+    let middle = stall.since + stall.held / 2;
+    let stands_here = |vantage| {
+        let mut legs = case.legs.iter();
+        legs.any(|leg| [leg.hop.at.client, leg.hop.at.server].contains(&Some(vantage)))
+    };
+    let mut others = case.world.digests.iter();
+    others.find_map(|other| {
+        let own = other.stalls[side].filter(|own| own.held >= LONG)?;
+        let vantage = case.world.hops.hops[other.place].at[side]?;
+        let meanwhile = own.since <= middle && own.since + own.held >= middle;
+        (meanwhile && !stands_here(vantage))
+            .then(|| (case.world.scene.name(vantage).to_owned(), own))
+    })
+}
+
+/// How sure it is that the reader itself stopped; what speaks against that goes with the finding.
+fn weigh(case: &Case<'_>, leg: usize, side: Side, stall: Stall, finding: &mut Finding) {
+    if !is_out_of_sight(case, leg, side) {
+        return;
+    }
+    finding.confidence = Confidence::Likely;
+    if let Some((other, own)) = stalled_elsewhere(case, side, stall) {
+        finding.against.push(format!(
+            "{other} left no room at the same time ({}): if {} passes on to {other} what it reads here, it only had to wait",
+            case.cite(own.cite),
+            case.name(leg, side)
+        ));
+    }
+}
+
 fn found(case: &Case<'_>, leg: usize, side: Side, stall: Stall) -> Finding {
     let (reader, sender) = (case.name(leg, side), case.name(leg, side.other()));
     let first = case.legs[leg].first();
     let held = words::length(stall.held);
     let mut finding = Finding::new(leg, Culprit::End(leg, side), Confidence::Certain);
+    weigh(case, leg, side, stall, &mut finding);
     let harmless = stall.opened && stall.held < HARMFUL && !case.legs[leg].owed();
     finding.alarm = !harmless;
     finding.at = first.map(|first| first.at).or(Some(stall.since));
