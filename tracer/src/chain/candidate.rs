@@ -214,6 +214,11 @@ fn within(seen: &Seen, onward: &Seen, slack: u64) -> bool {
     if after(begins, onward.began) && !(own && onward.http2) {
         return false;
     }
+    // What is sent into a connection that a proxy had closed goes on, if at all, by one that had been
+    // closed in the same way: it had only passed on that close.
+    if seen.late && !onward.late {
+        return false;
+    }
     if seen
         .worked_on()
         .is_some_and(|until| after(onward.began, until))
@@ -223,7 +228,9 @@ fn within(seen: &Seen, onward: &Seen, slack: u64) -> bool {
     match (seen.knew(), onward.answered) {
         (Some(passed_on), Some(came)) => !after(came, passed_on),
         // The answer came while the request was still waited for, and was not passed on.
-        (None, Some(came)) => seen.ended.is_none_or(|finish| !after(finish, came)),
+        (None, Some(came)) if !onward.unheard => {
+            seen.ended.is_none_or(|finish| !after(finish, came))
+        }
         _ => true,
     }
 }
@@ -255,7 +262,7 @@ impl Gaps {
             // Who need not wait for an answer any more lets go of the connection that it was to come
             // from, and who has none to wait for answers something else.
             _ => first(seen)
-                .zip(first(onward))
+                .zip(onward.came().into_iter().chain(onward.ended).min())
                 .map(|(one, other)| apart(one, other)),
         };
         let early = if onward.asked < seen.began {

@@ -59,6 +59,11 @@ pub(super) struct Seen {
     pub(super) over: Option<Time>,
     /// It got no answer before the connection ended.
     pub(super) failed: bool,
+    /// It was sent after whoever was asked had closed its direction: that may read on and pass on what it
+    /// reads, as a proxy at layer 4 does, but answer nothing any more.
+    pub(super) late: bool,
+    /// Whoever asked acknowledged nothing of the answer, as far as was captured: it may never have come.
+    pub(super) unheard: bool,
     /// The flow, by its place in the scene.
     pub(super) flow: usize,
     /// The frame that it begins with; 0 where none shows it.
@@ -105,6 +110,11 @@ impl Seen {
     /// connection's may come before.
     pub(super) fn knew(&self) -> Option<Time> {
         if self.http2 { self.done } else { self.answered }
+    }
+
+    /// When the answer came to whoever asked, where nothing speaks against that it did.
+    pub(super) fn came(&self) -> Option<Time> {
+        self.answered.filter(|_| !self.unheard)
     }
 
     /// The answer, or else the end of the connection that it was owed on.
@@ -200,6 +210,8 @@ fn life(scene: &Scene<'_>, sight: Sight, end: Side) -> Seen {
         ended,
         over: ended,
         failed,
+        late: false,
+        unheard: false,
         flow: sight.flow,
         frame: opening.map_or(0, |event| event.frame),
     }
@@ -341,9 +353,28 @@ fn finish(flow: &Flow, asker: Side, exchanges: &mut [Told]) {
         last.status = None;
         last.bytes.1 = 0;
     }
+    seen.late = is_late(flow, asker, seen.began);
+    seen.unheard = last.bytes.1 > 0
+        && flow
+            .unacknowledged(asker.other())
+            .is_some_and(|bytes| u64::from(bytes) >= last.bytes.1);
     seen.ended = ended(flow).map(|ended| ended.max(seen.began));
-    seen.over = over(flow, asker).map(|over| over.max(seen.began));
+    let over = if seen.late {
+        // Both directions closed still hold what was sent before; a RST throws it away (RFC 9293 section
+        // 3.10.7.4).
+        let mut rsts = flow.rsts().iter().map(|rst| rst.at);
+        rsts.find(|at| *at >= seen.began)
+    } else {
+        over(flow, asker)
+    };
+    seen.over = over.map(|over| over.max(seen.began));
     seen.failed = seen.answered.is_none() && seen.ended.is_some();
+}
+
+/// Whether the other side had closed its direction, and no more than that, before anything was asked.
+fn is_late(flow: &Flow, asker: Side, began: Time) -> bool {
+    let half = matches!(flow.ending(), Some(Ending::Fin(fin)) if fin.by != asker && fin.at < began);
+    half && flow.closed_at().is_none_or(|closed| closed >= began)
 }
 
 /// A RST that answers data comes within a round trip of it.
@@ -432,6 +463,8 @@ impl Told {
                 ended: None,
                 over: None,
                 failed: false,
+                late: false,
+                unheard: false,
                 flow: sight.flow,
                 frame: event.frame,
             },

@@ -26,7 +26,6 @@ use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::digest::{Carries, Unheard};
 use crate::verdict::finding::{Culprit, Finding, Found};
-use crate::verdict::leg::Leg;
 use crate::verdict::words;
 
 /// A FIN that was sent again so often, each time after twice the time (RFC 6298 section 5.5), and that nothing
@@ -70,7 +69,7 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     // A FIN that nothing follows may be half a close, after which the answer still comes.
     let followed = mark.rst || leg.digest.first_by(Side::Server).is_some();
     let whole = followed || patient;
-    let lost = answer_lost(leg, mark.at);
+    let lost = answer_lost(case, mark.at);
     let in_vain = leg.digest.unheard_fin[Side::Client];
     let in_vain = in_vain.filter(|fin| fin.times >= IN_VAIN);
     let confidence = match (own && whole, process) {
@@ -148,8 +147,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             format!("what followed was not seen: {client} may have closed one direction only and have waited on")
         });
     }
-    if let Some(answered) = lost {
-        let server = case.name(0, Side::Server);
+    if let Some((number, answered)) = lost {
+        let server = case.name(number, Side::Server);
+        let peer = case.name(number, Side::Client);
         finding.against.push(format!(
             "{server} had sent an answer at {}, which did not arrive: what lost it on the way is to \
              blame",
@@ -158,7 +158,7 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         finding.advice.insert(
             0,
             format!(
-                "find out what dropped segments between {server} and {client} from {} on",
+                "find out what dropped segments between {server} and {peer} from {} on",
                 words::clock(answered)
             ),
         );
@@ -197,11 +197,17 @@ fn nobody_there(case: &Case<'_>, fin: Unheard, finding: &mut Finding) {
     ));
 }
 
-/// When an answer was sent before then that the client never got, as the vantages at both ends show.
-fn answer_lost(leg: &Leg<'_>, until: Time) -> Option<Time> {
-    let exchange = leg
-        .exchange
-        .filter(|exchange| exchange.answered.is_none())?;
-    let sent = exchange.at_server?.answered?;
-    (leg.hop.sights.len() > 1 && sent < until).then_some(sent)
+/// On which leg, and when, an answer was sent before then that did not arrive: as the vantages at both
+/// ends of it show, or because it was sent again and nothing of it was acknowledged.
+fn answer_lost(case: &Case<'_>, until: Time) -> Option<(usize, Time)> {
+    let legs = case.legs.iter().enumerate();
+    let mut lost = legs.filter_map(|(number, leg)| {
+        let exchange = leg.exchange?;
+        let sent = exchange.at_server?.answered?;
+        let missing = exchange.answered.is_none() && leg.hop.sights.len() > 1;
+        let again = leg.digest.unheard[Side::Server].filter(|_| leg.is_last);
+        let sent = again.map(|again| again.since).or(missing.then_some(sent))?;
+        (sent < until).then_some((number, sent))
+    });
+    lost.next()
 }
