@@ -13,7 +13,6 @@ mod leg;
 mod origin;
 mod product;
 mod relay;
-mod roots;
 mod rules;
 mod timeouts;
 mod words;
@@ -199,8 +198,7 @@ pub fn judge(
         verdict(&case, many)
     });
     verdicts.extend(later.filter(|verdict| TELLING_LATER.contains(&verdict.cause)));
-    let roots = roots::Roots::of(&world, &verdicts);
-    sorted(verdicts, &roots)
+    sorted(verdicts)
 }
 
 /// Considers every rule.
@@ -282,7 +280,7 @@ fn told(case: &Case<'_>, cause: Cause, finding: Finding, considered: Vec<Conside
 
 /// Alarms first; then what is more than possible, or explains something that is; then what happened most
 /// often; then by the order of the catalogue and by time.
-fn sorted(verdicts: Vec<Verdict>, roots: &roots::Roots<'_>) -> Vec<Verdict> {
+fn sorted(verdicts: Vec<Verdict>) -> Vec<Verdict> {
     let mut times: HashMap<(Cause, Option<usize>), usize, RandomState> = HashMap::default();
     for verdict in &verdicts {
         *times.entry((verdict.cause, verdict.ended_by)).or_default() += 1;
@@ -297,7 +295,7 @@ fn sorted(verdicts: Vec<Verdict>, roots: &roots::Roots<'_>) -> Vec<Verdict> {
     verdicts.sort_by_cached_key(|verdict| {
         (
             !verdict.alarm,
-            verdict.confidence == Confidence::Possible && !roots.explains(verdict),
+            verdict.confidence == Confidence::Possible,
             Reverse(often(verdict)),
             rank(verdict.cause).unwrap_or(rules::ALL.len()),
             verdict.culprit.is_none(),

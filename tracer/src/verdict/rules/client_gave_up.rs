@@ -24,7 +24,7 @@ use crate::kernel::FactKind;
 use crate::time::Time;
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
-use crate::verdict::digest::{Carries, Unheard};
+use crate::verdict::digest::{Carries, Mark, Unheard};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::words;
 
@@ -49,39 +49,88 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     if !leg.owed() || leg.asked().is_none() {
         return Err("no answer was owed to it".into());
     }
-    let other = leg.digest.carries == Carries::Other;
-    let heard = leg.digest.turns.iter().any(|turn| turn.by == Side::Server);
-    let waited = leg.waited(origin.mark.at);
-    let known = matches!(leg.digest.carries, Carries::Http | Carries::Tls);
-    let patient = waited.is_some_and(|waited| waited >= PATIENT) && (known || heard);
-    let delivered = other && !heard && waited.is_some_and(|waited| waited < PATIENT);
-    let mark = origin.mark;
+    let seen = Seen::of(case, origin.mark);
+    let mut finding = found(case, &seen);
+    if let Some(fin) = seen.in_vain {
+        nobody_there(case, fin, &mut finding);
+    }
+    doubt(case, &seen, &mut finding);
+    advise(case, &seen, &mut finding);
+    Ok(finding)
+}
+
+/// What was seen of the client that closed.
+struct Seen<'a> {
+    /// Its first FIN or RST.
+    mark: Mark,
+    waited: Option<Duration>,
+    /// It waited too long for half a close.
+    patient: bool,
+    /// It is no proxy, nor behind one, as far as is known.
+    own: bool,
+    /// What came after its FIN was seen. A FIN that nothing follows may be half a close, after which the answer
+    /// still comes.
+    followed: bool,
+    /// It may have wanted no answer.
+    delivered: bool,
+    /// An answer that was sent and did not arrive: on which leg, and when.
+    lost: Option<(usize, Time)>,
+    /// Its FIN, which nothing came back to.
+    in_vain: Option<Unheard>,
+    /// What the kernel says of who closed.
+    process: Option<&'a FactKind>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(case: &Case<'a>, mark: Mark) -> Self {
+        let leg = &case.legs[0];
+        let heard = leg.digest.turns.iter().any(|turn| turn.by == Side::Server);
+        let waited = leg.waited(mark.at);
+        let other = leg.digest.carries == Carries::Other;
+        let known = matches!(leg.digest.carries, Carries::Http | Carries::Tls);
+        let at = leg.hop.at;
+        // On loopback the vantage may be the server's alone, and what Envoy asks it passes on.
+        let passed_on =
+            case.is_proxy(0, Side::Client) || at.client == at.server || leg.asked_by_proxy();
+        let unheard = leg.digest.unheard_fin[Side::Client];
+        let closed = |kind: &FactKind| matches!(kind, FactKind::Closed(_));
+        let process = leg.digest.kernel(Side::Client, closed);
+        Self {
+            mark,
+            waited,
+            patient: waited.is_some_and(|waited| waited >= PATIENT) && (known || heard),
+            own: at.client.is_some() && !passed_on,
+            followed: mark.rst || leg.digest.first_by(Side::Server).is_some(),
+            delivered: other && !heard && waited.is_some_and(|waited| waited < PATIENT),
+            lost: answer_lost(case, mark.at),
+            in_vain: unheard.filter(|fin| fin.times >= IN_VAIN),
+            process: process.map(|told| &told.kind),
+        }
+    }
+
+    fn confidence(&self, case: &Case<'_>) -> Confidence {
+        let other = case.legs[0].digest.carries == Carries::Other;
+        let whole = self.followed || self.patient;
+        match (self.own && whole, self.process) {
+            _ if self.delivered || self.lost.is_some() || self.in_vain.is_some() => {
+                Confidence::Possible
+            }
+            (true, Some(_)) if !other && self.followed => Confidence::Certain,
+            (true, _) => Confidence::Likely,
+            (false, _) => Confidence::Possible,
+        }
+    }
+}
+
+fn found(case: &Case<'_>, seen: &Seen<'_>) -> Finding {
+    let leg = &case.legs[0];
     let client = case.name(0, Side::Client);
-    let waited = waited.map(words::length);
-    let process = leg
-        .digest
-        .kernel(Side::Client, |kind| matches!(kind, FactKind::Closed(_)));
-    let at = leg.hop.at;
-    // On loopback the vantage may be the server's alone, and what Envoy asks it passes on.
-    let passed_on =
-        case.is_proxy(0, Side::Client) || at.client == at.server || leg.asked_by_proxy();
-    let own = at.client.is_some() && !passed_on;
-    // A FIN that nothing follows may be half a close, after which the answer still comes.
-    let followed = mark.rst || leg.digest.first_by(Side::Server).is_some();
-    let whole = followed || patient;
-    let lost = answer_lost(case, mark.at);
-    let in_vain = leg.digest.unheard_fin[Side::Client];
-    let in_vain = in_vain.filter(|fin| fin.times >= IN_VAIN);
-    let confidence = match (own && whole, process) {
-        _ if delivered || lost.is_some() || in_vain.is_some() => Confidence::Possible,
-        (true, Some(_)) if !other && followed => Confidence::Certain,
-        (true, _) => Confidence::Likely,
-        (false, _) => Confidence::Possible,
-    };
-    let mut finding = Finding::new(0, Culprit::End(0, Side::Client), confidence);
-    finding.alarm = !delivered;
-    finding.at = Some(mark.at);
-    finding.flow = Some(mark.cite.flow);
+    let culprit = Culprit::End(0, Side::Client);
+    let waited = seen.waited.map(words::length);
+    let mut finding = Finding::new(0, culprit, seen.confidence(case));
+    finding.alarm = !seen.delivered;
+    finding.at = Some(seen.mark.at);
+    finding.flow = Some(seen.mark.cite.flow);
     finding.because = format!("{client} closed first, while an answer was owed to it");
     let cut = leg.cut_short();
     let unfinished = leg.unfinished();
@@ -99,84 +148,94 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             "without an answer"
         }
     );
-    if let Some(fin) = in_vain {
-        nobody_there(case, fin, &mut finding);
-    }
     finding.story = format!(
         "{client} closed at {}, {}; nobody had closed before.",
-        words::clock(mark.at),
+        words::clock(seen.mark.at),
         match (unfinished, &waited) {
             (Some(sent), Some(waited)) => format!("{waited} after it had sent {sent}"),
             (_, Some(waited)) => format!("{waited} after its request, while the answer was owed"),
             (_, None) => "after a request that was not seen, while the answer was owed".to_owned(),
         }
     );
-    finding.evidence.push(case.cite_mark(0, &mark));
+    finding.evidence.push(case.cite_mark(0, &seen.mark));
     if let Some((sent, whole)) = cut {
         finding.evidence.push(format!(
             "the answer announced {whole} bytes with its head, and had at most {sent} by then"
         ));
     }
-    if let Some(told) = process
-        && let FactKind::Closed(process) = &told.kind
-    {
+    if let Some(FactKind::Closed(process)) = seen.process {
         finding.evidence.push(format!(
             "the kernel says that {} (pid {}) closed it",
             process.comm, process.pid
         ));
     }
-    if own {
-        finding.against.push(format!(
-            "not a proxy's timeout: no FIN or RST came to {client} before its own"
-        ));
+    finding
+}
+
+/// What speaks for something else, and what speaks against that.
+fn doubt(case: &Case<'_>, seen: &Seen<'_>, finding: &mut Finding) {
+    let client = case.name(0, Side::Client);
+    finding.against.push(if seen.own {
+        format!("not a proxy's timeout: no FIN or RST came to {client} before its own")
     } else {
-        finding.against.push(format!(
+        format!(
             "if {client} is a proxy, it may have passed on a close of the client behind it or its own \
              timeout: no vantage shows its other side"
-        ));
-        finding.advice.push(format!(
-            "capture at {client} as well, to tell whether it gave up itself"
-        ));
-    }
-    if !followed {
-        finding.against.push(if patient {
+        )
+    });
+    if !seen.followed {
+        finding.against.push(if seen.patient {
             "not half a close, as far as can be told: that comes with the request, not after a wait, \
              but what followed was not seen"
                 .to_owned()
         } else {
-            format!("what followed was not seen: {client} may have closed one direction only and have waited on")
+            format!(
+                "what followed was not seen: {client} may have closed one direction only and have \
+                 waited on"
+            )
         });
     }
-    if let Some((number, answered)) = lost {
-        let server = case.name(number, Side::Server);
-        let peer = case.name(number, Side::Client);
+    if let Some((number, answered)) = seen.lost {
         finding.against.push(format!(
-            "{server} had sent an answer at {}, which did not arrive: what lost it on the way is to \
-             blame",
+            "{} had sent an answer at {}, which did not arrive: what lost it on the way is to blame",
+            case.name(number, Side::Server),
             words::clock(answered)
         ));
-        finding.advice.insert(
-            0,
-            format!(
-                "find out what dropped segments between {server} and {peer} from {} on",
-                words::clock(answered)
-            ),
-        );
     }
-    if delivered {
-        finding.against.push(format!("{client} may have wanted no answer: the server never sent anything, and what is spoken is not known"));
-    }
-    if unfinished.is_some() {
-        finding.advice.push(format!(
-            "find out why {client} stopped in the middle of its request"
+    if seen.delivered {
+        finding.against.push(format!(
+            "{client} may have wanted no answer: the server never sent anything, and what is spoken \
+             is not known"
         ));
-        return Ok(finding);
     }
-    finding.advice.push(format!(
-        "find out why the answer took{}, or let {client} wait longer (curl --max-time, the client's request timeout)",
-        waited.map_or_else(|| " so long".to_owned(), |waited| format!(" longer than {waited}"))
-    ));
-    Ok(finding)
+}
+
+/// What to do: what may be to blame for it first.
+fn advise(case: &Case<'_>, seen: &Seen<'_>, finding: &mut Finding) {
+    let client = case.name(0, Side::Client);
+    if let Some((number, answered)) = seen.lost {
+        finding.advice.push(format!(
+            "find out what dropped segments between {} and {} from {} on",
+            case.name(number, Side::Server),
+            case.name(number, Side::Client),
+            words::clock(answered)
+        ));
+    }
+    if !seen.own {
+        finding.advice.push(format!(
+            "capture at {client} as well, to tell whether it gave up itself"
+        ));
+    }
+    finding.advice.push(if case.legs[0].unfinished().is_some() {
+        format!("find out why {client} stopped in the middle of its request")
+    } else {
+        let longer = seen.waited.map(words::length);
+        let longer = longer.map_or_else(|| " so long".to_owned(), |waited| format!(" longer than {waited}"));
+        format!(
+            "find out why the answer took{longer}, or let {client} wait longer (curl --max-time, the \
+             client's request timeout)"
+        )
+    });
 }
 
 /// Nothing came back to the client's FIN, as from a path or a peer that is not there any more: that is
