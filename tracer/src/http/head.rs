@@ -52,6 +52,11 @@ pub(super) fn cut(bytes: &[u8]) -> Option<Heading> {
     let mut lines = bytes[..=end].to_vec();
     lines.extend_from_slice(b"\r\n");
     match whole(&lines) {
+        Unit::Message(Heading::Status(mut status), ..) => {
+            // What is not there may tell a length.
+            Arc::make_mut(&mut status).until_close = false;
+            Some(Heading::Status(status))
+        }
         Unit::Message(heading, ..) => Some(heading),
         _ => None,
     }
@@ -139,7 +144,9 @@ fn whole(head: &[u8]) -> Unit {
             return Unit::Foreign;
         };
         let old = answer.version == Some(0);
+        let all = read.is_ok();
         let (mut status, body) = status(code, old, answer.headers);
+        status.until_close &= all;
         if let Body::Of(length) = body {
             status.whole = Some(length.saturating_add(head.len() as u64));
         }
@@ -188,6 +195,13 @@ fn request(method: &str, target: &str, old: bool, headers: &[Header<'_>]) -> (Re
     (request, body)
 }
 
+/// Whether a head tells how long a body is, or how it is coded (RFC 9112 section 6).
+fn is_delimited(headers: &[Header<'_>]) -> bool {
+    ["content-length", "transfer-encoding"]
+        .iter()
+        .any(|name| values(headers, name).next().is_some())
+}
+
 fn status(code: u16, old: bool, headers: &[Header<'_>]) -> (Status, Body) {
     let status = Status {
         code,
@@ -198,6 +212,7 @@ fn status(code: u16, old: bool, headers: &[Header<'_>]) -> (Status, Body) {
         upstream_ms: number(headers, "x-envoy-upstream-service-time"),
         whole: None,
         chunked: !matches!(code, 100..200 | 204 | 304) && is_chunked(headers),
+        until_close: !matches!(code, 100..200 | 204 | 304) && !is_delimited(headers),
         unended: None,
     };
     let body = match code {

@@ -177,6 +177,9 @@ pub struct Status {
     pub whole: Option<u64>,
     /// Its body comes in chunks, the last of which says that it is the last (RFC 9112 section 7.1).
     pub chunked: bool,
+    /// Its body is all that comes until its sender closes: the head tells neither a length nor chunks (RFC 9112
+    /// section 6.3). An answer to HEAD has no body all the same.
+    pub until_close: bool,
     /// The last chunk had not come when its sender said the last that it said: bytes of head and body
     /// until then. `None` as well where something of it was not captured.
     pub unended: Option<u64>,

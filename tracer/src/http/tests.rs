@@ -82,6 +82,7 @@ impl Talk {
             Heading::Status(status) => {
                 let status = Status {
                     whole: None,
+                    until_close: false,
                     ..Status::clone(status)
                 };
                 (*by, Heading::Status(Arc::new(status)))
@@ -117,6 +118,39 @@ fn an_answer_says_how_long_it_is() {
     assert_eq!(wholes("HTTP/1.1 200 OK\r\n\r\nhello"), [None]);
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
     assert_eq!(wholes(chunked), [None]);
+}
+
+#[test]
+fn an_answer_says_that_only_a_close_will_end_it() {
+    let ends_with_close = |answer: &str, of: usize| -> Vec<bool> {
+        let mut talk = Talk::default();
+        talk.says(Client, "GET / HTTP/1.1\r\n\r\n");
+        talk.piece(Server, answer.as_bytes(), of, true);
+        talk.told();
+        let statuses = talk.told.iter().filter_map(|(_, heading)| match heading {
+            Heading::Status(status) => Some(status.until_close),
+            _ => None,
+        });
+        statuses.collect()
+    };
+    let whole = |answer: &str| ends_with_close(answer, answer.len());
+    assert_eq!(whole("HTTP/1.1 200 OK\r\nserver: a\r\n\r\nhello"), [true]);
+    for told in [
+        "Content-Length: 5",
+        "Transfer-Encoding: chunked",
+        "Content-Length: x",
+    ] {
+        assert_eq!(
+            whole(&format!("HTTP/1.1 200 OK\r\n{told}\r\n\r\nhello")),
+            [false]
+        );
+    }
+    assert_eq!(whole("HTTP/1.1 204 No Content\r\n\r\n"), [false]);
+    // What was not captured may tell a length.
+    assert_eq!(
+        ends_with_close("HTTP/1.1 200 OK\r\nserver: a\r\n", 400),
+        [false]
+    );
 }
 
 fn get(target: &str) -> Request {
@@ -185,6 +219,7 @@ fn reads_requests_and_answers() {
         upstream_ms: Some(7),
         whole: None,
         chunked: false,
+        until_close: false,
         unended: None,
     };
     let expected = [asked(request), (Server, Heading::Status(Arc::new(status)))];
@@ -268,6 +303,7 @@ fn chunks_are_not_followed_and_the_next_answer_is_read() {
     let chunked = Status {
         code: 200,
         chunked: true,
+        until_close: false,
         ..Status::default()
     };
     let pair = [

@@ -109,7 +109,8 @@ impl<'a> Leg<'a> {
             let answered = exchange.answered.or(through);
             return answered.is_none_or(|answered| self.came_too_late(answered))
                 || self.cut_short().is_some()
-                || self.unended().is_some();
+                || self.unended().is_some()
+                || self.reset_in_answer().is_some();
         }
         let until = self.digest.first.map_or(self.digest.last, |mark| mark.at);
         let last = self.digest.last_turn(until);
@@ -165,6 +166,18 @@ impl<'a> Leg<'a> {
         let closed = self.first().is_some_and(|first| first.by == Side::Server);
         let all = closed && !head && self.digest.unseen == 0;
         exchange.status.as_ref()?.unended.filter(|_| all)
+    }
+
+    /// Bytes of an answer whose end only a close would have told, where its server reset the connection instead:
+    /// it is incomplete (RFC 9112 section 8).
+    pub(super) fn reset_in_answer(&self) -> Option<u64> {
+        let exchange = self.exchange?;
+        let bodiless = ["HEAD", "CONNECT"];
+        let request = exchange.request.as_ref()?;
+        let closed = self.first().filter(|first| first.by == Side::Server)?;
+        let reset = closed.rst && !bodiless.contains(&request.method.as_str());
+        let until_close = exchange.status.as_ref()?.until_close;
+        (until_close && reset).then_some(exchange.bytes.1)
     }
 
     /// Bytes of the last answer that came after its client had closed, and that it reset.

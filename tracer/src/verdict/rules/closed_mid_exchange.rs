@@ -162,6 +162,11 @@ fn found(case: &Case<'_>, origin: &Origin) -> Finding {
             "the answer came in chunks, and ended after {sent} bytes without the last of them"
         ));
     }
+    if let Some(sent) = leg.reset_in_answer() {
+        finding.evidence.push(format!(
+            "the answer tells neither a length nor chunks, so that only a FIN would have ended it: a RST came after {sent} bytes (RFC 9112 section 8)"
+        ));
+    }
     if let Some(told) = process
         && let FactKind::Closed(process) = &told.kind
     {
