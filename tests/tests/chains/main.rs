@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hopscope_tests::script::Script;
 use tracer::chain::Strength;
+use tracer::log::AccessLog;
 
 use self::busy::Load;
 use self::stage::{Recorded, recording, recordings};
@@ -81,7 +82,7 @@ fn nothing_goes_on_after_a_reset() {
 
 /// A proxy at layer 4 that passes on bytes, and what its captures show after both connections were open and
 /// had served a request.
-fn passed_on(after: &str) -> Vec<String> {
+fn passed_on(after: &str) -> Recorded {
     let script = format!(
         "# A proxy at layer 4.
 connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
@@ -103,7 +104,7 @@ flows = 2
 "
     );
     let script = hopscope_tests::script::Script::parse(&script).expect("a script");
-    Recorded::made([("lb", script.trace())]).chains()
+    Recorded::made([("lb", script.trace())])
 }
 
 /// The server closes the idle connection, which is passed on; so is what the client says after it, although
@@ -124,15 +125,15 @@ fn a_request_after_the_close_goes_on_where_the_close_was_passed_on() {
 +0.0001 C2 ACK
 +0.0001 C ACK
 ";
-    assert_eq!(passed_on(&format!("{closed}{late}")).len(), 2);
+    assert_eq!(passed_on(&format!("{closed}{late}")).chains().len(), 2);
     // It closes the one and keeps the other: what goes on there is somebody else's.
     let own = "4.000   S FIN+ACK
 +0.0002 C ACK
 ";
-    assert_eq!(passed_on(&format!("{own}{late}")).len(), 3);
+    assert_eq!(passed_on(&format!("{own}{late}")).chains().len(), 3);
     // What it has reset holds nothing any more.
     let reset = late.replace("+0.0001 S ACK", "+0.0001 S RST");
-    assert_eq!(passed_on(&format!("{closed}{reset}")).len(), 3);
+    assert_eq!(passed_on(&format!("{closed}{reset}")).chains().len(), 3);
 }
 
 /// The way to the proxy is dead behind the server's answer: it is not the proxy that keeps it to itself.
@@ -151,10 +152,51 @@ fn an_answer_that_is_not_acknowledged_may_not_have_come() {
     let closed = "5.000   C FIN+ACK
 +0.0001 S ACK
 ";
-    assert_eq!(passed_on(&format!("{lost}{closed}")).len(), 2);
+    assert_eq!(passed_on(&format!("{lost}{closed}")).chains().len(), 2);
     // Who has an answer and does not pass it on for seconds had asked for somebody else.
     let came = format!("{lost}+0.0010 C2 ACK\n{closed}");
-    assert_eq!(passed_on(&came).len(), 3);
+    assert_eq!(passed_on(&came).chains().len(), 3);
+}
+
+/// Envoy's default format names no connection of a TCP proxy's: when it began, how long it took, its bytes
+/// and its upstream tell which one it was, where one fits and no other entry says the same.
+#[test]
+fn an_entry_that_names_no_connection_is_of_the_only_one_that_fits() {
+    let session = passed_on(
+        "3.000   C FIN+ACK
++0.0001 S ACK
++0.0001 C2 FIN+ACK
++0.0005 S2 FIN+ACK
++0.0001 C2 ACK
++0.0001 S FIN+ACK
++0.0001 C ACK
+",
+    );
+    let began = Duration::from_nanos(session.captures[0].1.packets[0].at);
+    let matched = |lines: &str| {
+        let mut recorded = session.clone();
+        let mut log = AccessLog::read("lb", "lb", lines.as_bytes()).expect("a log");
+        for entry in &mut log.entries {
+            entry.began = entry.began.map(|offset| offset + began);
+        }
+        recorded.logs = vec![log];
+        let report = recorded.report();
+        assert_eq!(report.access_logs[0].unread, 0, "{lines}");
+        report.access_logs[0].matched
+    };
+    let line = |after: &str, bytes: &str, took: u32, host: &str| {
+        format!(
+            "[1970-01-01T00:00:00.{after}Z] \"- - -\" 0 - {bytes} {took} - \"-\" \"-\" \"-\" \"-\" \"{host}\"\n"
+        )
+    };
+    let right = line("001", "32 38", 3000, "10.0.1.2:80");
+    assert_eq!(matched(&right), 1);
+    assert_eq!(matched(&line("100", "32 38", 3000, "10.0.1.2:80")), 0);
+    assert_eq!(matched(&line("001", "32 37", 3000, "10.0.1.2:80")), 0);
+    assert_eq!(matched(&line("001", "32 38", 2900, "10.0.1.2:80")), 0);
+    assert_eq!(matched(&line("001", "32 38", 3100, "10.0.1.2:80")), 0);
+    assert_eq!(matched(&line("001", "32 38", 3000, "10.0.1.3:80")), 0);
+    assert_eq!(matched(&right.repeat(2)), 0, "one of them is of another");
 }
 
 /// Without the payload there is nothing to read.

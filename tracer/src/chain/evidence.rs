@@ -5,7 +5,7 @@ use super::place::endpoints;
 use super::turn::Seen;
 use super::{Content, Strength};
 use crate::flow::Side;
-use crate::log::AccessLog;
+use crate::log::{AccessLog, Entry};
 
 /// What speaks for a join, the strongest first.
 pub(super) fn of(
@@ -63,9 +63,13 @@ fn entries(context: &Context<'_>, found: &Found, logs: &[AccessLog], down: usize
     let hop = &context.hops.hops[context.turns.all[down].hop];
     let at = endpoints(context.scene, hop, Side::Server);
     let told = found.entries.get(&down).into_iter().flatten();
-    let lines = told.map(|&(log, entry)| {
-        let entry = &logs[log].entries[entry];
-        let clients = [entry.downstream_direct, entry.downstream_remote];
+    // What names neither joined nothing.
+    let clients = |entry: &Entry| [entry.downstream_direct, entry.downstream_remote];
+    let told = told
+        .map(|&(log, entry)| (log, &logs[log].entries[entry]))
+        .filter(|(_, entry)| clients(entry).iter().any(Option::is_some));
+    let lines = told.map(|(log, entry)| {
+        let clients = clients(entry);
         let both = at.is_some_and(|at| clients.contains(&Some(at.client)));
         let names = match entry.downstream_remote.filter(|_| !both) {
             Some(client) => format!("names the second and {client}, whose bytes the first carries"),

@@ -12,6 +12,7 @@ mod matching;
 pub(crate) mod nodes;
 mod place;
 mod proxied;
+mod sessions;
 mod strangers;
 mod ties;
 mod told;
@@ -180,6 +181,7 @@ pub fn join(scene: &Scene<'_>, hops: &mut Hops, logs: &[AccessLog]) -> Chains {
     crossing::undo(&context, &mut found, &candidates);
     tried::join(&context, &mut found, &candidates);
     told::by_request_id(&context, &mut found, logs);
+    sessions::tell(&context, &mut found, logs);
     let ties = ties::of(&context, &found);
     let Context { turns, places, .. } = context;
     ties::link(&mut hops.clocks, ties);
