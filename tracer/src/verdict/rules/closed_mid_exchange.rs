@@ -19,7 +19,8 @@ use crate::verdict::case::Case;
 use crate::verdict::digest::{Away, Digest, Mark, Turn};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::Leg;
-use crate::verdict::origin::Origin;
+use crate::verdict::origin::{Origin, closed_as_well};
+use crate::verdict::rules::idle_timeout::DIFFERENT;
 use crate::verdict::rules::stale_reuse;
 use crate::verdict::{timeouts, words};
 
@@ -37,6 +38,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     let Some(origin) = case.origins.first() else {
         return Err("nobody closed".into());
     };
+    if let Some(finding) = process_ended(case, origin) {
+        return Ok(finding);
+    }
     if origin.mark.by != Side::Server {
         return Err("the first to close was the client of its hop".into());
     }
@@ -58,6 +62,47 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         return Err("no answer was owed".into());
     }
     Ok(found(case, origin))
+}
+
+/// A proxy that closed both its sides, and another connection at the same time that had been used later: its
+/// process ended.
+fn process_ended(case: &Case<'_>, origin: &Origin) -> Option<Finding> {
+    let (mark, quiet) = (origin.mark, case.legs[origin.leg].silence(origin.mark.at));
+    let owed = case.legs[0].owed() && case.legs[0].asked().is_some();
+    let (other, used) = closed_as_well(case, origin, DIFFERENT).filter(|_| owed)?;
+    let who = case.who(origin.leg, mark.by);
+    let mut finding = Finding::new(
+        origin.leg,
+        Culprit::End(origin.leg, mark.by),
+        Confidence::Likely,
+    );
+    finding.at = Some(mark.at);
+    finding.flow = Some(mark.cite.flow);
+    finding.because = format!("{who} closed connections of different silence all at once");
+    finding.summary = format!(
+        "{who} ended it: its process ended, it seems, which closed all its connections at once"
+    );
+    finding.story = format!(
+        "{who} closed both its sides at {}, {} after the last byte, while an answer was owed, and at the same time a connection that had been used {} before.",
+        words::clock(mark.at),
+        words::length(quiet),
+        words::length(used)
+    );
+    finding.evidence.push(case.cite_mark(origin.leg, &mark));
+    finding.evidence.push(format!(
+        "{}: {who} closed another connection, on a client that waited for {} only",
+        case.cite(other.cite),
+        words::length(used)
+    ));
+    finding.against.push(
+        "not an idle timeout: one timer does not run out at once for silences of different length"
+            .to_owned(),
+    );
+    finding.advice.push(format!(
+        "look whether the process at {who} ended or was restarted at {}: its log, the kernel's (out of memory), restarts of the pod",
+        words::clock(mark.at)
+    ));
+    Some(finding)
 }
 
 /// What a server's RST may have destroyed of the answer that it had sent, where nobody in front of it was answered
