@@ -243,3 +243,52 @@ fn a_balancer_that_passes_on_what_its_client_says_too_late_is_not_to_blame() -> 
     assert_eq!(stale.expect("a verdict")["ended_by"], "gw", "{verdicts:#?}");
     Ok(())
 }
+
+/// A gateway closes both its sides while an answer is owed, and at the same moment another client that has
+/// waited that long.
+fn closes_all(name: &str, other_asks: &str) -> Result<Vec<Value>> {
+    let get = "\"GET /slow HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
+    let gateway = format!(
+        "connection 3 10.0.0.8:41000 10.0.0.1:80 isn 3000 90000
+0.010   C ACK {get}
++0.0001 S ACK
+0.0105  C2 ACK {get}
++0.002  S2 ACK
+0.100   C3 SYN
++0.0001 S3 SYN+ACK
++0.001  C3 ACK
+{other_asks}   C3 ACK {get}
++0.0001 S3 ACK
+2.1730  S FIN+ACK
+2.1731  C2 FIN+ACK
+2.1732  S3 FIN+ACK
+"
+    );
+    let upstream = format!("0.0115  C ACK {get}\n+0.0001 S ACK\n2.1741  C FIN+ACK\n");
+    judged(name, &gateway, &upstream, "", "")
+}
+
+/// No timer runs out at once for connections of different silence: the end of a process closes them all.
+#[test]
+fn who_closes_all_at_once_has_ended() -> Result<()> {
+    let ended = closes_all("ended", "1.000")?;
+    let all = |verdict: &&Value| verdict["summary"].to_string().contains("its process ended");
+    let Some(verdict) = ended.iter().find(all) else {
+        panic!("no process ended: {ended:#?}");
+    };
+    assert_eq!(verdict["cause"], "closed_mid_exchange", "{verdict:#}");
+    assert_eq!(verdict["confidence"], "likely");
+    assert_eq!(verdict["ended_by"], "gw");
+    let alike = closes_all("not-ended", "0.012")?;
+    assert!(
+        alike
+            .iter()
+            .any(|verdict| verdict["cause"] == "idle_timeout")
+    );
+    assert!(
+        !alike
+            .iter()
+            .any(|verdict| verdict["cause"] == "closed_mid_exchange" && all(&verdict))
+    );
+    Ok(())
+}

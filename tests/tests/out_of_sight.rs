@@ -188,3 +188,65 @@ fn a_reader_elsewhere_that_stalled_meanwhile_is_held_against_it() -> Result<()> 
     assert!(!later.contains("at the same time"), "{later}");
     Ok(())
 }
+
+/// A server that refuses an upload, and resets the connection at once because it has not read all of it, as its
+/// own capture shows it: with what the client acknowledged, and with what comes to the client.
+fn refused(
+    name: &str,
+    acknowledged: &str,
+    resets: &str,
+    arrives: Option<&str>,
+) -> Result<Vec<Value>> {
+    let asked = "\"POST /up HTTP/1.1\\r\\nhost: app\\r\\ncontent-length: 5\\r\\n\\r\\nhello\"";
+    let answer = "\"HTTP/1.1 413 Too Large\\r\\ncontent-length: 2\\r\\n\\r\\nno\"";
+    let server = format!(
+        "# The server.
+0.001   C SYN
++0.0001 S SYN+ACK
++0.002  C ACK
+0.011   C ACK {asked}
++0.0001 S ACK {answer}
+{acknowledged}{resets}   S RST+ACK
+---
+flows = 1
+"
+    );
+    let mut captures = vec![("server", server)];
+    if let Some(arrives) = arrives {
+        let client = format!(
+            "# The client.
+0.000   C SYN
++0.002  S SYN+ACK
++0.0001 C ACK
+0.010   C ACK {asked}
+{arrives}---
+flows = 1
+"
+        );
+        captures.push(("client", client));
+    }
+    judged(name, &captures)
+}
+
+/// A RST takes with it what of an answer was not acknowledged (RFC 1122 section 4.2.2.13).
+#[test]
+fn an_answer_that_its_server_resets_may_be_lost() -> Result<()> {
+    let verdicts = refused("reset-acknowledged", "+0.002  C ACK\n", "0.050", None)?;
+    assert_eq!(told(&verdicts)?[0], "normal_close");
+    let verdicts = refused("reset-away", "", "0.050", None)?;
+    let [cause, _, confidence] = told(&verdicts)?;
+    assert_eq!([cause, confidence], ["closed_mid_exchange", "possible"]);
+    assert_eq!(verdicts[0]["alarm"], true);
+    let verdicts = refused(
+        "reset-away-lost",
+        "",
+        "0.050",
+        Some("0.053   S RST+ACK seq=48\n"),
+    )?;
+    let [cause, _, confidence] = told(&verdicts)?;
+    assert_eq!([cause, confidence], ["closed_mid_exchange", "likely"]);
+    let there = "+0.003  S ACK \"HTTP/1.1 413 Too Large\\r\\ncontent-length: 2\\r\\n\\r\\nno\"\n0.053   S RST+ACK\n";
+    let verdicts = refused("reset-away-arrived", "", "0.050", Some(there))?;
+    assert_eq!(told(&verdicts)?[0], "normal_close");
+    Ok(())
+}

@@ -4,6 +4,7 @@
 //! What a side sent is taken from the vantage nearest to it, so that what was lost, made or delayed
 //! on the way does not change who did what first.
 
+mod away;
 mod deaf;
 mod half;
 mod marks;
@@ -69,6 +70,8 @@ pub(super) struct Digest {
     pub(super) unheard: Sides<Option<Unheard>>,
     /// The FIN of each side, where it was sent again and never acknowledged.
     pub(super) unheard_fin: Sides<Option<Unheard>>,
+    /// What the server's own RST may have destroyed of what it had sent.
+    pub(super) away: Option<Away>,
     /// A RST unlike what its sender else sends.
     pub(super) odd: Option<Odd>,
     /// What the kernel told of the sockets at its ends.
@@ -176,6 +179,14 @@ pub(super) struct Unheard {
     pub(super) times: u32,
     /// The time between the last two.
     pub(super) gap: Duration,
+}
+
+/// Bytes of the server that nothing acknowledged before its RST.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Away {
+    pub(super) bytes: u32,
+    /// Some of them were sent and did not come to the vantage nearest to the client.
+    pub(super) lost: bool,
 }
 
 /// A FIN or RST that the way made.
@@ -288,6 +299,7 @@ impl Digest {
             rests,
             deaf,
             half,
+            away: away::of(&views, hop, first.as_ref()),
             odd: marks::odd(&views, hop),
             marks,
             first,

@@ -3,18 +3,30 @@
 //! Holds where the first FIN or RST that nobody had announced is a server's, and its answer was owed.
 //! A kernel that was watched says which process did it.
 //!
+//! Holds as well where a server answered and reset the connection before all of its answer was acknowledged:
+//! whoever closes with bytes that it has not read does (RFC 1122 section 4.2.2.13), and the answer may
+//! be lost. That is possible; likely where some of it did not come to the client's end.
+//!
 //! Looks alike: an idle timeout of a proxy, which closes both its sides; a stale connection, whose
 //! server had not read the request; a client that gave up, which closed first.
+
+use std::time::Duration;
 
 use crate::flow::Side;
 use crate::kernel::FactKind;
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
-use crate::verdict::digest::{Digest, Mark, Turn};
+use crate::verdict::digest::{Away, Digest, Mark, Turn};
 use crate::verdict::finding::{Culprit, Finding, Found};
-use crate::verdict::origin::Origin;
+use crate::verdict::leg::Leg;
+use crate::verdict::origin::{Origin, closed_as_well};
+use crate::verdict::rules::idle_timeout::DIFFERENT;
 use crate::verdict::rules::stale_reuse;
 use crate::verdict::{timeouts, words};
+
+/// The least that a stack waits for an acknowledgment before it sends again (TCP_RTO_MIN,
+/// include/net/tcp.h).
+const LEAST_TIMEOUT: Duration = Duration::from_millis(200);
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
     if let Some(finding) = tried(case) {
@@ -26,6 +38,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     let Some(origin) = case.origins.first() else {
         return Err("nobody closed".into());
     };
+    if let Some(finding) = process_ended(case, origin) {
+        return Ok(finding);
+    }
     if origin.mark.by != Side::Server {
         return Err("the first to close was the client of its hop".into());
     }
@@ -40,10 +55,112 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         return Err("the RST says that there was no such connection any more".into());
     }
     let owed = leg.owed() || case.broken_off().is_some();
+    if let Some(away) = reset_away(case, origin).filter(|_| !owed) {
+        return Ok(destroyed(case, origin, away));
+    }
     if !owed || leg.asked().is_none() {
         return Err("no answer was owed".into());
     }
     Ok(found(case, origin))
+}
+
+/// A proxy that closed both its sides, and another connection at the same time that had been used later: its
+/// process ended.
+fn process_ended(case: &Case<'_>, origin: &Origin) -> Option<Finding> {
+    let (mark, quiet) = (origin.mark, case.legs[origin.leg].silence(origin.mark.at));
+    let owed = case.legs[0].owed() && case.legs[0].asked().is_some();
+    let (other, used) = closed_as_well(case, origin, DIFFERENT).filter(|_| owed)?;
+    let who = case.who(origin.leg, mark.by);
+    let mut finding = Finding::new(
+        origin.leg,
+        Culprit::End(origin.leg, mark.by),
+        Confidence::Likely,
+    );
+    finding.at = Some(mark.at);
+    finding.flow = Some(mark.cite.flow);
+    finding.because = format!("{who} closed connections of different silence all at once");
+    finding.summary = format!(
+        "{who} ended it: its process ended, it seems, which closed all its connections at once"
+    );
+    finding.story = format!(
+        "{who} closed both its sides at {}, {} after the last byte, while an answer was owed, and at the same time a connection that had been used {} before.",
+        words::clock(mark.at),
+        words::length(quiet),
+        words::length(used)
+    );
+    finding.evidence.push(case.cite_mark(origin.leg, &mark));
+    finding.evidence.push(format!(
+        "{}: {who} closed another connection, on a client that waited for {} only",
+        case.cite(other.cite),
+        words::length(used)
+    ));
+    finding.against.push(
+        "not an idle timeout: one timer does not run out at once for silences of different length"
+            .to_owned(),
+    );
+    finding.advice.push(format!(
+        "look whether the process at {who} ended or was restarted at {}: its log, the kernel's (out of memory), restarts of the pod",
+        words::clock(mark.at)
+    ));
+    Some(finding)
+}
+
+/// What a server's RST may have destroyed of the answer that it had sent, where nobody in front of it was answered
+/// all the same.
+pub(super) fn reset_away(case: &Case<'_>, origin: &Origin) -> Option<Away> {
+    let leg = &case.legs[origin.leg];
+    let away = leg.digest.away.filter(|_| leg.is_last)?;
+    let last = leg.digest.last_turn(origin.mark.at)?;
+    let mut in_front = case.legs[..origin.leg].iter();
+    let passed_on = in_front.any(Leg::answered);
+    let answer = last.by == Side::Server && leg.asked().is_some() && !leg.parted();
+    let reset = origin.mark.rst && origin.mark.by == Side::Server;
+    // What nothing acknowledged for longer would have been sent again: that was only not captured.
+    let at_once = leg.silence(origin.mark.at) < LEAST_TIMEOUT;
+    (reset && answer && !passed_on && (away.lost || at_once)).then_some(away)
+}
+
+/// A server that answered, and reset the connection before that was acknowledged.
+fn destroyed(case: &Case<'_>, origin: &Origin, away: Away) -> Finding {
+    let (number, mark) = (origin.leg, origin.mark);
+    let (server, client) = (
+        case.name(number, Side::Server),
+        case.name(number, Side::Client),
+    );
+    let confidence = if away.lost {
+        Confidence::Likely
+    } else {
+        Confidence::Possible
+    };
+    let mut finding = Finding::new(number, Culprit::End(number, Side::Server), confidence);
+    finding.at = Some(mark.at);
+    finding.flow = Some(mark.cite.flow);
+    finding.because = format!("{server} reset the connection before its answer was acknowledged");
+    finding.summary = format!(
+        "{} reset the connection right after its answer, {} of which nothing acknowledged: it {}",
+        case.who(number, Side::Server),
+        words::count(away.bytes as usize, "byte"),
+        if away.lost {
+            "did not all arrive"
+        } else {
+            "may be lost"
+        }
+    );
+    finding.story = format!(
+        "{server} answered {client} and sent a RST at {}, {} after the last byte; a RST lets nobody send again what is missing.",
+        words::clock(mark.at),
+        words::length(case.legs[number].silence(mark.at))
+    );
+    finding.evidence.push(case.cite_mark(number, &mark));
+    finding.against.push(if away.lost {
+        format!("what did not come to {client} may have been lost on the way, and would have been sent again but for the RST")
+    } else {
+        format!("the answer may have come to {client} just before the RST: no vantage is there; capture there as well")
+    });
+    finding.advice.push(format!(
+        "let {server} read all of the request before it closes, or shut down sending first and read on (RFC 9112 section 9.6); a close with unread bytes, or SO_LINGER 0, makes a RST"
+    ));
+    finding
 }
 
 /// A connection that was tried before, and on which the server closed instead of answering.

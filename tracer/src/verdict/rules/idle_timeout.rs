@@ -23,13 +23,16 @@ use crate::verdict::case::{Case, has_flag};
 use crate::verdict::digest::{Digest, Mark};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::Unfinished;
-use crate::verdict::origin::Origin;
+use crate::verdict::origin::{Origin, closed_as_well};
 use crate::verdict::product::{Product, Settings};
 use crate::verdict::timeouts::{Kind, Timeout, nearly_whole_seconds, whole_seconds};
 use crate::verdict::words;
 
 /// Shorter silences are those of conversations.
 const SILENT: Duration = Duration::from_millis(900);
+
+/// Silences that differ by this are not of one timer.
+pub(super) const DIFFERENT: Duration = Duration::from_millis(200);
 
 /// Connections that ended after the same silence, this one included.
 const OFTEN: usize = 3;
@@ -62,6 +65,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     if timer.silence < SILENT {
         let silence = words::length(timer.silence);
         return Err(format!("the first to close did so {silence} after the last byte").into());
+    }
+    if timer.log.is_none() && timer.owed && closed_as_well(case, origin, DIFFERENT).is_some() {
+        return Err("a connection that was used later was closed at the same time: no timer, but the end of a process, closes both".into());
     }
     let mut confidence = confidence(case, origin, &timer)?;
     if timer.log.is_none() && timer.doubt.is_some() {

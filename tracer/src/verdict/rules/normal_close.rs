@@ -15,6 +15,7 @@ use crate::verdict::case::{Author, Case};
 use crate::verdict::digest::{Mark, Turn};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::Leg;
+use crate::verdict::rules::closed_mid_exchange;
 use crate::verdict::words;
 
 /// So many unanswered retransmissions of an answer say that it never arrived.
@@ -40,6 +41,13 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     }
     if let Some(unheard) = unheard(case) {
         return Err(unheard.into());
+    }
+    if case
+        .origins
+        .first()
+        .is_some_and(|origin| closed_mid_exchange::reset_away(case, origin).is_some())
+    {
+        return Err("the RST may have destroyed the answer".into());
     }
     let leg = &case.legs[0];
     let last = case.legs.len() - 1;
