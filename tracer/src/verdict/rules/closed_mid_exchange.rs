@@ -65,7 +65,7 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
 }
 
 /// A proxy that closed both its sides, and another connection at the same time that had been used later: its
-/// process ended.
+/// process ended, or it let go of all that it had.
 fn process_ended(case: &Case<'_>, origin: &Origin) -> Option<Finding> {
     let (mark, quiet) = (origin.mark, case.legs[origin.leg].silence(origin.mark.at));
     let owed = case.legs[0].owed() && case.legs[0].asked().is_some();
@@ -74,14 +74,13 @@ fn process_ended(case: &Case<'_>, origin: &Origin) -> Option<Finding> {
     let mut finding = Finding::new(
         origin.leg,
         Culprit::End(origin.leg, mark.by),
-        Confidence::Likely,
+        Confidence::Possible,
     );
     finding.at = Some(mark.at);
     finding.flow = Some(mark.cite.flow);
     finding.because = format!("{who} closed connections of different silence all at once");
-    finding.summary = format!(
-        "{who} ended it: its process ended, it seems, which closed all its connections at once"
-    );
+    finding.summary =
+        format!("{who} ended it: its process ended, or it let go of all its connections at once");
     finding.story = format!(
         "{who} closed both its sides at {}, {} after the last byte, while an answer was owed, and at the same time a connection that had been used {} before.",
         words::clock(mark.at),
@@ -98,6 +97,10 @@ fn process_ended(case: &Case<'_>, origin: &Origin) -> Option<Finding> {
         "not an idle timeout: one timer does not run out at once for silences of different length"
             .to_owned(),
     );
+    finding.against.push(format!(
+        "{who} may as well have drained its connections, or read its configuration anew; a limit to their age \
+         closes at once those that were opened at once"
+    ));
     finding.advice.push(format!(
         "look whether the process at {who} ended or was restarted at {}: its log, the kernel's (out of memory), restarts of the pod",
         words::clock(mark.at)
