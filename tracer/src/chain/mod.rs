@@ -7,6 +7,7 @@ mod clock;
 mod context;
 mod crossing;
 mod evidence;
+mod exchange;
 mod index;
 mod matching;
 pub(crate) mod nodes;
