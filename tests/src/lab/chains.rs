@@ -6,7 +6,7 @@ use std::{fs, net::SocketAddr, path::Path};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::truth::{Chain, Connection};
+use super::truth::{Chain, Connection, NAMELESS};
 
 /// The chains of a run, from the logs in `results` and its connections; requests that began before
 /// the captures did are none.
@@ -147,7 +147,7 @@ impl Logs<'_> {
         let mut pairs: Vec<_> = self.lb.iter().filter_map(logged).collect();
         let taken = |side: fn(&Connection) -> &Option<String>| {
             let haproxy = self.connections.iter();
-            let haproxy = haproxy.filter(move |one| side(one).as_deref() == Some("lb/haproxy"));
+            let haproxy = haproxy.filter(move |one| is_haproxy(side(one)));
             haproxy.map(|one| one.hop)
         };
         let down =
@@ -184,6 +184,13 @@ fn endpoint(text: &str) -> Option<SocketAddr> {
     }
     let (ip, port) = text.rsplit_once(':')?;
     Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?))
+}
+
+/// Whether a process is the load balancer, which is alone in its namespace: also where the tracer had
+/// forgotten its name.
+fn is_haproxy(process: &Option<String>) -> bool {
+    let parts = process.as_deref().and_then(|name| name.split_once('/'));
+    parts.is_some_and(|(node, program)| node == "lb" && ["haproxy", NAMELESS].contains(&program))
 }
 
 /// The namespace of `gw/envoy`.
