@@ -11,6 +11,7 @@ use super::leg::Leg;
 use super::origin::Origin;
 use super::relay::Passed;
 use super::timeouts::Timeouts;
+use super::together::Together;
 use super::words;
 use crate::chain::{Exchange, Join};
 use crate::flow::Side;
@@ -33,6 +34,7 @@ pub(super) struct World<'a> {
     pub(super) upstreams: &'a [bool],
     pub(super) gaps: &'a Gaps,
     pub(super) passed: &'a Passed,
+    pub(super) together: &'a Together,
 }
 
 /// What a verdict is about.

@@ -15,6 +15,7 @@ mod product;
 mod relay;
 mod rules;
 mod timeouts;
+mod together;
 mod words;
 
 use std::borrow::Cow;
@@ -172,6 +173,7 @@ pub fn judge(
     let upstreams = gather::upstreams(scene, hops, chains);
     let gaps = gaps::Gaps::of(scene, hops);
     let passed = relay::Passed::of(scene.vantages.len(), hops, &digests);
+    let together = together::Together::of(hops, &digests);
     let world = World {
         scene,
         hops,
@@ -183,6 +185,7 @@ pub fn judge(
         upstreams: &upstreams,
         gaps: &gaps,
         passed: &passed,
+        together: &together,
     };
     let subjects = gather::subjects(hops, chains);
     let many = subjects.len() > EXPLAINED;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::case::{Case, Node};
 use super::digest::Mark;
-use super::leg::Leg;
 use crate::flow::Side;
 
 /// A close is passed on at once, or after what Envoy waits for the other side to close (1 s,
@@ -16,9 +15,6 @@ pub(super) const PASSED_ON_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// A node that closes both its sides does so within this.
 pub(super) const TOGETHER: Duration = Duration::from_millis(100);
-
-/// A kernel that closes all that a process had open is done within this.
-const AT_ITS_END: Duration = Duration::from_millis(20);
 
 /// A close that nobody had told its sender of.
 #[derive(Clone, Copy, Debug)]
@@ -119,30 +115,4 @@ fn merge(case: &Case<'_>, origins: Vec<Origin>) -> Vec<Origin> {
         }
     }
     merged
-}
-
-/// Another connection that whoever closed both its sides here closed at the same time, on a client that it owed
-/// an answer, and that had been used later by that much at least: no timer closes both, but the end
-/// of a process does (do_exit, kernel/exit.c).
-pub(super) fn closed_as_well<'a>(
-    case: &Case<'a>,
-    origin: &Origin,
-    later: Duration,
-) -> Option<(&'a Mark, Duration)> {
-    let (beyond, _) = origin.both?;
-    let listens = case.legs[origin.leg.min(beyond)].hop.server;
-    let quiet = case.legs[origin.leg].silence(origin.mark.at);
-    let hops = &case.world.hops.hops;
-    let mut others = case.world.digests.iter().filter(|other| {
-        let here = |leg: &Leg<'_>| leg.digest.place == other.place;
-        hops[other.place].server == listens && !case.legs.iter().any(here)
-    });
-    others.find_map(|other| {
-        let first = other.first.as_ref();
-        let first = first.filter(|first| first.by == Side::Server)?;
-        let owed = other.last_turn(first.at)?.by == Side::Client;
-        let used = first.at.since(other.quiet_since(first.at));
-        let together = first.at.apart(origin.mark.at) <= AT_ITS_END;
-        (owed && together && used + later < quiet).then_some((first, used))
-    })
 }

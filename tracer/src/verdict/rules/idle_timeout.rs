@@ -23,9 +23,10 @@ use crate::verdict::case::{Case, has_flag};
 use crate::verdict::digest::{Digest, Mark};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::Unfinished;
-use crate::verdict::origin::{Origin, closed_as_well};
+use crate::verdict::origin::Origin;
 use crate::verdict::product::{Product, Settings};
 use crate::verdict::timeouts::{Kind, Timeout, nearly_whole_seconds, whole_seconds};
+use crate::verdict::together::closed_as_well;
 use crate::verdict::words;
 
 /// Shorter silences are those of conversations.
