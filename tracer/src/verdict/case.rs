@@ -35,6 +35,8 @@ pub(super) struct World<'a> {
     pub(super) gaps: &'a Gaps,
     pub(super) passed: &'a Passed,
     pub(super) together: &'a Together,
+    /// Hops of which a reader that was watched stalled, by their place.
+    pub(super) stalled: &'a [usize],
 }
 
 /// What a verdict is about.

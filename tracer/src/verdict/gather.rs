@@ -5,6 +5,7 @@ use super::digest::Digest;
 use super::leg::Leg;
 use super::origin::origins;
 use crate::chain::{Chain, Join, Link, nodes};
+use crate::flow::Side;
 use crate::hop::Hops;
 use crate::log::{AccessLog, Entry};
 use crate::scene::Scene;
@@ -13,6 +14,17 @@ pub(super) fn digests(scene: &Scene<'_>, hops: &Hops) -> Vec<Digest> {
     (0..hops.hops.len())
         .map(|place| Digest::of(scene, hops, place))
         .collect()
+}
+
+/// Hops, by their place, of which a reader held its window at zero where a vantage stands: few of very many.
+pub(super) fn stalled(hops: &Hops, digests: &[Digest]) -> Vec<usize> {
+    let watched = |digest: &&Digest| {
+        let at = hops.hops[digest.place].at;
+        let held = |side| digest.stalls[side].is_some() && at[side].is_some();
+        held(Side::Client) || held(Side::Server)
+    };
+    let stalled = digests.iter().filter(watched);
+    stalled.map(|digest| digest.place).collect()
 }
 
 /// For each vantage, whether somebody there takes connections and makes others.

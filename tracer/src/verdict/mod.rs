@@ -174,6 +174,7 @@ pub fn judge(
     let gaps = gaps::Gaps::of(scene, hops);
     let passed = relay::Passed::of(scene.vantages.len(), hops, &digests);
     let together = together::Together::of(hops, &digests);
+    let stalled = gather::stalled(hops, &digests);
     let world = World {
         scene,
         hops,
@@ -186,6 +187,7 @@ pub fn judge(
         gaps: &gaps,
         passed: &passed,
         together: &together,
+        stalled: &stalled,
     };
     let subjects = gather::subjects(hops, chains);
     let many = subjects.len() > EXPLAINED;

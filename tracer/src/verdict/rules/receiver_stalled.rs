@@ -131,8 +131,9 @@ fn stalled_elsewhere(case: &Case<'_>, side: Side, stall: Stall) -> Option<(Strin
         let mut legs = case.legs.iter();
         legs.any(|leg| [leg.hop.at.client, leg.hop.at.server].contains(&Some(vantage)))
     };
-    let mut others = case.world.digests.iter();
-    others.find_map(|other| {
+    let mut others = case.world.stalled.iter();
+    others.find_map(|place| {
+        let other = &case.world.digests[*place];
         let own = other.stalls[side].filter(|own| own.held >= LONG)?;
         let vantage = case.world.hops.hops[other.place].at[side]?;
         let meanwhile = own.since <= middle && own.since + own.held >= middle;
