@@ -199,6 +199,39 @@ fn an_entry_that_names_no_connection_is_of_the_only_one_that_fits() {
     assert_eq!(matched(&right.repeat(2)), 0, "one of them is of another");
 }
 
+/// Envoy opens connections before it needs them where its cluster says so (`preconnect_policy`): the
+/// upstream connection is older than the one that it serves.
+#[test]
+fn an_entry_joins_a_connection_to_one_opened_before_it() {
+    let script = "# A proxy at layer 4 that opens connections ahead.
+connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
+connection 2 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
+0.000   C2 SYN
++0.0001 S2 SYN+ACK
++0.0001 C2 ACK
+5.000   C SYN
++0.0001 S SYN+ACK
++0.0001 C ACK
+5.001   C ACK 100
++0.0001 C2 ACK 100
+---
+flows = 2
+";
+    let script = hopscope_tests::script::Script::parse(script).expect("a script");
+    let mut recorded = Recorded::made([("lb", script.trace())]);
+    let began = Duration::from_nanos(recorded.captures[0].1.packets[0].at);
+    let entry = "[1970-01-01T00:00:05.000Z] \"- - -\" 0 - - - \"-\" 100 0 9 - \"-\" \"-\" \"-\" \"-\" \
+        \"10.0.1.2:80\" app 10.0.1.1:50000 10.0.0.1:80 10.0.0.9:40000 - -\n";
+    let mut log = AccessLog::read("lb", "lb", entry.as_bytes()).expect("a log");
+    for entry in &mut log.entries {
+        entry.began = entry.began.map(|offset| offset + began);
+    }
+    recorded.logs = vec![log];
+    let chains = recorded.report().chains;
+    assert_eq!(chains.len(), 1, "{chains:?}");
+    assert_eq!(chains[0].joined_by, [tracer::chain::Strength::AccessLog]);
+}
+
 /// Without the payload there is nothing to read.
 #[test]
 fn chains_need_no_payload() {

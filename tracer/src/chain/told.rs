@@ -228,10 +228,11 @@ pub(super) fn in_order(
     let downs = context.turns.of[downstream].clone();
     let mut ups = context.turns.of[upstream].clone().peekable();
     for down in downs.clone() {
-        let (Some(at), after) = (began(down, Side::Server), began(down + 1, Side::Server)) else {
+        let Some(at) = began(down, Side::Server) else {
             continue;
         };
-        let after = after.filter(|_| downs.contains(&(down + 1)));
+        let next = Some(down + 1).filter(|next| downs.contains(next));
+        let after = next.and_then(|next| began(next, Side::Server));
         let whole = context.turns.all[down].number.is_none();
         while let Some(&up) = ups.peek() {
             let Some(onward) = began(up, Side::Client) else {
