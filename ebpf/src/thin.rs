@@ -129,7 +129,7 @@ fn is_affordable(counts: &mut Counts, now: u64) -> bool {
 #[inline(always)]
 #[must_use]
 pub fn take(flow: &mut Counters, segment: &Seen, now: u64, told: bool) -> bool {
-    if segment.opens() {
+    if segment.opens() && flow.since != now {
         // Another connection, or this one's SYN again: nothing was counted since.
         flow.begin(now);
     }

@@ -269,7 +269,7 @@ pub fn seen(moment: Moment, id: SocketId, state: State, keepidle: u64) -> What {
     };
     What::Socket {
         moment,
-        socket: Box::new(socket),
+        socket: std::sync::Arc::new(socket),
     }
 }
 

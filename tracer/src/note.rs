@@ -28,7 +28,7 @@ pub enum What {
         /// Why it was looked at.
         moment: Moment,
         /// The socket.
-        socket: Box<Socket>,
+        socket: Arc<Socket>,
     },
     /// A process called close, shutdown or exited: the socket's FIN (or RST) is its doing.
     Closed {

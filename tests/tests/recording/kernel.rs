@@ -287,7 +287,7 @@ fn a_listener_is_a_socket_and_no_flow() -> Outcome {
     let listener = Endpoint::v6([0; 16], 8080);
     let mut what = seen(Moment::Found, id(9, listener, listener), State::Listen, 7);
     if let What::Socket { socket, .. } = &mut what {
-        socket.peer = None;
+        std::sync::Arc::make_mut(socket).peer = None;
     }
     let report = report(watched(&[
         interface("gw", "eth0", false),

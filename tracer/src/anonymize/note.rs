@@ -32,7 +32,7 @@ impl Mapping {
         match what {
             What::Socket { moment, socket } => What::Socket {
                 moment: *moment,
-                socket: Box::new(self.socket(socket, settings)),
+                socket: Arc::new(self.socket(socket, settings)),
             },
             What::Closed { socket, by } => What::Closed {
                 socket: self.socket_id(socket),

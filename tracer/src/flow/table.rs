@@ -76,6 +76,14 @@ impl<O: Observer> FlowTable<O> {
         }
     }
 
+    /// Makes room for so many flows at once: where they come in for hours, copying all that there are
+    /// whenever there is no room for more would keep the source waiting. Memory that no flow needs
+    /// stays untouched.
+    pub fn reserve(&mut self, flows: usize) {
+        // Where there is no room, there will be when it is needed, or not.
+        let _ = self.flows.try_reserve(flows);
+    }
+
     /// Takes in a segment. Segments come in the order of the capture, which is roughly that of
     /// time. Returns false for a frame that was captured before.
     pub fn handle(&mut self, segment: &Segment<'_>) -> bool {

@@ -36,7 +36,7 @@ pub struct Seen {
     /// Why it was looked at.
     pub moment: Moment,
     /// The socket.
-    pub socket: Box<Socket>,
+    pub socket: Arc<Socket>,
 }
 
 /// Something that befell a socket, perhaps several times in a row.
@@ -139,7 +139,7 @@ impl Account {
     }
 
     /// Of several times for one reason the first counts: when closing began, what it was like then.
-    fn see(&mut self, at: Time, moment: Moment, socket: &Socket) {
+    fn see(&mut self, at: Time, moment: Moment, socket: &Arc<Socket>) {
         // What was found shortly after watching began may have been opened in between, and told later.
         match moment {
             Moment::Established => self.seen.retain(|seen| seen.moment != Moment::Found),
@@ -147,7 +147,7 @@ impl Account {
             _ => {}
         }
         if self.at(moment).is_none() {
-            let socket = Box::new(socket.clone());
+            let socket = Arc::clone(socket);
             let place = self.seen.partition_point(|seen| seen.at <= at);
             self.seen.insert(place, Seen { at, moment, socket });
         }

@@ -2,6 +2,7 @@
 //! addresses between the two.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use foldhash::fast::RandomState;
 
@@ -18,8 +19,8 @@ const SENDERS: usize = 32;
 /// The senders of segments, by their way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Senders {
-    recent: HashMap<Way, Vec<Sender>, RandomState>,
-    older: HashMap<Way, Vec<Sender>, RandomState>,
+    recent: HashMap<Way, Row, RandomState>,
+    older: HashMap<Way, Row, RandomState>,
 }
 
 /// One direction between two endpoints at a vantage.
@@ -38,6 +39,39 @@ struct Sender {
     last: Time,
 }
 
+/// The senders on one way, the latest last: of nearly all ways there is one.
+#[derive(Clone, Debug)]
+struct Row {
+    earlier: Vec<Sender>,
+    last: Sender,
+}
+
+impl Row {
+    fn sent(&mut self, cookie: u64, at: Time) {
+        let last = &mut self.last;
+        if last.cookie == cookie {
+            last.first = last.first.min(at);
+            last.last = last.last.max(at);
+            return;
+        }
+        if self.earlier.len() + 1 == SENDERS {
+            self.earlier.remove(0);
+        }
+        self.earlier
+            .push(std::mem::replace(last, Sender::new(cookie, at)));
+    }
+}
+
+impl Sender {
+    const fn new(cookie: u64, at: Time) -> Self {
+        Self {
+            cookie,
+            first: at,
+            last: at,
+        }
+    }
+}
+
 impl Senders {
     /// A segment came from that socket.
     pub(super) fn sent(&mut self, segment: &Segment<'_>, cookie: u64) {
@@ -50,24 +84,20 @@ impl Senders {
             self.older = std::mem::take(&mut self.recent);
         }
         let older = &mut self.older;
-        let senders = self
-            .recent
-            .entry(way)
-            .or_insert_with(|| older.remove(&way).unwrap_or_default());
-        match senders.last_mut() {
-            Some(sender) if sender.cookie == cookie => {
-                sender.first = sender.first.min(segment.at);
-                sender.last = sender.last.max(segment.at);
-            }
-            _ => {
-                if senders.len() == SENDERS {
-                    senders.remove(0);
-                }
-                senders.push(Sender {
-                    cookie,
-                    first: segment.at,
-                    last: segment.at,
-                });
+        match self.recent.entry(way) {
+            Entry::Occupied(mut row) => row.get_mut().sent(cookie, segment.at),
+            Entry::Vacant(free) => {
+                let row = match older.remove(&way) {
+                    Some(mut row) => {
+                        row.sent(cookie, segment.at);
+                        row
+                    }
+                    None => Row {
+                        earlier: Vec::new(),
+                        last: Sender::new(cookie, segment.at),
+                    },
+                };
+                free.insert(row);
             }
         }
     }
@@ -87,7 +117,7 @@ impl Senders {
         let known = self.recent.get(&way).or_else(|| self.older.get(&way));
         known
             .into_iter()
-            .flatten()
+            .flat_map(|row| row.earlier.iter().chain([&row.last]))
             .filter(move |sender| sender.first <= to && sender.last >= from)
             .map(|sender| sender.cookie)
     }

@@ -66,7 +66,7 @@ impl Standing {
                 if self.is_wanted(&socket) {
                     // A parent's ten thousand connections in each of its children say nothing more.
                     let also_held_by = Vec::new();
-                    let socket = Box::new(Socket {
+                    let socket = Arc::new(Socket {
                         also_held_by,
                         ..socket
                     });

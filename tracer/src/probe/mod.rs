@@ -19,6 +19,8 @@ mod tracing;
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use self::clock::Clock;
 pub(crate) use self::sockets::SocketIterator;
 use self::tap::Tap;
@@ -257,4 +259,4 @@ pub struct Shortage {
 }
 
 /// Processes by the cookie of the socket that they opened.
-type Owners = HashMap<u64, crate::socket::Process>;
+type Owners = HashMap<u64, crate::socket::Process, RandomState>;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aya::Ebpf;
 use aya::maps::{HashMap as BpfMap, Map, MapData, PerCpuArray, PerCpuHashMap, RingBuf};
+use foldhash::fast::RandomState;
 use hopscope_ebpf::{Counters, Counts, FLOWS, Fields, FlowKey, PORTS};
 use zerocopy::FromBytes;
 
@@ -34,7 +35,7 @@ pub(super) struct Tap {
     counts: PerCpuArray<MapData, [u8; size_of::<Counts>()]>,
     losses: PerCpuHashMap<MapData, u32, u64>,
     /// By index in the namespace.
-    ports: HashMap<u32, Attached>,
+    ports: HashMap<u32, Attached, RandomState>,
     trials: Vec<Trial>,
     /// TCX is wanted, where the kernel has it.
     tcx: bool,
@@ -69,7 +70,7 @@ impl Tap {
             losses: of_kind("losses", map("LOSSES")?)?,
             ebpf,
             gate,
-            ports: HashMap::new(),
+            ports: HashMap::default(),
             trials: Vec::new(),
             tcx,
         })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aya::maps::{HashMap as BpfMap, MapData, PerCpuArray, RingBuf};
 use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf};
+use foldhash::fast::RandomState;
 use hopscope_ebpf::{Counts, NAMESPACES, OptionFields, SocketRecord, moment};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -55,7 +56,7 @@ pub(super) struct Tracing {
     held: Held,
     counts: PerCpuArray<MapData, [u8; size_of::<Counts>()]>,
     /// By inode.
-    namespaces: HashMap<u32, Watched>,
+    namespaces: HashMap<u32, Watched, RandomState>,
     reasons: HashMap<i64, String>,
     reader: Reader,
     connecting: Owners,
@@ -67,7 +68,7 @@ struct Watched {
     name: Arc<str>,
     defaults: Result<Defaults, String>,
     /// Options by what the kernel holds: of most sockets they are the same.
-    known: HashMap<Vec<u8>, Arc<Options>>,
+    known: HashMap<Vec<u8>, Arc<Options>, RandomState>,
 }
 
 impl Tracing {
@@ -103,7 +104,7 @@ impl Tracing {
         let mut watched: BpfMap<MapData, u32, u32> = map("NAMESPACES")?
             .try_into()
             .map_err(|error: aya::maps::MapError| chain(&error))?;
-        let mut known = HashMap::new();
+        let mut known = HashMap::default();
         for namespace in namespaces {
             watched
                 .insert(inode(namespace), 1, 0)
@@ -155,7 +156,7 @@ impl Tracing {
             namespaces: known,
             reasons,
             reader,
-            connecting: Owners::new(),
+            connecting: Owners::default(),
             trials,
             _ebpf: ebpf,
             gate,
@@ -204,7 +205,7 @@ impl Tracing {
                 let socket = socket(&self.reader, watched, record, owner);
                 tell(What::Socket {
                     moment: Moment::Established,
-                    socket: Box::new(socket),
+                    socket: Arc::new(socket),
                 });
             }
             moment::CLOSING => {
@@ -212,7 +213,7 @@ impl Tracing {
                 let socket = socket(&self.reader, watched, record, closer.clone());
                 tell(What::Socket {
                     moment: Moment::Closing,
-                    socket: Box::new(socket),
+                    socket: Arc::new(socket),
                 });
                 if let Some(by) = closer {
                     tell(What::Closed { socket: id(), by });
@@ -269,7 +270,7 @@ impl Watched {
         Self {
             name: namespace.name.as_str().into(),
             defaults,
-            known: HashMap::new(),
+            known: HashMap::default(),
         }
     }
 

@@ -113,6 +113,13 @@ impl<O: Observer> Collector<O> {
         }
     }
 
+    /// Makes room for so many flows at once.
+    #[must_use]
+    pub fn with_room(mut self, flows: usize) -> Self {
+        self.table.reserve(flows);
+        self
+    }
+
     /// Takes in what a live source yields.
     ///
     /// # Errors

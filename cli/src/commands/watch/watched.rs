@@ -18,6 +18,9 @@ use crate::render::{self, Wanted};
 /// How to see what the table leaves out.
 const HINT: &str = "All of them: --all; one of them: record with -w, then hopscope read --flow ID";
 
+/// Flows for which there is room from the beginning: a machine has that much memory to promise.
+const MANY: usize = 100_000;
+
 /// What has come of a watch so far.
 pub(super) struct Watched<'a> {
     args: &'a Watch,
@@ -47,7 +50,7 @@ impl<'a> Watched<'a> {
                 source,
                 prefixed: false,
             },
-            collector: Collector::new(0, Feed::new(wants), None),
+            collector: Collector::new(0, Feed::new(wants), None).with_room(args.keep.min(MANY)),
             events: Events::new(args.format, wants),
             recorder,
             timeouts,
