@@ -99,7 +99,7 @@ impl Capture {
         let name = format!("tcpdump-{}", vantage.name);
         let ns = &net.node(vantage.node)?.ns;
         let mut tcpdump = Process::spawn(ns, &name, &command, logs)?;
-        wait::until("tcpdump to listen", Duration::from_secs(10), || {
+        wait::until("tcpdump to listen", Duration::from_secs(60), || {
             tcpdump.alive()?;
             let said = fs::read_to_string(&tcpdump.stderr)?;
             Ok(said.contains("listening on").then_some(()))

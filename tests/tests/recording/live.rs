@@ -42,7 +42,7 @@ impl Stage {
         let command = [&*peer.to_string_lossy(), "app", &listen];
         let mut app = Process::spawn(&net.node("pod")?.ns, "app", &command, logs.path())?;
         let port = format!(":{APP:04X} ");
-        wait::until("the app to listen", Duration::from_secs(10), || {
+        wait::until("the app to listen", Duration::from_secs(60), || {
             app.alive()?;
             let table = net.node("pod")?.proc_net("tcp")?;
             Ok(table.contains(&port).then_some(()))

@@ -165,7 +165,7 @@ fn a_reset_from_time_wait_is_told() -> Outcome {
         assert!(pair.curl(&["--max-time", "0.3", &url]).is_err());
         // The answer comes when nobody waits any more.
         let answered = || Ok(pair.app_says("answered")?.then_some(()));
-        wait::until("the app to answer", Duration::from_secs(10), answered)?;
+        wait::until("the app to answer", Duration::from_secs(60), answered)?;
         Ok(())
     })?
     else {
@@ -242,7 +242,7 @@ fn a_kernel_thread_is_not_who_closed() -> Outcome {
             // The worker closes when the process is gone.
             let open = ["ss", "-Htan", "exclude", "time-wait"];
             let over = || Ok(pair.net.exec("client", &open)?.is_empty().then_some(()));
-            wait::until("the last socket to close", Duration::from_secs(10), over)?;
+            wait::until("the last socket to close", Duration::from_secs(60), over)?;
             Ok(())
         })?
         else {

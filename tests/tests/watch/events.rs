@@ -233,7 +233,7 @@ fn keepalive_probes_against_a_window_of_zero_are_called_probes() -> Outcome {
         let app = [&*peer, "app", &server, "--rcvbuf", "4096"];
         let _app = Process::spawn(pod, "small", &app, pair.logs.path())?;
         let port = format!(":{:04X} ", APP + 1);
-        wait::until("it to listen", Duration::from_secs(10), || {
+        wait::until("it to listen", Duration::from_secs(60), || {
             let table = pair.net.node("pod")?.proc_net("tcp")?;
             Ok(table.contains(&port).then_some(()))
         })?;

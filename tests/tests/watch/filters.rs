@@ -240,7 +240,7 @@ fn notes_are_about_connections_that_pass_the_filter() -> Outcome {
     let other = pair.net.at("pod", APP + 1)?.to_string();
     let _other = Process::spawn(pod, "other", &[&*peer, "app", &other], pair.logs.path())?;
     let port = format!(":{:04X} ", APP + 1);
-    wait::until("the other to listen", Duration::from_secs(10), || {
+    wait::until("the other to listen", Duration::from_secs(60), || {
         let table = pair.net.node("pod")?.proc_net("tcp")?;
         Ok(table.contains(&port).then_some(()))
     })?;

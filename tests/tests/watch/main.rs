@@ -58,7 +58,7 @@ impl Pair {
         let Self { app, net, .. } = self;
         Ok(wait::until(
             "the app to listen",
-            Duration::from_secs(10),
+            Duration::from_secs(60),
             || {
                 app.alive()?;
                 let table = net.node("pod")?.proc_net("tcp")?;

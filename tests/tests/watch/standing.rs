@@ -31,7 +31,7 @@ fn sockets_of_before_are_found_and_left() -> Outcome {
     let url = pair.url("/sleep/120000")?;
     let command = ["curl", "-s", "--keepalive-time", "1", &url];
     let curl = Process::spawn(client, "curl", &command, pair.logs.path())?;
-    wait::until("the app to be asked", Duration::from_secs(10), || {
+    wait::until("the app to be asked", Duration::from_secs(60), || {
         Ok(pair.app_says("got GET")?.then_some(()))
     })?;
     let port = APP.to_string();
