@@ -63,6 +63,13 @@ impl Counters {
         flow
     }
 
+    /// A segment was seen: otherwise there is nothing to forget.
+    #[inline(always)]
+    fn is_begun(&self) -> bool {
+        let [lower, higher] = &self.sent;
+        (lower.state | higher.state) & state::KNOWN != 0
+    }
+
     /// Counts from zero, from now on.
     #[inline(always)]
     pub fn begin(&mut self, now: u64) {
@@ -129,7 +136,7 @@ fn is_affordable(counts: &mut Counts, now: u64) -> bool {
 #[inline(always)]
 #[must_use]
 pub fn take(flow: &mut Counters, segment: &Seen, now: u64, told: bool) -> bool {
-    if segment.opens() && flow.since != now {
+    if segment.opens() && flow.is_begun() {
         // Another connection, or this one's SYN again: nothing was counted since.
         flow.begin(now);
     }

@@ -15,11 +15,9 @@ const HEADERS: u32 = 66;
 /// What the proxies' own logs say is what time and size say.
 #[test]
 fn chains_are_those_of_the_logs() {
-    let mut by_log = 0;
+    let mut joined = 0;
     for recorded in recordings() {
-        let with = recorded.report();
-        let joins = with.chains.iter().flat_map(|chain| &chain.joined_by);
-        by_log += joins.filter(|by| **by == Strength::AccessLog).count();
+        joined += by_log(&recorded);
         let chains = recorded.chains();
         assert_eq!(
             recorded.clone().without_logs().chains(),
@@ -28,7 +26,7 @@ fn chains_are_those_of_the_logs() {
             recorded.name
         );
     }
-    assert!(by_log > 30, "{by_log}");
+    assert!(joined > 30, "{joined}");
 }
 
 /// Envoy's default format names no connection of a TCP proxy's: when it began, how long it took, its bytes
@@ -45,15 +43,8 @@ fn an_entry_that_names_no_connection_is_of_the_only_one_that_fits() {
 +0.0001 C ACK
 ",
     );
-    let began = Duration::from_nanos(session.captures[0].1.packets[0].at);
     let matched = |lines: &str| {
-        let mut recorded = session.clone();
-        let mut log = AccessLog::read("lb", "lb", lines.as_bytes()).expect("a log");
-        for entry in &mut log.entries {
-            entry.began = entry.began.map(|offset| offset + began);
-        }
-        recorded.logs = vec![log];
-        let report = recorded.report();
+        let report = logged(&session, lines).report();
         assert_eq!(report.access_logs[0].unread, 0, "{lines}");
         report.access_logs[0].matched
     };
@@ -91,18 +82,24 @@ connection 2 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
 flows = 2
 ";
     let script = Script::parse(script).expect("a script");
-    let mut recorded = Recorded::made([("lb", script.trace())]);
-    let began = Duration::from_nanos(recorded.captures[0].1.packets[0].at);
+    let recorded = Recorded::made([("lb", script.trace())]);
     let entry = "[1970-01-01T00:00:05.000Z] \"- - -\" 0 - - - \"-\" 100 0 9 - \"-\" \"-\" \"-\" \"-\" \
         \"10.0.1.2:80\" app 10.0.1.1:50000 10.0.0.1:80 10.0.0.9:40000 - -\n";
-    let mut log = AccessLog::read("lb", "lb", entry.as_bytes()).expect("a log");
+    let chains = logged(&recorded, entry).report().chains;
+    assert_eq!(chains.len(), 1, "{chains:?}");
+    assert_eq!(chains[0].joined_by, [Strength::AccessLog]);
+}
+
+/// A recording with a log, whose times are counted from its first packet on.
+fn logged(recorded: &Recorded, lines: &str) -> Recorded {
+    let began = Duration::from_nanos(recorded.captures[0].1.packets[0].at);
+    let mut log = AccessLog::read("lb", "lb", lines.as_bytes()).expect("a log");
     for entry in &mut log.entries {
         entry.began = entry.began.map(|offset| offset + began);
     }
-    recorded.logs = vec![log];
-    let chains = recorded.report().chains;
-    assert_eq!(chains.len(), 1, "{chains:?}");
-    assert_eq!(chains[0].joined_by, [Strength::AccessLog]);
+    let mut logged = recorded.clone();
+    logged.logs = vec![log];
+    logged
 }
 
 /// By how many joins of which the logs are the evidence.

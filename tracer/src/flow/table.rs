@@ -76,11 +76,11 @@ impl<O: Observer> FlowTable<O> {
         }
     }
 
-    /// Makes room for so many flows at once: where they come in for hours, copying all that there are
-    /// whenever there is no room for more would keep the source waiting. Memory that no flow needs
-    /// stays untouched.
+    /// Makes room for so many flows at once, where the machine has it: otherwise all that there are are
+    /// copied whenever there is no room for more, and a live source has to wait. Memory that no flow
+    /// needs stays untouched.
     pub fn reserve(&mut self, flows: usize) {
-        // Where there is no room, there will be when it is needed, or not.
+        // It is only sooner than it would be needed.
         let _ = self.flows.try_reserve(flows);
     }
 

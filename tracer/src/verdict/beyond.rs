@@ -27,7 +27,7 @@ pub(super) fn tell(case: &Case<'_>, cause: Cause, finding: &mut Finding) {
     let passed_on = match side {
         Side::Server => leg + 1 == case.legs.len() && PASSED_ON.contains(&cause),
         // Of a close of a client the rules say so themselves.
-        Side::Client => leg == 0 && cause == Cause::ReceiverStalled && stands_beside(case, leg),
+        Side::Client => cause == Cause::ReceiverStalled && is_out_of_sight(case, leg, side),
     };
     if !finding.alarm || !passed_on || case.at(leg, side).is_some() {
         return;
@@ -46,7 +46,14 @@ pub(super) fn tell(case: &Case<'_>, cause: Cause, finding: &mut Finding) {
     ));
 }
 
-/// Whether anything tells what stands where about a leg: a vantage at its server, or what that makes of it.
-fn stands_beside(case: &Case<'_>, leg: usize) -> bool {
-    case.legs.len() > 1 || case.at(leg, Side::Server).is_some()
+/// Whether what stands behind an end of a chain may have made it do what it did, and nobody would have
+/// seen that. Where no vantage stands at either end of a hop in no chain, nothing tells ends from
+/// proxies, and that is not weighed.
+pub(super) fn is_out_of_sight(case: &Case<'_>, leg: usize, side: Side) -> bool {
+    let end = match side {
+        Side::Client => leg == 0,
+        Side::Server => leg + 1 == case.legs.len(),
+    };
+    let placed = case.legs.len() > 1 || case.at(leg, side.other()).is_some();
+    end && placed && case.at(leg, side).is_none()
 }

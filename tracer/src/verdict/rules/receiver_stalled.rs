@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::flow::Side;
 use crate::verdict::Confidence;
+use crate::verdict::beyond::is_out_of_sight;
 use crate::verdict::case::Case;
 use crate::verdict::digest::{Digest, Stall};
 use crate::verdict::finding::{Culprit, Finding, Found};
@@ -109,17 +110,6 @@ fn waits(other: &Digest, side: Side, stall: Stall) -> bool {
     });
     let reader = other.stalls[side];
     still_sending || reader.is_some_and(|reader| reader.total >= half)
-}
-
-/// Whether what stands behind a reader may have kept it from reading, and nobody would have seen that. Where
-/// no vantage stands at either end of a hop in no chain, nothing tells ends from proxies, and that is not weighed.
-fn is_out_of_sight(case: &Case<'_>, leg: usize, side: Side) -> bool {
-    let end = match side {
-        Side::Client => leg == 0,
-        Side::Server => leg + 1 == case.legs.len(),
-    };
-    let placed = case.legs.len() > 1 || case.at(leg, side.other()).is_some();
-    end && placed && case.at(leg, side).is_none()
 }
 
 /// A reader that was watched and held a window of zero in the midst of this stall: its name, and what shows
