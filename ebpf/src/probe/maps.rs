@@ -5,8 +5,9 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use hopscope_ebpf::{Counters, Counts, FLOWS, Fields, FlowKey, Settings};
 
-/// Flows under way. Not preallocated: memory is used by live flows only, and an entry that another
-/// processor removes stays readable until the program ends.
+/// Flows under way. Not preallocated: memory is used by live flows only. An entry that another processor
+/// removes stays readable until the program ends; from Linux 6.1 on it may hold another flow by then
+/// (`htab_elem_free` in kernel/bpf/hashtab.c gives it back at once).
 #[map]
 pub(super) static FLOW_COUNTERS: HashMap<FlowKey, Counters> =
     HashMap::with_max_entries(FLOWS, BPF_F_NO_PREALLOC);

@@ -59,8 +59,9 @@ fn tap(ctx: &TcContext, ethernet: bool, out: bool) -> i32 {
     }
     let now = now();
     let flow = segment.and_then(|segment| count(segment, now, counts));
-    // SAFETY: what another processor writes to the same flow at the same time can make a count one
-    // too low; entries are not reused while a program runs.
+    // SAFETY: an entry's memory stays an entry's while a program runs. What another processor writes to
+    // the same flow at the same time can make a count one too low. Where it ends the flow and begins
+    // another one with this entry before this program is done, that one's can be one too high.
     let flow = flow.map(|flow| unsafe { &mut *flow });
     let mut telling = true;
     let mut with_cookie = out;
