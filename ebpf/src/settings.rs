@@ -61,6 +61,12 @@ pub struct Fields {
     pub net: u32,
     /// `net.ns.inum`.
     pub net_inode: u32,
+    /// `net.ipv4.sysctl_tcp_keepalive_time`.
+    pub default_keepidle: u32,
+    /// `net.ipv4.sysctl_tcp_keepalive_intvl`.
+    pub default_keepintvl: u32,
+    /// `net.ipv4.sysctl_tcp_keepalive_probes`.
+    pub default_keepcnt: u32,
     /// `sock.sk_protocol`.
     pub protocol: u32,
     /// `sock.sk_err`.
@@ -138,6 +144,9 @@ impl Fields {
         peer_v6: MISSING,
         net: MISSING,
         net_inode: MISSING,
+        default_keepidle: MISSING,
+        default_keepintvl: MISSING,
+        default_keepcnt: MISSING,
         protocol: MISSING,
         error: MISSING,
         flags: MISSING,

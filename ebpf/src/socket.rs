@@ -98,4 +98,12 @@ pub struct OptionFields {
     pub congestion_set: u8,
     /// TCP_CONGESTION.
     pub congestion: [u8; 16],
+    /// The namespace's TCP_KEEPIDLE at that moment, in jiffies.
+    pub default_keepidle: u32,
+    /// Its TCP_KEEPINTVL likewise.
+    pub default_keepintvl: u32,
+    /// Its TCP_KEEPCNT.
+    pub default_keepcnt: u8,
+    /// Nothing: keeps the length a multiple of eight.
+    pub reserved: [u8; 7],
 }

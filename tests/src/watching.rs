@@ -57,6 +57,14 @@ impl Watching {
         Ok(watching)
     }
 
+    /// Starts it, and waits for nothing.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn unannounced(arguments: &[&str]) -> Result<Self> {
+        Self::spawn(&[], arguments, |file| Ok(file.into()))
+    }
+
     fn spawn(
         by: &[&str],
         arguments: &[&str],

@@ -14,6 +14,8 @@ mod watch;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::args::{Cli, Color, Command};
 
 /// Something was printed, and whether all input could be read; the better comes first.
@@ -36,6 +38,7 @@ impl Outcome {
 
 /// Runs a command. A reader that has seen enough (`| head`) is no error.
 pub(crate) fn run(cli: Cli) -> ExitCode {
+    open_many_files();
     match cli.color {
         Color::Auto => {}
         Color::Always => anstream::ColorChoice::Always.write_global(),
@@ -63,6 +66,18 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     }
 }
 
+/// Raises the limit on open files to what may be had: each interface that is watched takes two, and the
+/// usual limit of 1024 is there for programs that use `select` (man 2 getrlimit).
+fn open_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    // Otherwise it stays as it is, which is enough for most.
+    let _ = setrlimit(Resource::Nofile, raised);
+}
+
 /// One line on standard error.
 pub(crate) fn complain(what: &str) {
     let mut out = anstream::stderr().lock();
@@ -78,15 +93,22 @@ fn told(error: &anyhow::Error) -> String {
     let printing = printing.map(io::Error::kind);
     let document = outermost.and_then(|error| error.downcast_ref::<serde_json::Error>());
     let printing = printing.or_else(|| document.and_then(serde_json::Error::io_error_kind));
-    let remedy = match printing {
-        None => return format!("{error:#}"),
-        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+    match printing {
+        None => format!("{error:#}"),
+        Some(kind) => unprinted(kind, &format!("{error:#}")),
+    }
+}
+
+/// Standard output does not take what is printed.
+fn unprinted(kind: io::ErrorKind, error: &str) -> String {
+    let remedy = match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "make room, or print to another disk"
         }
-        Some(io::ErrorKind::FileTooLarge) => "raise the limit (ulimit -f), or print less",
-        Some(_) => "check where it goes",
+        io::ErrorKind::FileTooLarge => "raise the limit (ulimit -f), or print less",
+        _ => "check where it goes",
     };
-    format!("cannot write to standard output: {error:#}; {remedy}")
+    format!("cannot write to standard output: {error}; {remedy}")
 }
 
 /// What was printed. A reader that has seen enough changes nothing of what came out.

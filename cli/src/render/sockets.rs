@@ -54,13 +54,13 @@ const HEADINGS: [Heading; 15] = [
     heading("keepalive", Kind::Fixed, |socket| {
         cell(&socket.options.keepalive, |on| switch(*on))
     }),
-    heading("idle", Kind::Fixed, |socket| {
+    heading("idle", Kind::Spare, |socket| {
         probing(&socket.options, |options| marked(&options.keepidle, time))
     }),
-    heading("interval", Kind::Fixed, |socket| {
+    heading("interval", Kind::Spare, |socket| {
         probing(&socket.options, |options| marked(&options.keepintvl, time))
     }),
-    heading("count", Kind::Fixed, |socket| {
+    heading("count", Kind::Spare, |socket| {
         probing(&socket.options, |options| {
             marked(&options.keepcnt, u32::to_string)
         })
@@ -124,7 +124,8 @@ pub(crate) fn sockets(surveys: &[Survey], all: bool) -> anyhow::Result<()> {
             }
         }
         if !drawn.left_out.is_empty() {
-            writeln!(out, "no room for: {}", drawn.left_out.join(", "))?;
+            let left_out = format!("no room for: {}", drawn.left_out.join(", "));
+            writeln!(out, "{}", textwrap::fill(&left_out, columns()))?;
         }
     }
     for line in not_read(&shown).chain(remarks(surveys)) {
@@ -184,6 +185,8 @@ fn owner(socket: &Socket) -> String {
             };
             format!("{}/{}{more}", harmless(&owner.comm), owner.pid)
         }
+        // One that nobody holds has no inode any more.
+        None if socket.inode.is_some() => NOT_READ.to_owned(),
         None => NOTHING.to_owned(),
     }
 }

@@ -124,6 +124,10 @@ pub(super) unsafe fn options<const DIRECT: bool>(
     sock: *const u8,
     fields: &Fields,
 ) {
+    if let Some(net) = field::<*const u8, DIRECT>(sock, fields.net) {
+        // SAFETY: by the caller.
+        unsafe { defaults::<DIRECT>(&mut *to, net, fields) };
+    }
     // The verifier knows no more than a `struct sock` until the helper has looked.
     let tcp: *const u8 = if DIRECT {
         // SAFETY: a socket, as the kernel's own argument.
@@ -151,4 +155,12 @@ pub(super) unsafe fn options<const DIRECT: bool>(
             copy(&raw mut to.congestion, operations, fields.congestion_name);
         }
     }
+}
+
+/// What sockets of a namespace have that hold no value of their own: it may change at any time.
+#[inline(always)]
+fn defaults<const DIRECT: bool>(to: &mut OptionFields, net: *const u8, fields: &Fields) {
+    to.default_keepidle = field::<_, DIRECT>(net, fields.default_keepidle).unwrap_or_default();
+    to.default_keepintvl = field::<_, DIRECT>(net, fields.default_keepintvl).unwrap_or_default();
+    to.default_keepcnt = field::<_, DIRECT>(net, fields.default_keepcnt).unwrap_or_default();
 }

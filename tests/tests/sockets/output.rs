@@ -169,7 +169,7 @@ shared = socket.create_server(('127.0.0.1', 7202))
 def child():
     if os.fork() == 0:
         alone.close(); again.close(); os.close(writer)
-        print(os.getpid(), 'is there', flush=True)
+        os.write(1, b'%d is there\\n' % os.getpid())
         os.read(reader, 1)
         os._exit(0)
 child(); child()

@@ -167,6 +167,8 @@ fn without_privilege() -> Result<()> {
         "note  ? ",
         "CAP_SYS_PTRACE",
         "note  options were read by getsockopt: ",
+        "note  who holds ",
+        " ? ",
     ] {
         assert!(table.out.contains(note), "{note}: {}", table.out);
     }

@@ -160,3 +160,81 @@ fn a_recording_is_piped_on() -> Outcome {
     assert!(report["vantages"][0]["damage"].is_null());
     Ok(())
 }
+
+/// Standard output on a full disk is an error; the recording goes on.
+#[test]
+fn a_full_disk_under_what_is_printed_ends_nothing() -> Outcome {
+    let Some(pair) = Pair::new("watch-full")? else {
+        return Ok(());
+    };
+    let file = pair.logs.path().join("watch.pcapng");
+    let mut watching = hopscope([
+        "watch",
+        "--duration=4s",
+        "--netns",
+        pair.ns("client")?,
+        "-w",
+    ])
+    .arg(&file)
+    .stdout(std::fs::File::create("/dev/full")?)
+    .stderr(Stdio::piped())
+    .spawn()?;
+    let mut err = BufReader::new(watching.stderr.take().ok_or("piped")?);
+    let mut said = String::new();
+    while !said.contains("watching goes on") {
+        pair.curl(&[&pair.url("/ok")?])?;
+        if said.contains("watching ") || err.read_line(&mut said)? == 0 {
+            err.read_line(&mut said)?;
+        }
+        assert!(watching.try_wait()?.is_none(), "{said}");
+    }
+    assert!(
+        said.contains("cannot write to standard output: No space left"),
+        "{said}"
+    );
+    pair.curl(&[&pair.url("/late")?])?;
+    assert_eq!(watching.wait()?.code(), Some(2));
+    let read = Told::from(hopscope(["read", "--format=json"]).arg(&file).output()?);
+    let read: Value = serde_json::from_str(&read.out)?;
+    let count = read["flows"].as_array().map_or(0, Vec::len);
+    assert!(
+        count >= 2,
+        "{count}: what came after the disk was full is recorded"
+    );
+    Ok(())
+}
+
+/// A named pipe that nobody reads is waited for, as long as nobody says stop.
+#[test]
+fn a_pipe_without_a_reader_can_be_given_up() -> Outcome {
+    let Some(pair) = Pair::new("watch-fifo")? else {
+        return Ok(());
+    };
+    let pipe = pair.logs.path().join("pipe");
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::Mode::from_raw_mode(0o600),
+    )?;
+    let path = pipe.to_string_lossy();
+    let arguments = ["--netns", pair.ns("client")?, "-w", &path];
+    let waits = |watching: &mut Watching| {
+        watching.until("it waits", |_, err| err.contains("waiting for a reader"))
+    };
+    let mut given_up = Watching::unannounced(&arguments)?;
+    waits(&mut given_up)?;
+    assert_eq!(given_up.interrupt()?.code, Some(0));
+    let mut watching = Watching::unannounced(&arguments)?;
+    waits(&mut watching)?;
+    let reader = std::thread::spawn(move || std::fs::read(pipe));
+    watching.until("it watches", |_, err| err.contains("watching "))?;
+    pair.curl(&[&pair.url("/ok")?])?;
+    watching.interrupt()?;
+    let recording = reader.join().map_err(|_| "the reader panicked")??;
+    let file = pair.logs.path().join("read.pcapng");
+    std::fs::write(&file, recording)?;
+    let read = Told::from(hopscope(["read", "--format=json"]).arg(&file).output()?);
+    let read: Value = serde_json::from_str(&read.out)?;
+    assert_eq!(read["flows"].as_array().map(Vec::len), Some(1));
+    Ok(())
+}

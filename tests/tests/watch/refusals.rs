@@ -6,7 +6,7 @@ use hopscope_tests::binary::{self, Told, hopscope};
 use hopscope_tests::watching::Watching;
 use serde_json::Value;
 
-use super::{Outcome, Pair, flows};
+use super::{BACKENDS, Outcome, Pair, flows, named};
 
 fn refused(arguments: &[&str], says: &[&str]) -> Outcome {
     let told = Told::from(hopscope([&["watch"], arguments].concat()).output()?);
@@ -51,7 +51,15 @@ fn without_privilege_nothing_is_watched() -> Outcome {
     for (backend, says) in [
         ("pcap", &["CAP_NET_RAW", "run as root"][..]),
         ("ebpf", &["CAP_BPF", "run as root"]),
-        ("auto", &["run as root"]),
+        (
+            "auto",
+            &[
+                "CAP_NET_RAW",
+                "the eBPF probe cannot either",
+                "CAP_BPF",
+                "run as root",
+            ],
+        ),
     ] {
         let told: Told = Command::new("setpriv")
             .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
@@ -93,6 +101,52 @@ fn libpcap_stands_in() -> Outcome {
         assert_eq!(vantage["source"], "live (libpcap)");
         let why = vantage["remarks"][0].as_str().unwrap_or_default();
         assert!(why.starts_with("cannot load the probe's "), "{vantage}");
+    }
+    Ok(())
+}
+
+/// Nothing is refused for a limit that may be raised.
+#[test]
+fn the_usual_limit_on_open_files_is_no_limit() -> Outcome {
+    let Some(pair) = Pair::new("watch-limit")? else {
+        return Ok(());
+    };
+    let ns = pair.ns("client")?;
+    let by = ["sh", "-c", "ulimit -Sn 12; exec \"$0\" \"$@\""];
+    for backend in BACKENDS {
+        let arguments = ["--backend", backend, "--format=json", "--netns", ns];
+        let watching = Watching::start_by(&by, &arguments)?;
+        pair.curl(&[&pair.url("/ok")?])?;
+        let told = watching.interrupt()?;
+        assert!(!told.err.contains("open files"), "{}", told.err);
+        let report: Value = serde_json::from_str(&told.out)?;
+        assert_eq!(flows(&report, &named(ns, "eth0")).len(), 1, "{}", told.err);
+    }
+    Ok(())
+}
+
+/// A variable that is empty filters nothing, with either backend.
+#[test]
+fn a_filter_of_blanks_lets_everything_pass() -> Outcome {
+    let Some(pair) = Pair::new("watch-blank")? else {
+        return Ok(());
+    };
+    let ns = pair.ns("client")?;
+    for backend in BACKENDS {
+        let arguments = [
+            "--backend",
+            backend,
+            "--format=json",
+            "--netns",
+            ns,
+            "-f",
+            " ",
+        ];
+        let watching = Watching::start(&arguments)?;
+        pair.curl(&[&pair.url("/ok")?])?;
+        let told = watching.interrupt()?;
+        let report: Value = serde_json::from_str(&told.out)?;
+        assert_eq!(flows(&report, &named(ns, "eth0")).len(), 1, "{}", told.err);
     }
     Ok(())
 }

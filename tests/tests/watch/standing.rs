@@ -100,3 +100,52 @@ fn sockets_of_before_are_found_and_left() -> Outcome {
     );
     Ok(())
 }
+
+/// Whoever changes the namespace's defaults to see whether new connections have them sees it.
+#[test]
+fn defaults_are_those_of_the_moment() -> Outcome {
+    let Some(pair) = Pair::new("watch-defaults")? else {
+        return Ok(());
+    };
+    let client = pair.ns("client")?;
+    let set = |idle: u32, count: u32| -> Outcome {
+        let idle = format!("net.ipv4.tcp_keepalive_time={idle}");
+        let count = format!("net.ipv4.tcp_keepalive_probes={count}");
+        pair.net.exec("client", &["sysctl", "-qw", &idle, &count])?;
+        Ok(())
+    };
+    set(77, 9)?;
+    let arguments = ["--backend=ebpf", "--format=json", "--netns", client];
+    let watching = match Watching::start(&arguments) {
+        Ok(watching) => watching,
+        Err(why) => {
+            println!("skipped: the probe needs what this machine lacks: {why}");
+            return Ok(());
+        }
+    };
+    let mut expected = Vec::new();
+    for (idle, count) in [(77, 9), (55, 3), (66, 4)] {
+        set(idle, count)?;
+        pair.curl(&["--no-keepalive", &pair.url("/ok")?])?;
+        expected.push(json!([f64::from(idle), count, "default"]));
+    }
+    let told = watching.interrupt()?;
+    assert_eq!(told.code, Some(0), "{}", told.err);
+    let report: Value = serde_json::from_str(&told.out)?;
+    for moment in ["options_established", "options_closing"] {
+        let sockets = sockets(&report, client);
+        let found: Vec<Value> = sockets
+            .iter()
+            .map(|socket| {
+                let (options, origin) = (&socket[moment], &socket["options_origin"]);
+                json!([
+                    options["tcp_keepidle_s"],
+                    options["tcp_keepcnt"],
+                    origin["tcp_keepidle_s"]
+                ])
+            })
+            .collect();
+        assert_eq!(found, expected, "{moment}");
+    }
+    Ok(())
+}

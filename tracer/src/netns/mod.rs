@@ -71,7 +71,9 @@ fn remedy(error: &io::Error, path: &Path) -> &'static str {
             "; there is no such process (any more)"
         }
         io::ErrorKind::NotFound => "; 'ip netns list' names those that exist",
-        io::ErrorKind::PermissionDenied => "; needs CAP_SYS_PTRACE: run as root",
+        io::ErrorKind::PermissionDenied => {
+            "; needs CAP_SYS_PTRACE over it: run as root, outside of containers"
+        }
         _ => "",
     }
 }

@@ -24,6 +24,9 @@ pub(super) fn of(types: &Types) -> Fields {
         peer_v6: common("skc_v6_daddr"),
         net: common("skc_net.net"),
         net_inode: place("net", "ns.inum"),
+        default_keepidle: place("net", "ipv4.sysctl_tcp_keepalive_time"),
+        default_keepintvl: place("net", "ipv4.sysctl_tcp_keepalive_intvl"),
+        default_keepcnt: place("net", "ipv4.sysctl_tcp_keepalive_probes"),
         // Two bytes since 5.6; a bit field before, which is not read.
         protocol: place("sock", "sk_protocol"),
         error: place("sock", "sk_err"),
@@ -95,6 +98,7 @@ mod tests {
         };
         let fields = of(&types);
         assert!(names_sockets(&fields));
+        assert!(fields.default_keepidle != MISSING && fields.default_keepcnt != MISSING);
         assert!(fields.keepidle != MISSING && fields.congestion_name != MISSING);
         assert!(fields.task_leader != MISSING && fields.task_comm != MISSING);
         assert!(fields.task_flags != MISSING);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hopscope_ebpf::{Fields, MISSING, OptionFields};
 use rustix::time::{ClockId, clock_getres};
 
-use super::{Defaults, Options, Origin, Reading, State};
+use super::{Defaults, LONGEST_LINGER, Options, Origin, Reading, State};
 
 /// `TCP_NAGLE_OFF` (include/net/tcp.h), in the low bits of the byte that holds `nonagle`.
 const NAGLE_OFF: u8 = 1;
@@ -39,19 +39,35 @@ pub(crate) fn hz() -> u64 {
 }
 
 impl Reader {
-    /// The options of a socket; `defaults` are those of its namespace, where they could be read.
+    /// The options of a socket; `defaults` are what those of its namespace were at some time, where that
+    /// could be read: those at the moment of `raw` come before them.
     pub(crate) fn options(&self, raw: &OptionFields, defaults: Result<&Defaults, &str>) -> Options {
         let own = |ticks: u32| (ticks != 0).then(|| self.ticks(ticks.into()));
         let fields = &self.fields;
+        let now = |field: u32, ticks: u32| (field != MISSING).then(|| self.ticks(ticks.into()));
+        let keepidle = now(fields.default_keepidle, raw.default_keepidle);
+        let keepintvl = now(fields.default_keepintvl, raw.default_keepintvl);
+        let keepcnt = (fields.default_keepcnt != MISSING).then(|| raw.default_keepcnt.into());
         Options {
             keepalive: self.flag(raw, self.keepopen),
-            keepidle: or_default(fields.keepidle, own(raw.keepidle), defaults, |d| d.keepidle),
-            keepintvl: or_default(fields.keepintvl, own(raw.keepintvl), defaults, |d| {
-                d.keepintvl
-            }),
+            keepidle: or_default(
+                fields.keepidle,
+                own(raw.keepidle),
+                keepidle,
+                defaults,
+                |d| d.keepidle,
+            ),
+            keepintvl: or_default(
+                fields.keepintvl,
+                own(raw.keepintvl),
+                keepintvl,
+                defaults,
+                |d| d.keepintvl,
+            ),
             keepcnt: or_default(
                 fields.keepcnt,
                 (raw.keepcnt != 0).then(|| raw.keepcnt.into()),
+                keepcnt,
                 defaults,
                 |d| d.keepcnt,
             ),
@@ -64,7 +80,7 @@ impl Reader {
                     value: true,
                     origin,
                 } => Reading::Read {
-                    value: Some(self.ticks(raw.linger_time)),
+                    value: Some(self.ticks(raw.linger_time).min(LONGEST_LINGER)),
                     origin,
                 },
                 Reading::Read { origin, .. } => Reading::Read {
@@ -143,17 +159,18 @@ fn not_there<T>() -> Reading<T> {
 fn or_default<T>(
     field: u32,
     own: Option<T>,
-    defaults: Result<&Defaults, &str>,
+    now: Option<T>,
+    earlier: Result<&Defaults, &str>,
     default: impl FnOnce(&Defaults) -> T,
 ) -> Reading<T> {
-    match (own, defaults) {
+    match (own, now.map_or_else(|| earlier.map(default), Ok)) {
         _ if field == MISSING => not_there(),
         (Some(value), _) => Reading::Read {
             value,
             origin: Origin::Socket,
         },
-        (None, Ok(defaults)) => Reading::Read {
-            value: default(defaults),
+        (None, Ok(value)) => Reading::Read {
+            value,
             origin: Origin::Default,
         },
         (None, Err(why)) => Reading::NotRead {
@@ -271,14 +288,35 @@ mod tests {
         assert_eq!(options.congestion, read(reno(), Origin::Default));
         let mut set = raw();
         set.congestion_set = 1 << 6;
+        // MAX_SCHEDULE_TIMEOUT, which a negative time is taken for.
+        set.linger_time = i64::MAX.unsigned_abs();
         let options = reader().options(&set, Ok(&defaults()));
         assert_eq!(options.congestion, read(reno(), Origin::Socket));
+        assert_eq!(options.linger, read(Some(LONGEST_LINGER), Origin::Socket));
         let other = Defaults {
             congestion: "bbr".to_owned(),
             ..defaults()
         };
         let options = reader().options(&raw(), Ok(&other));
         assert_eq!(options.congestion, read(reno(), Origin::Unknown));
+    }
+
+    #[test]
+    fn the_default_is_the_one_of_that_moment() {
+        let mut reader = reader();
+        reader.fields.default_keepidle = 0;
+        reader.fields.default_keepintvl = 0;
+        reader.fields.default_keepcnt = 0;
+        let mut raw = raw();
+        (raw.default_keepidle, raw.default_keepintvl) = (55 * 300, 6 * 300);
+        raw.default_keepcnt = 3;
+        let seconds = Duration::from_secs;
+        for earlier in [Ok(&defaults()), Err("it cannot be read")] {
+            let options = reader.options(&raw, earlier);
+            assert_eq!(options.keepidle, read(seconds(7), Origin::Socket));
+            assert_eq!(options.keepintvl, read(seconds(6), Origin::Default));
+            assert_eq!(options.keepcnt, read(3, Origin::Default));
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::defaults::Defaults;
 pub(crate) use self::fields::{Reader, hz};
-pub use self::options::{Options, Origin, Reading};
+pub use self::options::{LONGEST_LINGER, Options, Origin, Reading};
 use crate::segment::Endpoint;
 
 /// A TCP socket of a namespace.

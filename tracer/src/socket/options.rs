@@ -37,6 +37,10 @@ pub enum Origin {
     Unknown,
 }
 
+/// Stands for this long and longer: what is set with a negative number the kernel takes for the longest
+/// wait that it knows (`sk_setsockopt`, net/core/sock.c).
+pub const LONGEST_LINGER: Duration = Duration::from_secs(i32::MAX as u64);
+
 /// The options of a TCP socket (`man 7 socket`, `man 7 tcp`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
@@ -50,7 +54,7 @@ pub struct Options {
     pub keepcnt: Reading<u32>,
     /// TCP_USER_TIMEOUT: how long data may stay unacknowledged; zero is off.
     pub user_timeout: Reading<Duration>,
-    /// SO_LINGER: `None` is off; zero seconds makes close() send a RST.
+    /// SO_LINGER: `None` is off; zero seconds makes close() send a RST; [`LONGEST_LINGER`] is without end.
     pub linger: Reading<Option<Duration>>,
     /// TCP_NODELAY: small segments are sent at once.
     pub nodelay: Reading<bool>,

@@ -13,7 +13,7 @@ use rustix::net::{ipproto, sockopt};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use super::owner::Holder;
-use crate::socket::{Defaults, Options, Origin, Reading};
+use crate::socket::{Defaults, LONGEST_LINGER, Options, Origin, Reading};
 
 /// The options of the socket with this cookie that `holder` has; or why they cannot be had.
 pub(super) fn options(
@@ -85,7 +85,7 @@ fn ask(socket: &OwnedFd, defaults: Option<&Defaults>) -> Options {
             sockopt::tcp_user_timeout(socket).map(|ms| Duration::from_millis(ms.into())),
             |time| Origin::of_switch(!time.is_zero()),
         ),
-        linger: reading("SO_LINGER", sockopt::socket_linger(socket), |linger| {
+        linger: reading("SO_LINGER", linger(socket), |linger| {
             Origin::of_switch(linger.is_some())
         }),
         nodelay: reading("TCP_NODELAY", sockopt::tcp_nodelay(socket), switch),
@@ -112,6 +112,11 @@ fn reading<T>(
             reason: format!("getsockopt({name}): {}", io::Error::from(error)),
         },
     }
+}
+
+fn linger(socket: &impl AsFd) -> rustix::io::Result<Option<Duration>> {
+    let linger = sockopt::socket_linger(socket)?;
+    Ok(linger.map(|time| time.min(LONGEST_LINGER)))
 }
 
 /// TCP_DEFER_ACCEPT, which rustix does not have.

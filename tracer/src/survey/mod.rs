@@ -124,6 +124,7 @@ pub fn survey(namespaces: &[Namespace], method: Method) -> Result<Vec<Survey>, S
                 .map(fallen_back)
                 .into_iter()
                 .chain(listing.remark())
+                .chain(listing.without_owner(&owners))
                 .collect(),
         }
     });
@@ -160,6 +161,20 @@ impl Listing {
     fn remark(&self) -> Option<String> {
         let error = self.defaults.as_ref().err()?;
         Some(format!("the namespace's own values are not known: {error}"))
+    }
+
+    /// Why it is not known who holds some of the sockets: one that nobody holds has no inode.
+    fn without_owner(&self, owners: &Owners) -> Option<String> {
+        let unknown = self.inodes().filter(|inode| owners.of(*inode).is_empty());
+        let (sockets, plural) = match unknown.count() {
+            0 => return None,
+            1 => (1, ""),
+            several => (several, "s"),
+        };
+        let why = unseen(owners.denied);
+        Some(format!(
+            "who holds {sockets} socket{plural} is not known: {why}"
+        ))
     }
 
     fn inodes(&self) -> impl Iterator<Item = u64> {
@@ -257,12 +272,18 @@ fn unheld(listed: &Listed, denied: usize) -> &'static str {
             "no process has accepted it yet, and getsockopt needs one that holds it"
         }
         (None, _) => "no process holds it any more, and getsockopt needs one that does",
-        (Some(_), _) if denied > 0 => {
-            "no process that may be looked into holds it; needs CAP_SYS_PTRACE: run as root"
-        }
-        (Some(_), _) => {
-            "no process that can be seen from here holds it; is it one of another pid namespace, or \
-             the kernel's own?"
-        }
+        (Some(_), _) => unseen(denied),
+    }
+}
+
+/// Why the process that holds a socket is not found among those in /proc, `denied` of which did not let
+/// themselves be looked into: those of other users ask for a capability more.
+fn unseen(denied: usize) -> &'static str {
+    if denied > 0 {
+        "no process that may be looked into holds it; needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH: \
+         run as root"
+    } else {
+        "no process that can be seen from here holds it; is it one of another pid namespace, or the \
+         kernel's own?"
     }
 }

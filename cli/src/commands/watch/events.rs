@@ -1,5 +1,6 @@
 //! What happens, on its way to standard output.
 
+use std::io;
 use std::time::Instant;
 
 use tracer::flow::{Event, FlowId, FlowTable, Trails, What};
@@ -89,14 +90,20 @@ impl Events {
         self.printer.is_closed()
     }
 
-    /// Waits until everything is printed.
+    /// Why nothing is printed any more, where somebody would still read it.
+    pub(super) fn failure(&self) -> Option<&io::Error> {
+        self.printer.failure()
+    }
+
+    /// Waits until everything is printed, as far as it can be.
     pub(super) fn finish(mut self) -> anyhow::Result<()> {
         if let Some(omitted) = self.budget.left_out() {
             let mut text = String::new();
             self.say_omitted(&mut text, omitted)?;
             self.printer.print(text);
         }
-        Ok(self.printer.finish()?)
+        self.printer.finish();
+        Ok(())
     }
 
     fn say_omitted(&self, text: &mut String, omitted: u64) -> serde_json::Result<()> {

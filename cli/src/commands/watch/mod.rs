@@ -6,12 +6,18 @@ mod feed;
 mod printer;
 mod watched;
 
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use tracer::live::{Session, Settings};
 use tracer::recording::Recorder;
@@ -28,7 +34,11 @@ const TICK: Duration = Duration::from_millis(50);
 pub(super) fn run(args: &Watch) -> anyhow::Result<Outcome> {
     let settings = Settings {
         ports: args.ports.clone(),
-        filter: args.filter.clone(),
+        // As everywhere, one of blanks alone lets everything pass.
+        filter: args
+            .filter
+            .clone()
+            .filter(|filter| !filter.trim().is_empty()),
         all_segments: args.all_segments,
         no_tcx: args.no_tcx,
     };
@@ -36,15 +46,23 @@ pub(super) fn run(args: &Watch) -> anyhow::Result<Outcome> {
     let timeouts = known::timeouts(&args.known)?;
     let namespaces = args.targets.resolve()?;
     let stop = on_signals().context("cannot take signals")?;
+    let stopped = || stop.load(Ordering::Relaxed);
+    let pipe = args
+        .write
+        .as_deref()
+        .and_then(|path| await_reader(path, stopped));
+    if stopped() {
+        return Ok(Outcome::Fine);
+    }
     let mut session = Session::open(namespaces, args.backend.into(), &settings)?;
     // Not before it is known that there is something to record: it overwrites the file.
     let recorder = args.write.as_deref().map(Recorder::create).transpose()?;
+    drop(pipe);
     let deadline = args.duration.map(|duration| Instant::now() + duration);
     announce(&session);
     let source = format!("live ({})", session.backend());
     let mut watched = Watched::new(args, &source, recorder, timeouts);
     watched.remark(session.take_remarks());
-    let stopped = || stop.load(Ordering::Relaxed);
     let over = || deadline.is_some_and(|deadline| deadline <= Instant::now());
     while !stopped() && !over() && !session.is_over() && watched.is_wanted() {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -57,6 +75,33 @@ pub(super) fn run(args: &Watch) -> anyhow::Result<Outcome> {
     let remarks = session.finish(&mut |item| watched.take(&item));
     watched.remark(remarks);
     watched.finish(no_probe.as_deref())
+}
+
+/// Opening a named pipe waits for its reader, and no signal ends that: this waits for it in turns, until
+/// told to stop. What keeps the reader from seeing an end before there was a beginning.
+fn await_reader(path: &Path, stopped: impl Fn() -> bool) -> Option<File> {
+    if !fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo()) {
+        return None;
+    }
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let mut said = false;
+    while !stopped() {
+        match options.open(path) {
+            Ok(pipe) => return Some(pipe),
+            Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+                if !std::mem::replace(&mut said, true) {
+                    anstream::eprintln!("waiting for a reader of {}", path.display());
+                }
+                thread::sleep(TICK);
+            }
+            // Whoever opens it next says why that cannot be done.
+            Err(_) => return None,
+        }
+    }
+    None
 }
 
 /// The first SIGINT or SIGTERM ends the watching, and the report follows; the second one ends
@@ -77,7 +122,7 @@ fn on_signals() -> io::Result<Arc<AtomicBool>> {
 
 /// Whether this process was started to ignore a signal: a bit of `SigIgn` (man 5 proc_pid_status).
 fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mut masks = status
         .lines()
         .filter_map(|line| line.strip_prefix("SigIgn:"));

@@ -2,9 +2,8 @@
 //! pauses would otherwise cost segments.
 
 use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -15,24 +14,26 @@ const WAITING: usize = 64;
 /// A thread that writes to standard output.
 pub(super) struct Printer {
     texts: SyncSender<String>,
-    thread: JoinHandle<io::Result<()>>,
-    failed: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+    /// Why nothing is printed any more.
+    failure: Arc<OnceLock<io::Error>>,
 }
 
 impl Printer {
     pub(super) fn start() -> Self {
         let (texts, receiver) = sync_channel(WAITING);
-        let failed = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&failed);
+        let failure = Arc::new(OnceLock::new());
+        let failed = Arc::clone(&failure);
         let thread = thread::spawn(move || {
-            let written = write_all(&receiver);
-            flag.store(written.is_err(), Ordering::Relaxed);
-            written
+            if let Err(error) = write_all(&receiver) {
+                // Nobody else sets it.
+                let _ = failed.set(error);
+            }
         });
         Self {
             texts,
             thread,
-            failed,
+            failure,
         }
     }
 
@@ -43,15 +44,24 @@ impl Printer {
 
     /// Whether nobody reads what is printed any more.
     pub(super) fn is_closed(&self) -> bool {
-        self.failed.load(Ordering::Relaxed) || hung_up()
+        match self.failure.get() {
+            Some(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            None => hung_up(),
+        }
     }
 
-    /// Waits until everything is printed.
-    pub(super) fn finish(self) -> io::Result<()> {
+    /// Why nothing is printed any more, where somebody would still read it.
+    pub(super) fn failure(&self) -> Option<&io::Error> {
+        let failure = self.failure.get();
+        failure.filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
+    }
+
+    /// Waits until everything is printed, as far as it can be.
+    pub(super) fn finish(self) {
         drop(self.texts);
         self.thread
             .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     }
 }
 

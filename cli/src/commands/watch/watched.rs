@@ -12,7 +12,7 @@ use tracer::verdict::Timeouts;
 use super::events::Events;
 use super::feed::{Feed, Wants};
 use crate::args::{Format, Watch};
-use crate::commands::{Outcome, complain, known};
+use crate::commands::{Outcome, complain, known, unprinted};
 use crate::render::{self, Wanted};
 
 /// How to see what the table leaves out.
@@ -31,6 +31,8 @@ pub(super) struct Watched<'a> {
     timeouts: Timeouts,
     /// What was said of vantages: name and words.
     remarks: Vec<(String, String)>,
+    /// Events cannot be printed; it was said.
+    mute: bool,
     /// Something could not be done; it was said.
     outcome: Outcome,
 }
@@ -55,6 +57,7 @@ impl<'a> Watched<'a> {
             recorder,
             timeouts,
             remarks: Vec::new(),
+            mute: false,
             outcome: Outcome::Fine,
         }
     }
@@ -94,8 +97,23 @@ impl<'a> Watched<'a> {
             self.recorded(flushed);
         }
         self.events.print(self.collector.table_mut())?;
+        self.printed();
         self.collector.retire(self.args.keep);
         Ok(())
+    }
+
+    /// What cannot be printed is said once; the report and the recording are worth going on for.
+    fn printed(&mut self) {
+        if !self.mute
+            && let Some(error) = self.events.failure()
+        {
+            self.mute = true;
+            complain(&format!(
+                "{}; watching goes on",
+                unprinted(error.kind(), &error.to_string())
+            ));
+            self.outcome = Outcome::CouldNotRun;
+        }
     }
 
     /// Whether anybody still reads what is printed.

@@ -56,6 +56,14 @@ pub enum SessionError {
         /// Why.
         error: BackendError,
     },
+    /// Neither can the probe watch, nor libpcap.
+    #[error("{pcap}; the eBPF probe cannot either: {probe}")]
+    Neither {
+        /// Why the probe cannot.
+        probe: Box<Self>,
+        /// Why libpcap cannot.
+        pcap: Box<Self>,
+    },
     /// The probe cannot be loaded.
     #[error(transparent)]
     Probe(#[from] crate::probe::ProbeError),

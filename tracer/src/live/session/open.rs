@@ -43,9 +43,18 @@ impl Session {
             failed => {
                 remarks.clear();
                 let captures = Backend::Pcap(Box::new(Captures::new(settings)));
-                let error = failed.and_then(Result::err);
-                let why = error.map_or(Why::Asked, |error| Why::Instead(error.to_string()));
-                (attach(captures, &places, &mut remarks)?, why)
+                let attached = attach(captures, &places, &mut remarks);
+                match failed.and_then(Result::err) {
+                    None => (attached?, Why::Asked),
+                    Some(probe) => {
+                        let why = Why::Instead(probe.to_string());
+                        let neither = |pcap| SessionError::Neither {
+                            probe: Box::new(probe),
+                            pcap: Box::new(pcap),
+                        };
+                        (attached.map_err(neither)?, why)
+                    }
+                }
             }
         };
         let standing = match backend {
