@@ -27,6 +27,11 @@ pub struct Settings {
     pub namespaces: [u32; NAMESPACES],
     /// Not zero: there are more than few.
     pub many_namespaces: u32,
+    /// The inode of the pid namespace whose numbers are told of the processes in it; zero: those of the
+    /// machine are told of all.
+    pub pid_namespace: u32,
+    /// The device of that inode, as the kernel writes it.
+    pub pid_device: u32,
 }
 
 /// Offsets of fields in the kernel's structures, in bytes, from its own description of them (BTF);

@@ -45,6 +45,8 @@ static SETTINGS: Settings = Settings {
     all_segments: 0,
     namespaces: [0; hopscope_ebpf::NAMESPACES],
     many_namespaces: 0,
+    pid_namespace: 0,
+    pid_device: 0,
 };
 
 #[unsafe(no_mangle)]

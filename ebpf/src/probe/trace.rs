@@ -1,7 +1,7 @@
 //! The tracing programs: what becomes of sockets, of the namespaces that are watched.
 
 use aya_ebpf::EbpfContext;
-use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
+use aya_ebpf::bindings::{BPF_RB_NO_WAKEUP, bpf_pidns_info};
 use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_ktime_get_ns, generated};
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
@@ -305,7 +305,7 @@ fn record(
         (*record).code = code;
         // Otherwise whoever happens to be on the processor.
         if matches!(event.moment, moment::CONNECTING | moment::CLOSING) && !is_kernel_thread() {
-            (*record).pid = ctx.tgid();
+            (*record).pid = pid(ctx);
             generated::bpf_get_current_comm((&raw mut (*record).comm).cast(), 16);
             if ctx.tgid() != ctx.pid() {
                 name_process(&raw mut (*record).comm);
@@ -317,6 +317,28 @@ fn record(
     } else {
         entry.discard(u64::from(BPF_RB_NO_WAKEUP));
     }
+}
+
+/// The number of the process: in the pid namespace asked for where it is in it, otherwise the machine's.
+#[inline(always)]
+fn pid(ctx: &BtfTracePointContext) -> u32 {
+    let settings = settings();
+    if settings.pid_namespace != 0 {
+        let mut inside = bpf_pidns_info { pid: 0, tgid: 0 };
+        // SAFETY: the helper writes as many bytes as it is told.
+        let failed = unsafe {
+            generated::bpf_get_ns_current_pid_tgid(
+                u64::from(settings.pid_device),
+                u64::from(settings.pid_namespace),
+                &raw mut inside,
+                size_of::<bpf_pidns_info>() as u32,
+            )
+        };
+        if failed == 0 {
+            return inside.tgid;
+        }
+    }
+    ctx.tgid()
 }
 
 /// Zeros a record word by word: the compiler would call a function that does it byte by byte.

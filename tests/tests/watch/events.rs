@@ -1,7 +1,9 @@
 //! What happens is named as it happens, and the report follows.
 
+use std::process::Command;
 use std::time::Duration;
 
+use hopscope_tests::binary::Told;
 use hopscope_tests::lab::process::Process;
 use hopscope_tests::lab::{self, wait};
 use hopscope_tests::watching::{Watching, objects};
@@ -298,4 +300,52 @@ fn assert_in_order(events: &[Value]) {
         .collect();
     assert_eq!(at.len(), events.len());
     assert!(at.is_sorted(), "{at:?}");
+}
+
+/// In a container a process has the number that `ps` there shows.
+#[test]
+fn processes_have_the_numbers_of_their_pid_namespace() -> Outcome {
+    let Some(pair) = Pair::new("watch-pids")? else {
+        return Ok(());
+    };
+    let inside = "\"$0\" watch --backend ebpf --format json --duration 3s & sleep 1.5; \
+                  curl -s -o /dev/null \"$1\" & echo \"curl is $!\" >&2; wait";
+    let told = Command::new("ip")
+        .args(["netns", "exec", pair.ns("client")?])
+        .args([
+            "unshare",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            "sh",
+            "-c",
+            inside,
+        ])
+        .arg(hopscope_tests::binary::path())
+        .arg(pair.url("/ok")?)
+        .output()?;
+    let told = Told::from(told);
+    if told.out.is_empty() {
+        println!(
+            "skipped: the probe needs what this machine lacks: {}",
+            told.err
+        );
+        return Ok(());
+    }
+    let report: Value = serde_json::from_str(&told.out)?;
+    let number = told
+        .err
+        .lines()
+        .find_map(|line| line.strip_prefix("curl is "));
+    let number: u64 = number.ok_or("curl was started")?.parse()?;
+    assert!(number < 100, "a number of the machine: {number}");
+    let sockets = report["sockets"].as_array().into_iter().flatten();
+    let closed: Vec<&Value> = sockets
+        .map(|socket| &socket["closed_by"])
+        .filter(|by| by["comm"] == "curl")
+        .collect();
+    assert_eq!(closed.len(), 1, "{report:#}");
+    assert_eq!(closed[0]["pid"], number);
+    assert!(told.err.contains("this pid namespace"), "{}", told.err);
+    Ok(())
 }

@@ -8,6 +8,7 @@ use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf};
 use foldhash::fast::RandomState;
 use hopscope_ebpf::{Counts, NAMESPACES, OptionFields, SocketRecord, moment};
+use rustix::fs::{major, minor};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::btf::Types;
@@ -46,6 +47,13 @@ const SLOWER: [(&str, &str); 1] = [("state_changed", "state_changed_copying")];
 
 /// What the kernel's `TRACE_EVENT(tcp_send_reset)` calls the type of its third argument, from 6.10.
 const REASONS: &str = "sk_rst_reason";
+
+/// The inode of the machine's first pid namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
+const FIRST_PIDS: u32 = 0xefff_fffc;
+
+/// Said where there are processes that /proc does not show.
+const ELSEWHERE: &str = "this pid namespace is not the machine's: processes outside of it are told by \
+                         the machine's numbers";
 
 /// The tracing programs, for the sockets of all namespaces watched.
 pub(super) struct Tracing {
@@ -95,6 +103,10 @@ impl Tracing {
         };
         for (slot, namespace) in settings.namespaces.iter_mut().zip(namespaces) {
             *slot = inode(namespace);
+        }
+        if let Some((device, inode)) = own_pids() {
+            (settings.pid_device, settings.pid_namespace) = (device, inode);
+            remarks.push(ELSEWHERE.to_owned());
         }
         let mut ebpf = object::load(&room, &settings, fields).map_err(|error| error.to_string())?;
         let gate = Gate::of(&mut ebpf).map_err(|error| error.to_string())?;
@@ -251,6 +263,16 @@ impl Tracing {
             .map(|counts| counts.lost)
             .sum()
     }
+}
+
+/// The pid namespace that this process is in, by device and inode, where it is not the machine's first
+/// one: /proc shows the processes in it, by numbers of its own.
+fn own_pids() -> Option<(u32, u32)> {
+    let namespace = rustix::fs::stat("/proc/self/ns/pid").ok()?;
+    let inode = u32::try_from(namespace.st_ino).ok()?;
+    let (major, minor) = (major(namespace.st_dev), minor(namespace.st_dev));
+    // MKDEV, include/linux/kdev_t.h.
+    (inode != FIRST_PIDS).then_some((major << 20 | minor, inode))
 }
 
 /// The kernel's own word for the reason of a reset, without its prefix.
