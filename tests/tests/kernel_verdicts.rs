@@ -229,7 +229,14 @@ fn what_the_kernel_says_needs_no_frames() -> Outcome {
     let (lacking, kernel) = ([lacking], [note(ms(4000), "b", error(110))]);
     is(&told(&[], &[])?, "retransmission_death", "likely");
     is(&told(&lacking, &[])?, "retransmission_death", "possible");
-    is(&told(&lacking, &kernel)?, "retransmission_death", "certain");
+    let certain = told(&lacking, &kernel)?;
+    is(&certain, "retransmission_death", "certain");
+    // What the kernel gave up after four seconds has a limit of its own: a sysctl that allows for 100
+    // is no remedy.
+    let advises = |verdict: &Value, what: &str| verdict.to_string().contains(what);
+    assert!(advises(&certain, "TCP_USER_TIMEOUT"), "{certain:#}");
+    assert!(!advises(&certain, "tcp_retries2=8"), "{certain:#}");
+    assert!(advises(&told(&[], &[])?, "tcp_retries2=8"));
     Ok(())
 }
 

@@ -150,3 +150,43 @@ fn a_filter_of_blanks_lets_everything_pass() -> Outcome {
     }
     Ok(())
 }
+
+/// What could not be watched is said in the report too, with what would help.
+#[test]
+fn interfaces_that_are_not_watched_are_in_the_report() -> Outcome {
+    let Some(pair) = Pair::new("watch-unwatched")? else {
+        return Ok(());
+    };
+    let ns = pair.ns("client")?;
+    for number in 1..=14 {
+        let name = format!("more{number}");
+        pair.net
+            .exec("client", &["ip", "link", "add", &name, "type", "bridge"])?;
+        pair.net
+            .exec("client", &["ip", "link", "set", &name, "up"])?;
+    }
+    let by = ["sh", "-c", "ulimit -n 48; exec \"$0\" \"$@\""];
+    let arguments = ["--backend=ebpf", "--format=json", "--netns", ns];
+    let watching = match Watching::start_by(&by, &arguments) {
+        Ok(watching) => watching,
+        Err(why) => {
+            println!("skipped: the probe needs what this machine lacks: {why}");
+            return Ok(());
+        }
+    };
+    let told = watching.interrupt()?;
+    let report: Value = serde_json::from_str(&told.out)?;
+    let first = &report["vantages"][0];
+    assert_eq!(first["name"], named(ns, "lo"));
+    let remarks = first["remarks"].as_array().into_iter().flatten();
+    let remarks: Vec<&str> = remarks.filter_map(Value::as_str).collect();
+    let last = format!("{} is not watched: ", named(ns, "more14"));
+    let about = remarks.iter().find(|remark| remark.starts_with(&last));
+    let about = about.ok_or(format!("{remarks:#?}"))?;
+    assert!(
+        about.contains("Too many open files") && about.contains("ulimit -n"),
+        "{about}"
+    );
+    assert!(told.err.contains(about), "{}", told.err);
+    Ok(())
+}

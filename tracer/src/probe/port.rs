@@ -1,8 +1,12 @@
 //! An interface that the probe is attached to.
 
+use std::fs::File;
+use std::io;
+
 use aya::Ebpf;
 use aya::programs::tc::{self, NlOptions, SchedClassifierLinkId, TcAttachOptions};
 use aya::programs::{LinkOrder, SchedClassifier, TcAttachType};
+use rustix::io::Errno;
 
 use super::object::{REMEDY, chain};
 use super::{Port, ProbeError, Trial, qdisc};
@@ -40,11 +44,18 @@ impl Attached {
         tcx: bool,
         trials: &mut Vec<Trial>,
     ) -> Result<Self, ProbeError> {
-        let refused = |why| ProbeError::Attach {
-            interface: port.name.to_owned(),
-            namespace: namespace.name.clone(),
-            why,
-            remedy: REMEDY,
+        let refused = |why| {
+            // The kernel's words are about what could not be opened for it.
+            let (why, remedy) = match too_many_files() {
+                Some(error) => (error.to_string(), "raise the limit (ulimit -n)"),
+                None => (why, REMEDY),
+            };
+            ProbeError::Attach {
+                interface: port.name.to_owned(),
+                namespace: namespace.name.clone(),
+                why,
+                remedy,
+            }
         };
         let held = namespace.try_clone();
         let mut attached = Self {
@@ -190,4 +201,12 @@ fn detach(ebpf: &mut Ebpf, links: Vec<(&'static str, SchedClassifierLinkId)>) {
             let _ = program.detach(link);
         }
     }
+}
+
+/// Whether no file can be opened any more.
+fn too_many_files() -> Option<io::Error> {
+    let error = File::open("/dev/null").err()?;
+    let limits = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+    let reached = |number| limits.contains(&number);
+    error.raw_os_error().is_some_and(reached).then_some(error)
 }

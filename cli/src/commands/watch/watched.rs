@@ -163,8 +163,25 @@ impl<'a> Watched<'a> {
                 .filter(|(name, _)| *name == vantage.name);
             vantage.remarks.extend(own.map(|(_, words)| words.clone()));
         }
+        name_unwatched(&self.remarks, &mut report);
         print(self.args, &report)?;
         Ok(self.outcome.and(read))
+    }
+}
+
+/// What could not be watched is no vantage: it is said at one of the same namespace. `remarks` are names
+/// and words.
+fn name_unwatched(remarks: &[(String, String)], report: &mut Report) {
+    let namespace = |name: &str| name.rsplit_once(':').map(|(of, _)| of.to_owned());
+    for (name, words) in remarks {
+        if report.vantages.iter().any(|vantage| vantage.name == *name) {
+            continue;
+        }
+        let mut vantages = report.vantages.iter_mut();
+        let beside = vantages.find(|vantage| namespace(&vantage.name) == namespace(name));
+        if let Some(vantage) = beside {
+            vantage.remarks.push(words.clone());
+        }
     }
 }
 

@@ -8,6 +8,8 @@
 //! Looks alike: a loss that was recovered, and a FIN that is sent again because the peer is gone: what
 //! counts is data.
 
+use std::time::Duration;
+
 use crate::flow::Side;
 use crate::kernel::FactKind;
 use crate::time::Time;
@@ -23,6 +25,10 @@ const TIMED_OUT: i32 = 110;
 /// So many unanswered retransmissions are no passing loss: with doubling they span more than 6 s at
 /// the least timeout of 200 ms, or the sender's limit.
 const MANY: u32 = 5;
+
+/// Whoever gives up before has been told to: by default it takes about 15 minutes, and what is advised to
+/// set takes longer.
+const SOON: Duration = Duration::from_secs(60);
 
 /// Fewer may still be one, with other evidence.
 const SOME: u32 = 3;
@@ -124,6 +130,10 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
         "find out what dropped segments between {sender} and {peer} from {} on",
         words::clock(unheard.since)
     ));
+    if kernel.is_some() && unheard.until.since(unheard.since) < SOON {
+        finding.advice.push(format!("{sender} tried for a short time only: TCP_USER_TIMEOUT of its socket, which goes before net.ipv4.tcp_retries2, or that one is set low ('hopscope sockets' shows the first)"));
+        return Some(finding);
+    }
     finding.advice.push(format!("how long {sender} tries is TCP_USER_TIMEOUT of the socket, else net.ipv4.tcp_retries2 (about 15 minutes by default)"));
     finding
         .config
