@@ -58,7 +58,8 @@ fn events_are_named_as_they_happen() -> Outcome {
         let probe = find("keepalive_probe").next().ok_or("no probe")?;
         assert_eq!(probe["by"], "client");
         let after = probe["after_s"].as_f64().unwrap_or_default();
-        assert!((1.0..1.5).contains(&after), "{probe}");
+        // The kernel counts in ticks: up to one of them less.
+        assert!((0.99..1.5).contains(&after), "{probe}");
         assert_eq!(
             find("keepalive_answer").count(),
             find("keepalive_probe").count()

@@ -283,7 +283,7 @@ fn unseen(denied: usize) -> &'static str {
         "no process that may be looked into holds it; needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH: \
          run as root"
     } else {
-        "no process that can be seen from here holds it; is it one of another pid namespace, or the \
-         kernel's own?"
+        "no process that can be seen from here holds it; was it closed meanwhile, or is it one of \
+         another pid namespace, or the kernel's own?"
     }
 }
