@@ -38,11 +38,7 @@ impl Watching {
     /// # Errors
     /// When it ends before, with its own words.
     pub fn start_by(by: &[&str], arguments: &[&str]) -> Result<Self> {
-        let mut watching = Self::spawn(by, arguments, |file| Ok(file.into()))?;
-        watching.until("it watches", |_, err| {
-            err.lines().any(|line| line.starts_with("watching "))
-        })?;
-        Ok(watching)
+        Self::spawn(by, arguments, |file| Ok(file.into()))?.announced()
     }
 
     /// Starts it and reads what it prints from a pipe, and waits until it watches.
@@ -50,11 +46,26 @@ impl Watching {
     /// # Errors
     /// When it ends before, with its own words.
     pub fn piped(arguments: &[&str]) -> Result<Self> {
-        let mut watching = Self::spawn(&[], arguments, |_| Ok(Stdio::piped()))?;
-        watching.until("it watches", |_, err| {
+        Self::printing_to(Stdio::piped(), arguments)
+    }
+
+    /// The same where it prints to somewhere else.
+    ///
+    /// # Errors
+    /// When it ends before, with its own words.
+    pub fn printing_to(stdout: impl Into<Stdio>, arguments: &[&str]) -> Result<Self> {
+        Self::spawn(&[], arguments, |_| Ok(stdout.into()))?.announced()
+    }
+
+    /// Waits until it watches.
+    ///
+    /// # Errors
+    /// When it ends before, with its own words.
+    pub fn announced(mut self) -> Result<Self> {
+        self.until("it watches", |_, err| {
             err.lines().any(|line| line.starts_with("watching "))
         })?;
-        Ok(watching)
+        Ok(self)
     }
 
     /// Starts it, and waits for nothing.

@@ -82,14 +82,16 @@ fn ports_leave_out_the_rest() -> Result<()> {
 
 /// The cells of the table's line that begins with these.
 fn line<'a>(told: &'a Told, begins: &[&str]) -> Result<Vec<&'a str>> {
-    // Columns are two blanks apart, words of a value one.
-    let cells = |line: &'a str| -> Vec<&'a str> {
+    let line = cells(told).find(|cells| cells.starts_with(begins));
+    line.with_context(|| format!("{begins:?} in:\n{}", told.out))
+}
+
+/// The cells of each line: columns are two blanks apart, words of a value one.
+pub(super) fn cells(told: &Told) -> impl Iterator<Item = Vec<&str>> {
+    told.out.lines().map(|line| {
         let cells = line.split("  ").map(str::trim);
         cells.filter(|cell| !cell.is_empty()).collect()
-    };
-    let mut lines = told.out.lines().map(cells);
-    let line = lines.find(|cells| cells.starts_with(begins));
-    line.with_context(|| format!("{begins:?} in:\n{}", told.out))
+    })
 }
 
 fn table(arguments: &[&str], columns: &str) -> Result<Told> {

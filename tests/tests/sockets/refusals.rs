@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use hopscope_tests::binary::Told;
 use serde_json::Value;
 
+use super::output::cells;
 use super::stage::{Stage, for_everybody, open_folder, report, run, skipped, sockets};
 
 fn refused(told: &Told, says: &[&str]) {
@@ -168,9 +169,18 @@ fn without_privilege() -> Result<()> {
         "CAP_SYS_PTRACE",
         "note  options were read by getsockopt: ",
         "note  who holds ",
-        " ? ",
     ] {
         assert!(table.out.contains(note), "{note}: {}", table.out);
     }
+    // Not known is not nobody.
+    let owners: Vec<&str> = cells(&table)
+        .filter_map(|cells| cells.get(3).copied())
+        .collect();
+    assert_eq!(
+        owners.iter().filter(|owner| **owner == "?").count(),
+        held,
+        "{}",
+        table.out
+    );
     Ok(())
 }

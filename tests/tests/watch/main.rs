@@ -13,8 +13,10 @@ mod refusals;
 mod standing;
 
 use std::error::Error;
+use std::path::Path;
 use std::time::Duration;
 
+use hopscope_tests::binary::hopscope;
 use hopscope_tests::craft::Scratch;
 use hopscope_tests::lab::netns::{Family, Net};
 use hopscope_tests::lab::process::Process;
@@ -92,6 +94,12 @@ impl Pair {
 /// Vantages as reports call them.
 fn named(ns: &str, interface: &str) -> String {
     format!("{ns}:{interface}")
+}
+
+/// The report that `hopscope read` makes of a recording.
+fn read(file: &Path) -> Result<Value, Box<dyn Error>> {
+    let read = hopscope(["read", "--format=json"]).arg(file).output()?;
+    Ok(serde_json::from_slice(&read.stdout)?)
 }
 
 fn flows<'a>(report: &'a Value, vantage: &str) -> Vec<&'a Value> {

@@ -1,18 +1,21 @@
 //! Whoever reads what is printed may be slow, pause or leave.
 
 use std::error::Error;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
+use std::thread;
 use std::time::Duration;
 
-use hopscope_tests::binary::{Told, hopscope};
+use hopscope_tests::binary::hopscope;
 use hopscope_tests::lab::wait;
 use hopscope_tests::watching::{Watching, objects};
+use rustix::fs::{CWD, Mode, mkfifoat};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{BACKENDS, Outcome, Pair, flows, named};
+use super::{BACKENDS, Outcome, Pair, flows, named, read};
 
 /// More events than anybody can read are counted, not printed; the report has every flow.
 #[test]
@@ -98,9 +101,7 @@ fn a_reader_that_pauses_holds_nothing_up() -> Outcome {
         &flood,
     ])?;
     let recorded = || -> Result<usize, Box<dyn Error>> {
-        let read = Told::from(hopscope(["read", "--format=json", &path]).output()?);
-        let read: Value = serde_json::from_str(&read.out)?;
-        Ok(read["flows"].as_array().map_or(0, Vec::len))
+        Ok(read(&file)?["flows"].as_array().map_or(0, Vec::len))
     };
     wait::until("everything is recorded", Duration::from_secs(20), || {
         let count = recorded().map_err(|error| anyhow::anyhow!("{error}"))?;
@@ -168,39 +169,19 @@ fn a_full_disk_under_what_is_printed_ends_nothing() -> Outcome {
         return Ok(());
     };
     let file = pair.logs.path().join("watch.pcapng");
-    let mut watching = hopscope([
-        "watch",
-        "--duration=4s",
-        "--netns",
-        pair.ns("client")?,
-        "-w",
-    ])
-    .arg(&file)
-    .stdout(std::fs::File::create("/dev/full")?)
-    .stderr(Stdio::piped())
-    .spawn()?;
-    let mut err = BufReader::new(watching.stderr.take().ok_or("piped")?);
-    let mut said = String::new();
-    while !said.contains("watching goes on") {
-        pair.curl(&[&pair.url("/ok")?])?;
-        if said.contains("watching ") || err.read_line(&mut said)? == 0 {
-            err.read_line(&mut said)?;
-        }
-        assert!(watching.try_wait()?.is_none(), "{said}");
-    }
-    assert!(
-        said.contains("cannot write to standard output: No space left"),
-        "{said}"
-    );
+    let path = file.to_string_lossy();
+    let full = File::create("/dev/full")?;
+    let ns = pair.ns("client")?;
+    let mut watching = Watching::printing_to(full, &["--netns", ns, "-w", &path])?;
+    pair.curl(&[&pair.url("/ok")?])?;
+    watching.until("it says so", |_, err| err.contains("watching goes on"))?;
     pair.curl(&[&pair.url("/late")?])?;
-    assert_eq!(watching.wait()?.code(), Some(2));
-    let read = Told::from(hopscope(["read", "--format=json"]).arg(&file).output()?);
-    let read: Value = serde_json::from_str(&read.out)?;
-    let count = read["flows"].as_array().map_or(0, Vec::len);
-    assert!(
-        count >= 2,
-        "{count}: what came after the disk was full is recorded"
-    );
+    let told = watching.interrupt()?;
+    assert_eq!(told.code, Some(2));
+    let said = "cannot write to standard output: No space left";
+    // Once for the events, once for the report.
+    assert_eq!(told.err.matches(said).count(), 2, "{}", told.err);
+    assert_eq!(flows(&read(&file)?, &named(ns, "eth0")).len(), 2);
     Ok(())
 }
 
@@ -211,13 +192,10 @@ fn a_pipe_without_a_reader_can_be_given_up() -> Outcome {
         return Ok(());
     };
     let pipe = pair.logs.path().join("pipe");
-    rustix::fs::mkfifoat(
-        rustix::fs::CWD,
-        &pipe,
-        rustix::fs::Mode::from_raw_mode(0o600),
-    )?;
+    mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR)?;
     let path = pipe.to_string_lossy();
-    let arguments = ["--netns", pair.ns("client")?, "-w", &path];
+    let ns = pair.ns("client")?;
+    let arguments = ["--netns", ns, "-w", &path];
     let waits = |watching: &mut Watching| {
         watching.until("it waits", |_, err| err.contains("waiting for a reader"))
     };
@@ -226,15 +204,13 @@ fn a_pipe_without_a_reader_can_be_given_up() -> Outcome {
     assert_eq!(given_up.interrupt()?.code, Some(0));
     let mut watching = Watching::unannounced(&arguments)?;
     waits(&mut watching)?;
-    let reader = std::thread::spawn(move || std::fs::read(pipe));
-    watching.until("it watches", |_, err| err.contains("watching "))?;
+    let reader = thread::spawn(move || fs::read(pipe));
+    let watching = watching.announced()?;
     pair.curl(&[&pair.url("/ok")?])?;
     watching.interrupt()?;
     let recording = reader.join().map_err(|_| "the reader panicked")??;
     let file = pair.logs.path().join("read.pcapng");
-    std::fs::write(&file, recording)?;
-    let read = Told::from(hopscope(["read", "--format=json"]).arg(&file).output()?);
-    let read: Value = serde_json::from_str(&read.out)?;
-    assert_eq!(read["flows"].as_array().map(Vec::len), Some(1));
+    fs::write(&file, recording)?;
+    assert_eq!(flows(&read(&file)?, &named(ns, "eth0")).len(), 1);
     Ok(())
 }

@@ -4,12 +4,11 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use hopscope_tests::binary::{Told, hopscope};
 use hopscope_tests::lab::process::run;
 use hopscope_tests::watching::{Watching, objects};
 use serde_json::Value;
 
-use super::{BACKENDS, Outcome, Pair, flows, named};
+use super::{BACKENDS, Outcome, Pair, flows, named, read};
 
 /// The recording says the same as the watch that wrote it.
 #[test]
@@ -46,8 +45,7 @@ fn a_recording_gives_the_same_report_by(backend: &str) -> Outcome {
     let told = watching.interrupt()?;
     assert_eq!(told.code, Some(0), "{}", told.err);
     let watched: Value = serde_json::from_str(&told.out)?;
-    let read = Told::from(hopscope(["read", "--format=json", &file]).output()?);
-    let read: Value = serde_json::from_str(&read.out)?;
+    let read = read(Path::new(&*file))?;
     assert_eq!(flows(&read, &named(ns, "eth0")).len(), 1);
     assert_eq!(read["flows"], watched["flows"]);
     Ok(())
@@ -93,8 +91,7 @@ fn a_full_disk_is_said_once() -> Outcome {
     let lines = objects(&told.out)?;
     let flows = lines.iter().filter(|line| line["type"] == "flow").count();
     assert_eq!(flows, 601, "all in the report");
-    let read = Told::from(hopscope(["read", "--format=json", &path]).output()?);
-    let read: Value = serde_json::from_str(&read.out)?;
+    let read = read(&file)?;
     let recorded = read["flows"].as_array().map_or(0, Vec::len);
     assert!((10..601).contains(&recorded), "{recorded}");
     Ok(())

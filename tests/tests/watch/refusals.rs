@@ -108,43 +108,28 @@ fn libpcap_stands_in() -> Outcome {
 /// Nothing is refused for a limit that may be raised.
 #[test]
 fn the_usual_limit_on_open_files_is_no_limit() -> Outcome {
-    let Some(pair) = Pair::new("watch-limit")? else {
-        return Ok(());
-    };
-    let ns = pair.ns("client")?;
     let by = ["sh", "-c", "ulimit -Sn 12; exec \"$0\" \"$@\""];
-    for backend in BACKENDS {
-        let arguments = ["--backend", backend, "--format=json", "--netns", ns];
-        let watching = Watching::start_by(&by, &arguments)?;
-        pair.curl(&[&pair.url("/ok")?])?;
-        let told = watching.interrupt()?;
-        assert!(!told.err.contains("open files"), "{}", told.err);
-        let report: Value = serde_json::from_str(&told.out)?;
-        assert_eq!(flows(&report, &named(ns, "eth0")).len(), 1, "{}", told.err);
-    }
-    Ok(())
+    a_request_is_seen("watch-limit", &by, &[])
 }
 
 /// A variable that is empty filters nothing, with either backend.
 #[test]
 fn a_filter_of_blanks_lets_everything_pass() -> Outcome {
-    let Some(pair) = Pair::new("watch-blank")? else {
+    a_request_is_seen("watch-blank", &[], &["-f", " "])
+}
+
+/// By each backend, with these arguments and started by this program.
+fn a_request_is_seen(test: &str, by: &[&str], arguments: &[&str]) -> Outcome {
+    let Some(pair) = Pair::new(test)? else {
         return Ok(());
     };
     let ns = pair.ns("client")?;
     for backend in BACKENDS {
-        let arguments = [
-            "--backend",
-            backend,
-            "--format=json",
-            "--netns",
-            ns,
-            "-f",
-            " ",
-        ];
-        let watching = Watching::start(&arguments)?;
+        let usual = ["--backend", backend, "--format=json", "--netns", ns];
+        let watching = Watching::start_by(by, &[&usual, arguments].concat())?;
         pair.curl(&[&pair.url("/ok")?])?;
         let told = watching.interrupt()?;
+        assert!(!told.err.contains("open files"), "{}", told.err);
         let report: Value = serde_json::from_str(&told.out)?;
         assert_eq!(flows(&report, &named(ns, "eth0")).len(), 1, "{}", told.err);
     }

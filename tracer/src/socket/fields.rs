@@ -44,33 +44,21 @@ impl Reader {
     pub(crate) fn options(&self, raw: &OptionFields, defaults: Result<&Defaults, &str>) -> Options {
         let own = |ticks: u32| (ticks != 0).then(|| self.ticks(ticks.into()));
         let fields = &self.fields;
-        let now = |field: u32, ticks: u32| (field != MISSING).then(|| self.ticks(ticks.into()));
-        let keepidle = now(fields.default_keepidle, raw.default_keepidle);
-        let keepintvl = now(fields.default_keepintvl, raw.default_keepintvl);
-        let keepcnt = (fields.default_keepcnt != MISSING).then(|| raw.default_keepcnt.into());
+        let known = |field: u32| field != MISSING;
+        let keepidle =
+            known(fields.default_keepidle).then(|| self.ticks(raw.default_keepidle.into()));
+        let keepintvl =
+            known(fields.default_keepintvl).then(|| self.ticks(raw.default_keepintvl.into()));
+        let keepcnt = known(fields.default_keepcnt).then(|| raw.default_keepcnt.into());
+        let keepidle = keepidle.map_or_else(|| defaults.map(|d| d.keepidle), Ok);
+        let keepintvl = keepintvl.map_or_else(|| defaults.map(|d| d.keepintvl), Ok);
+        let keepcnt = keepcnt.map_or_else(|| defaults.map(|d| d.keepcnt), Ok);
+        let own_keepcnt = (raw.keepcnt != 0).then(|| raw.keepcnt.into());
         Options {
             keepalive: self.flag(raw, self.keepopen),
-            keepidle: or_default(
-                fields.keepidle,
-                own(raw.keepidle),
-                keepidle,
-                defaults,
-                |d| d.keepidle,
-            ),
-            keepintvl: or_default(
-                fields.keepintvl,
-                own(raw.keepintvl),
-                keepintvl,
-                defaults,
-                |d| d.keepintvl,
-            ),
-            keepcnt: or_default(
-                fields.keepcnt,
-                (raw.keepcnt != 0).then(|| raw.keepcnt.into()),
-                keepcnt,
-                defaults,
-                |d| d.keepcnt,
-            ),
+            keepidle: or_default(fields.keepidle, own(raw.keepidle), keepidle),
+            keepintvl: or_default(fields.keepintvl, own(raw.keepintvl), keepintvl),
+            keepcnt: or_default(fields.keepcnt, own_keepcnt, keepcnt),
             user_timeout: there(fields.user_timeout, || {
                 Duration::from_millis(raw.user_timeout.into())
             }),
@@ -156,14 +144,8 @@ fn not_there<T>() -> Reading<T> {
     }
 }
 
-fn or_default<T>(
-    field: u32,
-    own: Option<T>,
-    now: Option<T>,
-    earlier: Result<&Defaults, &str>,
-    default: impl FnOnce(&Defaults) -> T,
-) -> Reading<T> {
-    match (own, now.map_or_else(|| earlier.map(default), Ok)) {
+fn or_default<T>(field: u32, own: Option<T>, default: Result<T, &str>) -> Reading<T> {
+    match (own, default) {
         _ if field == MISSING => not_there(),
         (Some(value), _) => Reading::Read {
             value,

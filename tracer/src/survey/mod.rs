@@ -166,15 +166,9 @@ impl Listing {
     /// Why it is not known who holds some of the sockets: one that nobody holds has no inode.
     fn without_owner(&self, owners: &Owners) -> Option<String> {
         let unknown = self.inodes().filter(|inode| owners.of(*inode).is_empty());
-        let (sockets, plural) = match unknown.count() {
-            0 => return None,
-            1 => (1, ""),
-            several => (several, "s"),
-        };
+        let unknown = unknown.count();
         let why = unseen(owners.denied);
-        Some(format!(
-            "who holds {sockets} socket{plural} is not known: {why}"
-        ))
+        (unknown > 0).then(|| format!("who holds {unknown} of the sockets is not known: {why}"))
     }
 
     fn inodes(&self) -> impl Iterator<Item = u64> {

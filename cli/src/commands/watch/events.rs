@@ -95,15 +95,14 @@ impl Events {
         self.printer.failure()
     }
 
-    /// Waits until everything is printed, as far as it can be.
-    pub(super) fn finish(mut self) -> anyhow::Result<()> {
+    /// Waits until everything is printed; or why it was not, as [`Events::failure`] says.
+    pub(super) fn finish(mut self) -> anyhow::Result<Option<io::Error>> {
         if let Some(omitted) = self.budget.left_out() {
             let mut text = String::new();
             self.say_omitted(&mut text, omitted)?;
             self.printer.print(text);
         }
-        self.printer.finish();
-        Ok(())
+        Ok(self.printer.finish())
     }
 
     fn say_omitted(&self, text: &mut String, omitted: u64) -> serde_json::Result<()> {

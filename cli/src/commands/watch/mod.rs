@@ -77,8 +77,8 @@ pub(super) fn run(args: &Watch) -> anyhow::Result<Outcome> {
     watched.finish(no_probe.as_deref())
 }
 
-/// Opening a named pipe waits for its reader, and no signal ends that: this waits for it in turns, until
-/// told to stop. What keeps the reader from seeing an end before there was a beginning.
+/// Opening a named pipe waits for its reader, and no signal ends that: this looks for it again and again,
+/// until told to stop. What it returns keeps the reader from seeing an end before the recording begins.
 fn await_reader(path: &Path, stopped: impl Fn() -> bool) -> Option<File> {
     if !fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo()) {
         return None;
@@ -93,7 +93,8 @@ fn await_reader(path: &Path, stopped: impl Fn() -> bool) -> Option<File> {
             Ok(pipe) => return Some(pipe),
             Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
                 if !std::mem::replace(&mut said, true) {
-                    anstream::eprintln!("waiting for a reader of {}", path.display());
+                    let path = path.display().to_string();
+                    anstream::eprintln!("waiting for a reader of {}", render::harmless(&path));
                 }
                 thread::sleep(TICK);
             }

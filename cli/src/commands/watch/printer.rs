@@ -45,24 +45,31 @@ impl Printer {
     /// Whether nobody reads what is printed any more.
     pub(super) fn is_closed(&self) -> bool {
         match self.failure.get() {
-            Some(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            Some(error) => is_left(error),
             None => hung_up(),
         }
     }
 
     /// Why nothing is printed any more, where somebody would still read it.
     pub(super) fn failure(&self) -> Option<&io::Error> {
-        let failure = self.failure.get();
-        failure.filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
+        self.failure.get().filter(|error| !is_left(error))
     }
 
-    /// Waits until everything is printed, as far as it can be.
-    pub(super) fn finish(self) {
+    /// Waits until everything is printed; or why it was not, as [`Printer::failure`] says.
+    pub(super) fn finish(self) -> Option<io::Error> {
         drop(self.texts);
         self.thread
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // The thread that shared it is gone.
+        let failure = Arc::into_inner(self.failure).and_then(OnceLock::into_inner);
+        failure.filter(|error| !is_left(error))
     }
+}
+
+/// Who read what is printed has seen enough.
+fn is_left(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
 }
 
 fn write_all(texts: &Receiver<String>) -> io::Result<()> {

@@ -32,7 +32,7 @@ pub(super) struct Watched<'a> {
     /// What was said of vantages: name and words.
     remarks: Vec<(String, String)>,
     /// Events cannot be printed; it was said.
-    mute: bool,
+    muted: bool,
     /// Something could not be done; it was said.
     outcome: Outcome,
 }
@@ -57,7 +57,7 @@ impl<'a> Watched<'a> {
             recorder,
             timeouts,
             remarks: Vec::new(),
-            mute: false,
+            muted: false,
             outcome: Outcome::Fine,
         }
     }
@@ -97,21 +97,17 @@ impl<'a> Watched<'a> {
             self.recorded(flushed);
         }
         self.events.print(self.collector.table_mut())?;
-        self.printed();
+        self.say_unprinted();
         self.collector.retire(self.args.keep);
         Ok(())
     }
 
-    /// What cannot be printed is said once; the report and the recording are worth going on for.
-    fn printed(&mut self) {
-        if !self.mute
-            && let Some(error) = self.events.failure()
-        {
-            self.mute = true;
-            complain(&format!(
-                "{}; watching goes on",
-                unprinted(error.kind(), &error.to_string())
-            ));
+    /// That events cannot be printed is said once; the report and the recording are worth going on for.
+    fn say_unprinted(&mut self) {
+        if let Some(error) = self.events.failure().filter(|_| !self.muted) {
+            let failure = unprinted(error.kind(), &error.to_string());
+            complain(&format!("{failure}; watching goes on"));
+            self.muted = true;
             self.outcome = Outcome::CouldNotRun;
         }
     }
@@ -145,7 +141,9 @@ impl<'a> Watched<'a> {
             return Ok(self.outcome);
         }
         let (gathered, _) = self.collector.finish(&self.naming);
-        self.events.finish()?;
+        if let Some(error) = self.events.finish()?.filter(|_| !self.muted) {
+            return Err(error.into());
+        }
         let (logs, read) = known::access_logs(&self.args.known);
         let given = Given {
             logs,

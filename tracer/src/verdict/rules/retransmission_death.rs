@@ -26,12 +26,12 @@ const TIMED_OUT: i32 = 110;
 /// the least timeout of 200 ms, or the sender's limit.
 const MANY: u32 = 5;
 
+/// Fewer may still be one, with other evidence.
+const SOME: u32 = 3;
+
 /// Whoever gives up before has been told to: by default it takes about 15 minutes, and what is advised to
 /// set takes longer.
 const SOON: Duration = Duration::from_secs(60);
-
-/// Fewer may still be one, with other evidence.
-const SOME: u32 = 3;
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
     let mut recovered = 0;
