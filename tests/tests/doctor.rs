@@ -133,3 +133,23 @@ fn without_privilege_it_says_what_to_do() -> Outcome {
     );
     Ok(())
 }
+
+/// A terminal has so many columns; a file takes each thing in one line.
+#[test]
+fn lines_fit_the_terminal() -> Outcome {
+    let wide = Told::from(hopscope(["doctor"]).output()?);
+    let things = lines(&wide).len();
+    for columns in [60, 80, 120] {
+        let told = hopscope(["doctor"])
+            .env("COLUMNS", columns.to_string())
+            .output()?;
+        let told = Told::from(told);
+        let (checks, _) = told.out.split_once("\n\n").unwrap_or_default();
+        let longest = checks.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(columns), "{columns}: {}", told.out);
+        let begun = checks.lines().filter(|line| !line.starts_with(' '));
+        assert_eq!(begun.count(), things, "{columns}: {}", told.out);
+        assert!(checks.lines().count() > things || columns > 80);
+    }
+    Ok(())
+}

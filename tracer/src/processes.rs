@@ -24,6 +24,17 @@ pub(crate) fn all() -> io::Result<Vec<u32>> {
     Ok(pids)
 }
 
+/// The thread that shows what a process has open, and where it is: the first one, or another where that
+/// has ended and others go on (`pthread_exit` in `main`).
+pub(crate) fn showing_thread(pid: u32) -> u32 {
+    let shows = |thread: u32| fs::read_link(format!("/proc/{thread}/ns/net"));
+    let ended = shows(pid).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let threads = ended.then(|| fs::read_dir(format!("/proc/{pid}/task")));
+    let threads = threads.and_then(Result::ok).into_iter().flatten().flatten();
+    let mut threads = threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    threads.find(|thread| shows(*thread).is_ok()).unwrap_or(pid)
+}
+
 /// The name of a process; `None` where it has ended.
 pub(crate) fn comm(pid: u32) -> Option<String> {
     let comm = fs::read(format!("/proc/{pid}/comm")).ok()?;

@@ -5,9 +5,13 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use tracer::doctor::{Check, Diagnosis, Verdict};
 
-use super::harmless;
+use super::paragraph::wrapped;
+use super::{harmless, told_columns};
 
 const HEADING: Style = Style::new().bold();
+
+/// What goes on in the next line of a terminal stands below its beginning, where that leaves so much room.
+const ROOM: usize = 40;
 
 /// One line for each thing looked at, then what it comes to.
 pub(crate) fn doctor(diagnosis: &Diagnosis) -> anyhow::Result<()> {
@@ -17,6 +21,7 @@ pub(crate) fn doctor(diagnosis: &Diagnosis) -> anyhow::Result<()> {
         .iter()
         .map(|check| check.name.chars().count());
     let width = names.max().unwrap_or_default();
+    let columns = told_columns().unwrap_or(usize::MAX);
     for Check {
         name,
         verdict,
@@ -29,11 +34,17 @@ pub(crate) fn doctor(diagnosis: &Diagnosis) -> anyhow::Result<()> {
         if let Some(advice) = advice {
             told = format!("{told}; {advice}");
         }
-        writeln!(
-            out,
-            "{style}{verdict:7}{style:#}  {name:width$}  {}",
-            harmless(&told)
-        )?;
+        let before = format!("{verdict:7}  {name:width$}  ");
+        let deep = before.chars().count();
+        let shallow = if columns.saturating_sub(deep) < ROOM {
+            4
+        } else {
+            deep
+        };
+        let lines = wrapped(&harmless(&told), columns, &before, &" ".repeat(shallow));
+        let text = lines.join("\n");
+        let rest = text.strip_prefix(&*verdict.to_string()).unwrap_or(&text);
+        writeln!(out, "{style}{verdict}{style:#}{rest}")?;
     }
     writeln!(
         out,

@@ -58,11 +58,13 @@ pub(crate) fn harmless(text: &str) -> String {
 
 /// Columns of the terminal; plenty where the output goes to a file.
 fn columns() -> usize {
+    told_columns().unwrap_or(160)
+}
+
+/// Columns of the terminal, or what the environment says; `None` where the output goes to a file.
+fn told_columns() -> Option<usize> {
     match terminal_size::terminal_size_of(std::io::stdout()) {
-        Some((width, _)) => usize::from(width.0).max(40),
-        None => std::env::var("COLUMNS")
-            .ok()
-            .and_then(|c| c.parse().ok())
-            .unwrap_or(160),
+        Some((width, _)) => Some(usize::from(width.0).max(40)),
+        None => std::env::var("COLUMNS").ok()?.parse().ok(),
     }
 }

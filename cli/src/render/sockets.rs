@@ -281,7 +281,7 @@ fn remarks(surveys: &[Survey]) -> impl Iterator<Item = String> {
             "" => String::new(),
             name => format!("{}: ", harmless(name)),
         };
-        let remarks = survey.remarks.iter();
-        remarks.map(move |remark| format!("{of}{}", harmless(remark)))
+        let notes = survey.notes().into_iter();
+        notes.map(move |note| format!("{of}{}", harmless(&note)))
     })
 }

@@ -56,6 +56,7 @@ fn report(change: fn(&mut SocketReport)) -> Report {
         sockets: vec![socket()],
         inode: 1,
         remarks: Vec::new(),
+        unseen: "",
     }]);
     report.sockets[0].closed_by = Some(ClosedByReport {
         at: Time::from_nanos(0),
@@ -232,6 +233,7 @@ fn a_first_draft_says_what_is_set() -> Outcome {
         sockets: sockets.collect(),
         inode: 1,
         remarks: Vec::new(),
+        unseen: "",
     }]);
     let draft = outline(&Files::default(), &report);
     for expected in [

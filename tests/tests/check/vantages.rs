@@ -109,6 +109,7 @@ fn counts_that_are_lower_bounds_are_told() -> Outcome {
         sockets: Vec::new(),
         inode: 1,
         remarks: Vec::new(),
+        unseen: "",
     }]);
     assert_eq!(judge(&case, &report, &[])[0].failure, None);
     report.vantages[0].lower_bounds = true;

@@ -7,3 +7,4 @@ mod proxies;
 mod refusals;
 mod stage;
 mod targets;
+mod threads;

@@ -172,6 +172,15 @@ fn without_privilege() -> Result<()> {
     ] {
         assert!(table.out.contains(note), "{note}: {}", table.out);
     }
+    // Only of those that are asked for.
+    let few = run(&["--port=7102"])?;
+    let unknown = cells(&few).filter(|cells| cells.get(3) == Some(&"?"));
+    let counted = format!("who holds {} of the sockets", unknown.count());
+    ensure!(
+        few.out.contains(&counted) && !table.out.contains(&counted),
+        "{counted}: {}",
+        few.out
+    );
     // Not known is not nobody.
     let owners: Vec<&str> = cells(&table)
         .filter_map(|cells| cells.get(3).copied())

@@ -37,6 +37,7 @@ fn every_way_of_naming_leads_to_the_namespace() -> Result<()> {
     for (arguments, name) in [
         (["--pid", &pid.to_string()], &*after),
         (["--netns", ns], ns),
+        (["--netns", &format!("{ns}/")], ns),
         (["--netns", &bound], ns),
         (["--netns", &path], &after),
         (["--comm", &comm], &comm),

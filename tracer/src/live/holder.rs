@@ -48,5 +48,6 @@ fn processes() -> impl Iterator<Item = PathBuf> {
     let own = std::process::id();
     let all = processes::all().unwrap_or_default();
     let others = all.into_iter().filter(move |pid| *pid != own);
-    others.map(|pid| PathBuf::from(format!("/proc/{pid}/ns/net")))
+    let threads = others.map(processes::showing_thread);
+    threads.map(|thread| PathBuf::from(format!("/proc/{thread}/ns/net")))
 }

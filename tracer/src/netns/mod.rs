@@ -14,6 +14,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 pub(crate) use self::targets::{NAMED, named};
 pub use self::targets::{Target, TargetError, resolve};
+use crate::processes;
 
 /// File system of the files that stand for namespaces (NSFS_MAGIC, include/uapi/linux/magic.h).
 const NSFS: i64 = 0x6e73_6673;
@@ -135,7 +136,8 @@ impl Namespace {
     ///
     /// Where there is no such process, or it may not be looked into.
     pub fn of_process(pid: u32, name: &str) -> Result<Self, NamespaceError> {
-        Self::open(&PathBuf::from(format!("/proc/{pid}/ns/net")), name)
+        let thread = processes::showing_thread(pid);
+        Self::open(&PathBuf::from(format!("/proc/{thread}/ns/net")), name)
     }
 
     /// The one that `path` is bound to (`/run/netns/NAME`, `/proc/PID/ns/net`).

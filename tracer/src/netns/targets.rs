@@ -144,6 +144,8 @@ fn tell_apart(namespaces: &mut [Namespace]) {
 }
 
 fn netns(name: &Path) -> Result<Namespace, TargetError> {
+    // `gw/`, as a shell completes it, is `gw`.
+    let name = name.components().as_path();
     let is_name = name.components().count() == 1 && !name.is_absolute();
     if !is_name {
         return Ok(Namespace::open(name, &called(name))?);

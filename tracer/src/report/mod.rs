@@ -269,7 +269,7 @@ impl VantageReport {
             name: survey.namespace.clone(),
             source: format!("net:[{}]", survey.inode),
             namespace: Some(survey.namespace.clone()),
-            remarks: survey.remarks.clone(),
+            remarks: survey.notes(),
             ..Self::default()
         }
     }

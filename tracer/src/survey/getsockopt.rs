@@ -43,11 +43,14 @@ fn is_mptcp(socket: &OwnedFd) -> bool {
 }
 
 fn borrow(holder: &Holder) -> rustix::io::Result<OwnedFd> {
-    let pid = i32::try_from(holder.process.pid)
-        .ok()
-        .and_then(Pid::from_raw);
-    let process = pidfd_open(pid.ok_or(rustix::io::Errno::SRCH)?, PidfdFlags::empty())?;
-    pidfd_getfd(process, holder.fd, PidfdGetfdFlags::empty())
+    let thread = i32::try_from(holder.thread).ok().and_then(Pid::from_raw);
+    let flags = if holder.thread == holder.process.pid {
+        PidfdFlags::empty()
+    } else {
+        PidfdFlags::from_bits_retain(libc::PIDFD_THREAD)
+    };
+    let thread = pidfd_open(thread.ok_or(rustix::io::Errno::SRCH)?, flags)?;
+    pidfd_getfd(thread, holder.fd, PidfdGetfdFlags::empty())
 }
 
 fn told(holder: &Holder, error: &rustix::io::Errno) -> String {
@@ -59,6 +62,10 @@ fn told(holder: &Holder, error: &rustix::io::Errno) -> String {
             holder.process.comm
         ),
         Errno::NOSYS => "pidfd_getfd needs Linux 5.6 or newer".to_owned(),
+        Errno::INVAL if holder.thread != holder.process.pid => format!(
+            "the first thread of {} has ended, and pidfd_open of another needs Linux 6.9 or newer",
+            holder.process.comm
+        ),
         error => format!(
             "pidfd_getfd from {}: {}",
             holder.process.comm,
@@ -155,6 +162,7 @@ mod tests {
                 pid: std::process::id(),
                 comm: "own".to_owned(),
             },
+            thread: std::process::id(),
             fd: listener.as_raw_fd(),
         }
     }

@@ -24,6 +24,23 @@ pub struct Survey {
     pub sockets: Vec<Socket>,
     /// What was read in another way than wished for, and why.
     pub remarks: Vec<String>,
+    /// Why no process is known to hold some of them, where that is so.
+    pub unseen: &'static str,
+}
+
+impl Survey {
+    /// What must be known of these sockets, and of those whose holder is not known: one that nobody
+    /// holds has no inode.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let without = |socket: &&Socket| socket.inode.is_some() && socket.owner.is_none();
+        let unknown = self.sockets.iter().filter(without).count();
+        let unknown = (unknown > 0).then(|| {
+            let why = self.unseen;
+            format!("who holds {unknown} of the sockets is not known: {why}")
+        });
+        self.remarks.iter().cloned().chain(unknown).collect()
+    }
 }
 
 /// Why the sockets of a namespace cannot be had.
@@ -124,8 +141,8 @@ pub fn survey(namespaces: &[Namespace], method: Method) -> Result<Vec<Survey>, S
                 .map(fallen_back)
                 .into_iter()
                 .chain(listing.remark())
-                .chain(listing.without_owner(&owners))
                 .collect(),
+            unseen: unseen(owners.denied),
         }
     });
     Ok(surveys.collect())
@@ -161,14 +178,6 @@ impl Listing {
     fn remark(&self) -> Option<String> {
         let error = self.defaults.as_ref().err()?;
         Some(format!("the namespace's own values are not known: {error}"))
-    }
-
-    /// Why it is not known who holds some of the sockets: one that nobody holds has no inode.
-    fn without_owner(&self, owners: &Owners) -> Option<String> {
-        let unknown = self.inodes().filter(|inode| owners.of(*inode).is_empty());
-        let unknown = unknown.count();
-        let why = unseen(owners.denied);
-        (unknown > 0).then(|| format!("who holds {unknown} of the sockets is not known: {why}"))
     }
 
     fn inodes(&self) -> impl Iterator<Item = u64> {

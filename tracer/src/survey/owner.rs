@@ -21,6 +21,8 @@ pub(super) struct Owners {
 #[derive(Clone, Debug)]
 pub(super) struct Holder {
     pub(super) process: Process,
+    /// The thread of it that shows this.
+    pub(super) thread: u32,
     pub(super) fd: RawFd,
 }
 
@@ -45,8 +47,9 @@ impl Owners {
     }
 
     fn look_into(&mut self, pid: u32, inodes: &HashSet<u64>) -> io::Result<()> {
+        let thread = processes::showing_thread(pid);
         let mut comm = None;
-        for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        for entry in fs::read_dir(format!("/proc/{thread}/fd"))? {
             let entry = entry?;
             // Files may be closed at any time.
             let Ok(target) = fs::read_link(entry.path()) else {
@@ -64,7 +67,11 @@ impl Owners {
                 let comm = comm.clone();
                 let process = Process { pid, comm };
                 let holders = self.by_inode.entry(inode).or_default();
-                holders.push(Holder { process, fd });
+                holders.push(Holder {
+                    process,
+                    thread,
+                    fd,
+                });
             }
         }
         Ok(())
