@@ -5,6 +5,7 @@
 //! [`duplicate`]), [`exchange`], [`direction`] (sequence numbers) and [`roles`].
 
 mod batch;
+mod belonging;
 mod direction;
 mod duplicate;
 mod ending;
@@ -13,12 +14,14 @@ mod exchange;
 mod facts;
 mod keepalive;
 mod opening;
+mod probe;
 mod probing;
 mod reading;
 mod retire;
 mod roles;
 mod side;
 mod table;
+mod teller;
 mod telling;
 mod thinned;
 mod trail;
@@ -32,13 +35,14 @@ use self::ending::Endings;
 pub use self::ending::{Closing, End, Ending};
 pub use self::event::{BeforeFin, Event, New, OPENING, Observer, Timeline, What};
 use self::exchange::Exchanges;
-use self::keepalive::{BareAck, Known};
-pub use self::keepalive::{Probe, RunEnd, Wait};
-pub(crate) use self::keepalive::{idle, interval};
+use self::keepalive::BareAck;
 use self::opening::Opening;
+pub use self::probe::{Probe, RunEnd, Wait};
+pub(crate) use self::probe::{idle, interval};
 pub use self::reading::{TurnHeading, TurnPrint};
 pub use self::side::{Side, Sides};
 pub use self::table::{FlowId, FlowTable};
+use self::teller::Teller;
 pub use self::trail::{Trail, Trails};
 use crate::segment::{Endpoint, Segment};
 use crate::seq::Seq;
@@ -73,56 +77,6 @@ pub struct Flow {
     roles_seen: bool,
     /// What a thinned source had counted when it was last asked.
     counted: Option<Box<Tally>>,
-}
-
-/// Emits the events of one flow.
-struct Teller<'a, O> {
-    observer: &'a mut O,
-    flow: FlowId,
-}
-
-impl<O: Observer> Teller<'_, O> {
-    /// For probes of `by`, and their answers.
-    fn probes(&mut self, by: Side) -> impl FnMut(Known, Time, u64, What) {
-        move |known, at, frame, what| {
-            let by = if matches!(what, What::KeepaliveAnswer { .. }) {
-                by.other()
-            } else {
-                by
-            };
-            let event = Event {
-                at,
-                frame,
-                by,
-                what,
-                head: None,
-            };
-            match known {
-                Known::Now => self.observer.event(self.flow, event),
-                Known::InPart => self.observer.as_it_happens(self.flow, event),
-                Known::Late => self.observer.in_hindsight(self.flow, event),
-            }
-        }
-    }
-
-    #[inline]
-    fn tell(&mut self, segment: &Segment<'_>, by: Side, what: What) {
-        let event = Event {
-            at: segment.at,
-            frame: segment.frame,
-            by,
-            what,
-            head: Some(segment.head()),
-        };
-        self.observer.event(self.flow, event);
-    }
-
-    #[inline]
-    fn pass(&mut self, event: Option<Event>) {
-        if let Some(event) = event {
-            self.observer.event(self.flow, event);
-        }
-    }
 }
 
 impl Flow {

@@ -2,7 +2,8 @@
 //! is a probe or an answer, and what ends a run of probes.
 
 use super::direction::Direction;
-use super::keepalive::{self, RunEnd, Shape};
+use super::keepalive::{self, Shape};
+use super::probe::RunEnd;
 use super::{Flow, Observer, Side, Teller};
 use crate::segment::Segment;
 use crate::seq::Seq;

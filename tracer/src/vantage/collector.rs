@@ -3,47 +3,16 @@
 use arrayvec::ArrayVec;
 
 use super::concerned::keep_concerned;
+use super::counted::{Counts, add_flows};
 use super::left_out::Sums;
-use super::{LeftOut, Naming, Vantage};
+use super::{Gathered, Naming, Vantage};
 use crate::decode::Skip;
-use crate::flow::{Flow, FlowId, FlowTable, Observer, Side, Trail, Trails};
+use crate::flow::{FlowTable, Observer, Trails};
 use crate::kernel::Kernel;
 use crate::live::Item;
 use crate::segment::Segment;
 use crate::source::{BATCH, Capture, Damage, Extra, Filter, FilterError, Frame, Interface, Unread};
 use crate::tally::{FlowTally, Tally};
-use crate::time::Time;
-
-/// What came of a source.
-#[derive(Debug, Default)]
-pub struct Gathered {
-    /// The places where segments were seen.
-    pub vantages: Vec<Vantage>,
-    /// Flows in the order of their first segments; they name vantages by their place.
-    pub flows: Vec<Flow>,
-    /// What happened on each of `flows`, in the same order.
-    pub trails: Vec<Trail>,
-    /// The numbers of `flows` in this source, where some were let go; otherwise their places are.
-    pub numbers: Option<Vec<FlowId>>,
-    /// Flows that were let go, summed up.
-    pub left_out: Vec<LeftOut>,
-    /// What the kernel told of sockets.
-    pub kernel: Kernel,
-    /// What stands before the names of namespaces, as before those of vantages.
-    pub prefix: Option<String>,
-}
-
-impl Gathered {
-    /// What reports call a namespace.
-    #[must_use]
-    pub fn namespace(&self, name: &str) -> String {
-        match (self.prefix.as_deref(), name) {
-            (None, name) => name.to_owned(),
-            (Some(prefix), "") => prefix.to_owned(),
-            (Some(prefix), name) => format!("{prefix}:{name}"),
-        }
-    }
-}
 
 /// Takes what a source yields, in its order.
 pub struct Collector<O = ()> {
@@ -62,17 +31,6 @@ pub struct Collector<O = ()> {
     unread: Unread,
     untimed: u64,
     whole: bool,
-}
-
-/// What a vantage counted beside frames and flows.
-#[derive(Clone, Copy, Default)]
-struct Counts {
-    /// Frames without TCP, so far.
-    other: u64,
-    /// Segments of connections of which none was shown.
-    unshown: u64,
-    /// The same, where a filter may have left them out.
-    filtered_out: u64,
 }
 
 /// Reads a capture to its end: its vantages and flows, and the observer.
@@ -347,51 +305,5 @@ impl<O: Observer> Collector<O> {
             prefix: naming.prefix().map(str::to_owned),
         };
         (gathered, observer)
-    }
-}
-
-/// Adds the segments that were only counted: those of flows beyond what was shown.
-fn add_flows(vantages: &mut [Vantage], flows: &[Flow], left_out: &[LeftOut]) {
-    let mut all = vec![0_u64; vantages.len()];
-    let mut add = |place: u32, counts: [u64; 3], first: Time, last: Time| {
-        let place = place as usize;
-        for count in counts {
-            all[place] = all[place].saturating_add(count);
-        }
-        let vantage = &mut vantages[place];
-        vantage.first = Some(vantage.first.map_or(first, |known| known.min(first)));
-        vantage.last = vantage.last.max(Some(last));
-    };
-    for flow in flows {
-        let [client, server] = [Side::Client, Side::Server].map(|side| flow.segments(side));
-        let counts = [client, server, flow.duplicates()];
-        add(flow.vantage(), counts, flow.first_at(), flow.last_at());
-    }
-    for gone in left_out {
-        let counts = [gone.segments.client, gone.segments.server, gone.duplicates];
-        add(gone.vantage, counts, gone.first, gone.last);
-    }
-    for (vantage, all) in vantages.iter_mut().zip(all) {
-        vantage.count(all.saturating_sub(vantage.segments));
-    }
-}
-
-impl Vantage {
-    /// Adds segments that were only counted.
-    fn count(&mut self, segments: u64) {
-        for count in [&mut self.counted, &mut self.segments, &mut self.frames] {
-            *count = count.saturating_add(segments);
-        }
-    }
-
-    /// Adds what was counted beside frames and flows.
-    fn add(&mut self, counts: &Counts) {
-        self.count(counts.unshown);
-        self.unshown = counts.unshown;
-        self.filtered_out = self.filtered_out.saturating_add(counts.filtered_out);
-        self.skipped.add(Skip::NotShown, counts.other);
-        for count in [counts.filtered_out, counts.other] {
-            self.frames = self.frames.saturating_add(count);
-        }
     }
 }

@@ -4,10 +4,13 @@
 
 mod collector;
 mod concerned;
+mod counted;
+mod gathered;
 mod left_out;
 mod naming;
 
-pub use self::collector::{Collector, Gathered, read};
+pub use self::collector::{Collector, read};
+pub use self::gathered::Gathered;
 pub use self::left_out::LeftOut;
 pub use self::naming::Naming;
 pub(crate) use self::naming::own_name;
