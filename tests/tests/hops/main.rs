@@ -1,9 +1,12 @@
 //! Hops: flows of one connection joined across vantages, whatever clocks, address translation and
 //! captures do to them.
 
+mod clocks;
 mod crafted;
 mod laws;
 mod stage;
+mod void;
+mod way;
 mod wire;
 
 use tracer::flow::Side;
