@@ -1,0 +1,234 @@
+//! What verdicts say of conversations that are written down.
+
+use anyhow::Result;
+use hopscope_tests::craft::{Fraction, Order, Scratch};
+use hopscope_tests::script::Script;
+use serde_json::Value;
+
+use super::{lines, report, verdicts};
+
+/// A TLS connection whose server sends these records after the request, and closes after four seconds.
+fn after_a_handshake(records: &str) -> Result<Value> {
+    let script = format!(
+        "# A request behind the Finished message.
+0.000   C SYN
++0.001  S SYN+ACK
++0.001  C ACK
+0.010   C ACK tls=22:512
++0.001  S ACK tls=22:122,20:1,23:900,23:69
++0.001  C ACK tls=20:1,23:69
++0.0001 C ACK tls=23:102
++0.001  S ACK tls={records}
+4.014   S FIN+ACK
++0.001  C ACK tls=23:19
++0.0001 C FIN+ACK
++0.001  S ACK
+---
+flows = 1
+"
+    );
+    let trace = Script::parse(&script)?.trace();
+    let scratch = Scratch::new(&format!("handshake-{}", records.len()))?;
+    let capture = trace.pcap(Order::Little, Fraction::Nanos);
+    let capture = scratch.file("lb.pcap", &capture)?;
+    report(&[capture], &[])
+}
+
+#[test]
+fn a_record_that_may_be_a_ticket_is_no_sure_answer() -> Result<()> {
+    for (records, confidence) in [("23:250", "possible"), ("23:250,23:250,23:61", "likely")] {
+        let report = after_a_handshake(records)?;
+        let mut closed = verdicts(&report);
+        let closed = closed.find(|verdict| verdict["cause"] == "idle_timeout");
+        let closed = closed.expect("the verdict on the request");
+        assert_eq!(closed["confidence"], confidence, "{records}: {closed:#}");
+        let against = lines(closed, "against").join("\n");
+        let doubted = against.contains("session ticket");
+        assert_eq!(doubted, confidence == "possible", "{records}: {against}");
+    }
+    Ok(())
+}
+
+const ASKED: &str = "\"GET /slow HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
+
+/// A request that came to a proxy and went on: the beginning of a script.
+fn asked_through_a_proxy() -> String {
+    format!(
+        "connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
+connection 2 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
+0.000   C SYN
++0.0001 S SYN+ACK
++0.001  C ACK
+0.010   C ACK {ASKED}
++0.0001 S ACK
+0.011   C2 SYN
++0.002  S2 SYN+ACK
++0.0001 C2 ACK
++0.0001 C2 ACK {ASKED}
+"
+    )
+}
+
+/// What a gateway and its upstream see of an answer that announces 1000 bytes, of which 500 come at once;
+/// what happens then is told by lines of both scripts.
+fn stalled_answer(name: &str, at_gateway: &str, at_upstream: &str) -> Result<Value> {
+    let head = "\"HTTP/1.1 200 OK\\r\\ncontent-length: 1000\\r\\n\\r\\n\"";
+    let asked = asked_through_a_proxy();
+    let gateway = format!(
+        "# A gateway.
+{asked}+0.002  S2 ACK {head}
++0.0001 S2 ACK 500
++0.0001 C2 ACK
++0.0001 S ACK {head}
++0.0001 S ACK 500
++0.001  C ACK
+{at_gateway}---
+flows = 2
+"
+    );
+    let upstream = format!(
+        "# Its upstream.
+connection 1 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
+0.012   C SYN
++0.0001 S SYN+ACK
++0.002  C ACK
++0.0001 C ACK {ASKED}
++0.0001 S ACK {head}
++0.0001 S ACK 500
++0.002  C ACK
+{at_upstream}---
+flows = 1
+"
+    );
+    let scratch = Scratch::new(&format!("stalled-{name}"))?;
+    let mut captures = Vec::new();
+    for (name, script) in [("gw.pcap", gateway), ("app.pcap", upstream)] {
+        let trace = Script::parse(&script)?.trace();
+        captures.push(scratch.file(name, &trace.pcap(Order::Little, Fraction::Nanos))?);
+    }
+    report(&captures, &[])
+}
+
+#[test]
+fn a_gateway_that_lets_go_of_a_stalled_answer_says_who_stalled() -> Result<()> {
+    let gateway = "3.0164  C2 FIN+ACK\n+0.002  S2 ACK\n4.016   S FIN+ACK\n+0.001  C FIN+ACK\n+0.0001 S ACK\n6.000   S2 ACK 500\n+0.0001 C2 RST\n";
+    let upstream = "3.0174  C FIN+ACK\n+0.0001 S ACK\n5.999   S ACK 500\n+0.002  C RST\n";
+    let told = stalled_answer("let-go", gateway, upstream)?;
+    let first = verdicts(&told).next().expect("a verdict");
+    assert_eq!(first["cause"], "idle_timeout", "{first:#}");
+    assert_eq!(first["ended_by_vantage"], "gw", "{first:#}");
+    assert_eq!(first["confidence"], "likely", "{first:#}");
+    let story = first["story"].as_str().unwrap_or_default();
+    assert!(story.contains("app had sent 541 of 1041 bytes"), "{story}");
+    Ok(())
+}
+
+#[test]
+fn an_answer_that_goes_on_after_its_client_closed_its_direction_is_not_cut_short() -> Result<()> {
+    let gateway = "3.0164  C2 FIN+ACK\n+0.002  S2 ACK\n6.000   S2 ACK 500\n+0.0001 C2 ACK\n+0.0001 S ACK 500\n+0.001  C ACK\n6.010   S2 FIN+ACK\n+0.0001 C2 ACK\n7.000   C FIN+ACK\n+0.0001 S FIN+ACK\n+0.001  C ACK\n";
+    let upstream = "3.0174  C FIN+ACK\n+0.0001 S ACK\n5.999   S ACK 500\n+0.002  C ACK\n6.009   S FIN+ACK\n+0.002  C ACK\n";
+    let told = stalled_answer("goes-on", gateway, upstream)?;
+    let alarms: Vec<&Value> = verdicts(&told)
+        .filter(|verdict| verdict["alarm"] == true)
+        .collect();
+    assert!(alarms.is_empty(), "{alarms:#?}");
+    Ok(())
+}
+
+/// What a client and its balancer capture of an upload that is refused, of which the client still sends
+/// something on. The client's capture misses the last of it, and the answer where that is `missed`.
+fn refused_upload(rest: &str, missed: &str) -> Result<Value> {
+    let script = |opening: &str, missed: &str, unseen: &str| {
+        format!(
+            "# A refused upload.
+connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
+connection 2 10.0.0.9:40001 10.0.0.1:80 isn 2000 60000
+{opening}0.001   C SYN
++0.001  S SYN+ACK
++0.001  C ACK
+0.010   C ACK \"POST / HTTP/1.1\\r\\nhost: app\\r\\ncontent-length: 500\\r\\n\\r\\n\"
++0.001  S ACK \"HTTP/1.1 413 Content Too Large\\r\\ncontent-length: 0\\r\\n\\r\\n\"{missed}
+0.012   C ACK {rest}
++0.0001 C ACK {rest}{unseen}
+0.361   S RST+ACK
+---
+flows = 1
+"
+        )
+    };
+    let scratch = Scratch::new(&format!("refused-{}-{}", rest.len(), missed.len()))?;
+    // Its frames have other numbers.
+    let balancer = script("0.000   C2 SYN\n+0.0001 S2 RST+ACK\n", "", "");
+    let mut captures = Vec::new();
+    for (name, script) in [
+        ("c.pcap", script("", missed, " unseen")),
+        ("lb.pcap", balancer),
+    ] {
+        let trace = Script::parse(&script)?.trace();
+        captures.push(scratch.file(name, &trace.pcap(Order::Little, Fraction::Nanos))?);
+    }
+    report(&captures, &[])
+}
+
+#[test]
+fn the_rest_of_a_refused_upload_is_no_request_at_whatever_vantage() -> Result<()> {
+    let request = "\"GET / HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
+    let some = "\"some of it\"";
+    // The client acknowledges an answer that its capture does not show.
+    for (rest, missed, alarm) in [
+        (some, "", false),
+        (some, " unseen", false),
+        (request, "", true),
+        (request, " unseen", true),
+    ] {
+        let told = refused_upload(rest, missed)?;
+        let of_port = |verdict: &&Value| {
+            let hop = told["hops"].as_array().into_iter().flatten();
+            let mut hop = hop.filter(|hop| hop["id"] == verdict["hop"]);
+            hop.any(|hop| hop["client"] == "10.0.0.9:40000")
+        };
+        let mut own = verdicts(&told).filter(of_port);
+        let alarmed = own.any(|verdict| verdict["alarm"] == true);
+        assert_eq!(alarmed, alarm, "{rest}{missed}: {:#}", told["verdicts"]);
+    }
+    Ok(())
+}
+
+/// A proxy that closes both its sides when this many seconds had passed since its client asked.
+fn let_go_after(seconds: &str) -> Result<Value> {
+    let asked = asked_through_a_proxy();
+    let script = format!(
+        "# A proxy lets go.
+{asked}+0.002  S2 ACK
++{seconds} C2 FIN+ACK
++0.0003 S FIN+ACK
++0.001  S2 FIN+ACK
++0.0001 C2 ACK
++0.001  C FIN+ACK
++0.0001 S ACK
+---
+flows = 2
+"
+    );
+    let scratch = Scratch::new(&format!("let-go-{seconds}"))?;
+    let trace = Script::parse(&script)?.trace();
+    let capture = scratch.file("lb.pcap", &trace.pcap(Order::Little, Fraction::Nanos))?;
+    report(&[capture], &[])
+}
+
+/// Where nothing but the silence speaks for a timer, the process may have ended as well.
+#[test]
+fn a_silence_like_no_timer_may_be_the_end_of_a_process() -> Result<()> {
+    for (seconds, died) in [("1.93", true), ("2.998", false)] {
+        let told = let_go_after(seconds)?;
+        let first = verdicts(&told).next().expect("a verdict");
+        assert_eq!(first["cause"], "idle_timeout", "{first:#}");
+        let summary = first["summary"].as_str().unwrap_or_default();
+        let says = summary.contains("or its process ended");
+        assert_eq!(says, died, "{seconds}: {summary}");
+        let advice = lines(first, "advice").join("\n");
+        assert_eq!(advice.contains("was restarted"), died, "{advice}");
+        assert_eq!(first["confidence"] == "possible", died, "{first:#}");
+    }
+    Ok(())
+}
