@@ -275,3 +275,87 @@ fn an_error_without_a_reset_came_by_icmp() -> Outcome {
     assert!(!says(&refused, "ICMP"), "{refused:#}");
     Ok(())
 }
+
+/// A connection on which something was asked and answered, and nothing more was seen of it.
+fn silent(told: &[(i64, What)]) -> Result<Value, Box<dyn Error>> {
+    let mut things = vec![
+        forth(0, Flags::SYN, [1000, 0], 0),
+        back(1, Flags::SYN.with(ACK), [5000, 1001], 0),
+        forth(2, ACK, [1001, 5001], 10),
+        back(3, ACK, [5001, 1011], 10),
+        forth(4, ACK, [1011, 5011], 0),
+    ];
+    let told = told.iter().cloned();
+    things.extend(told.map(|(at, what)| note(ms(at), "b", what)));
+    let [from, to] = [[10, 0, 0, 8], [10, 0, 0, 9]].map(|host| Endpoint::v4(host, 9));
+    things.push(sent([from, to], 9000, ACK, [1, 1], 1));
+    verdict(&things)
+}
+
+/// What drops segments in their own namespace does so before a vantage there sees them.
+#[test]
+fn what_the_kernel_gave_up_is_not_open() -> Outcome {
+    is(&silent(&[])?, "open", "likely");
+    let reset = What::ResetSent {
+        socket: id(77, CLIENT, SERVER),
+        reason: Some("TCP_KEEPALIVE_TIMEOUT".to_owned()),
+    };
+    let probed = silent(&[(4000, reset), (4001, error(110))])?;
+    is(&probed, "keepalive_death", "certain");
+    assert_eq!(probed["ended_by"], "b:eth0", "{probed:#}");
+    is(
+        &silent(&[(4000, error(110))])?,
+        "retransmission_death",
+        "likely",
+    );
+    is(&silent(&[(4000, closed())])?, "unknown", "possible");
+    Ok(())
+}
+
+#[test]
+fn the_kernel_says_that_nobody_listens() -> Outcome {
+    let refused = |reason: Option<&str>| {
+        let told = reason.map(|reason| {
+            let what = What::ResetSent {
+                socket: id(0, SERVER, CLIENT),
+                reason: Some(reason.to_owned()),
+            };
+            note(ms(1), "b", what)
+        });
+        let mut things = vec![
+            forth(0, Flags::SYN, [1000, 0], 0),
+            back(1, Flags::RST.with(ACK), [0, 1001], 0),
+        ];
+        things.extend(told);
+        verdict(&things)
+    };
+    for (reason, firewall) in [(None, true), (Some("NO_SOCKET"), false)] {
+        let told = refused(reason)?;
+        is(&told, "refused", "certain");
+        assert_eq!(says(&told, "firewall"), firewall, "{reason:?}: {told:#}");
+    }
+    Ok(())
+}
+
+/// A NAT that has forgotten the connection answers the client's FIN in the server's name.
+#[test]
+fn a_reset_made_after_the_close_ended_nothing() -> Outcome {
+    let opened = server(2, Moment::Established, State::Established);
+    let left = server(3000, Moment::Left, State::Established);
+    let fin = forth(300, Flags::FIN.with(ACK), [1011, 5001], 0);
+    let things = |closed: bool| {
+        let mut things = vec![
+            forth(0, Flags::SYN, [1000, 0], 0),
+            back(1, Flags::SYN.with(ACK), [5000, 1001], 0),
+            forth(2, ACK, [1001, 5001], 10),
+        ];
+        things.extend(closed.then(|| fin.clone()));
+        things.push(back(301, Flags::RST, [5001, 0], 0));
+        things.extend([opened.clone(), left.clone()]);
+        verdict(&things)
+    };
+    assert_eq!(things(false)?["cause"], "injected_reset");
+    let told = things(true)?;
+    assert_eq!(told["cause"], "client_gave_up", "{told:#}");
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! What verdicts say of themselves: which rules were considered, what one vantage cannot know, and
 //! tables of timeouts. Whether they are right is in `verdicts_on_recordings` and in the scripts.
 
+mod attempts;
 mod scripted;
 
 use std::collections::BTreeMap;

@@ -232,3 +232,16 @@ fn a_silence_like_no_timer_may_be_the_end_of_a_process() -> Result<()> {
     }
     Ok(())
 }
+
+/// No timer is as short.
+#[test]
+fn a_proxy_that_closes_both_its_sides_at_once_broke_off() -> Result<()> {
+    let told = let_go_after("0.53")?;
+    let first = verdicts(&told).next().expect("a verdict");
+    assert_eq!(first["cause"], "closed_mid_exchange", "{first:#}");
+    assert_eq!(first["confidence"], "likely", "{first:#}");
+    let summary = first["summary"].as_str().unwrap_or_default();
+    assert!(summary.contains("closed both its sides"), "{summary}");
+    assert!(lines(first, "advice").join("\n").contains("was restarted"));
+    Ok(())
+}

@@ -22,6 +22,9 @@ pub(super) struct Finding {
     pub(super) culprit: Culprit,
     pub(super) confidence: Confidence,
     pub(super) alarm: bool,
+    /// It is of an attempt to connect that another one made up for: what became of the request in the end
+    /// is another matter.
+    pub(super) aside: bool,
     /// The kernel of whoever ended it says so: no frame that a capture lacks would change that.
     pub(super) proved: bool,
     pub(super) at: Option<Time>,
@@ -58,6 +61,7 @@ impl Finding {
             culprit,
             confidence,
             alarm: true,
+            aside: false,
             proved: false,
             at: None,
             because: String::new(),

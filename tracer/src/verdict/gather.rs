@@ -1,5 +1,9 @@
 //! What there is to judge: digests of hops, who is a proxy, and the cases.
 
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
 use super::case::{Case, World};
 use super::digest::Digest;
 use super::leg::Leg;
@@ -39,10 +43,21 @@ pub(super) fn upstreams(scene: &Scene<'_>, hops: &Hops, chains: &[Chain]) -> Vec
             makes[vantage] = true;
         }
     }
-    let mut both: Vec<bool> = takes
-        .iter()
-        .zip(&makes)
-        .map(|(one, two)| *one && *two)
+    // Whoever takes connections at one interface of a namespace may make others at another one.
+    let mut places: HashMap<_, [bool; 2], RandomState> = HashMap::default();
+    let place = |vantage: usize| {
+        let seeing = &scene.vantages[vantage];
+        let namespace = seeing.vantage.namespace.as_deref();
+        let whose = std::ptr::from_ref(seeing.source);
+        (whose, namespace.ok_or(vantage))
+    };
+    for vantage in 0..takes.len() {
+        let [any_takes, any_makes] = places.entry(place(vantage)).or_default();
+        *any_takes |= takes[vantage];
+        *any_makes |= makes[vantage];
+    }
+    let mut both: Vec<bool> = (0..takes.len())
+        .map(|vantage| places.get(&place(vantage)) == Some(&[true, true]))
         .collect();
     for join in chains.iter().flat_map(|chain| &chain.joins) {
         for vantage in &join.vantages {

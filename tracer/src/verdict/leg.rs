@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::case::World;
 use super::digest::{Carries, Cite, Digest, Mark, Turn};
 use crate::chain::Exchange;
-use crate::flow::Side;
+use crate::flow::{End, Side};
 use crate::hop::Hop;
 use crate::http::{Print, Status};
 use crate::time::Time;
@@ -95,6 +95,12 @@ impl<'a> Leg<'a> {
     /// What ended the hop, where that concerns the case.
     pub(super) fn first(&self) -> Option<&'a Mark> {
         self.digest.first.as_ref().filter(|_| self.is_last)
+    }
+
+    /// Whether this attempt to connect was followed by another one, which was accepted.
+    pub(super) fn made_up_for(&self, attempt: &Digest) -> bool {
+        let accepted = !matches!(self.digest.end, End::Refused | End::Unanswered);
+        attempt.place != self.digest.place && accepted
     }
 
     /// The server owed an answer when the hop ended, or at the end of what was seen.

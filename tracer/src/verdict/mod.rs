@@ -192,23 +192,25 @@ pub fn judge(
     let subjects = gather::subjects(hops, chains);
     let many = subjects.len() > EXPLAINED;
     let mut later = BTreeSet::new();
-    let verdicts = subjects.into_iter().map(|subject| {
+    let verdicts = subjects.into_iter().flat_map(|subject| {
         let case = gather::case_of(&world, chains, subject);
         later.extend(gather::ended_later(&case));
-        verdict(&case, many)
+        verdicts(&case, many)
     });
     let mut verdicts: Vec<Verdict> = verdicts.collect();
-    let later = later.into_iter().map(|hop| {
+    let later = later.into_iter().flat_map(|hop| {
         let case = gather::case_of(&world, chains, Subject::Hop(hop));
-        verdict(&case, many)
+        self::verdicts(&case, many)
     });
     verdicts.extend(later.filter(|verdict| TELLING_LATER.contains(&verdict.cause)));
     sorted(verdicts)
 }
 
-/// Considers every rule.
-fn verdict(case: &Case<'_>, many: bool) -> Verdict {
+/// Considers every rule: what it comes to, and what is to be said besides of an attempt that was made
+/// up for.
+fn verdicts(case: &Case<'_>, many: bool) -> Vec<Verdict> {
     let mut found: Option<(Cause, Finding)> = None;
+    let mut aside: Option<(Cause, Finding)> = None;
     let mut considered = Vec::with_capacity(rules::ALL.len());
     for (cause, rule) in rules::ALL {
         let result = rule(case);
@@ -216,22 +218,40 @@ fn verdict(case: &Case<'_>, many: bool) -> Verdict {
         let Ok(finding) = result else {
             continue;
         };
-        // What is only possible gives way to what is likely.
-        let better = found.as_ref().is_none_or(|(_, known)| {
-            known.confidence == Confidence::Possible && finding.confidence > Confidence::Possible
-        });
-        if better {
-            found = Some((cause, finding));
+        let known = if finding.aside {
+            &mut aside
+        } else {
+            &mut found
+        };
+        if known
+            .as_ref()
+            .is_none_or(|(_, known)| gives_way(known, &finding))
+        {
+            *known = Some((cause, finding));
         }
     }
-    let (cause, mut finding) = found.unwrap_or_else(|| (Cause::Unknown, rules::unknown(case)));
-    gaps::weigh(case, cause, &mut finding);
-    beyond::tell(case, cause, &mut finding);
-    if many && !finding.alarm {
-        considered.retain(|rule| rule.cause == cause);
-        considered.shrink_to_fit();
-    }
-    told(case, cause, finding, considered)
+    let all = match (found, aside) {
+        (Some(found), Some(aside)) if found.1.alarm => vec![found, aside],
+        (Some(found), Some(aside)) if gives_way(&aside.1, &found.1) => vec![found],
+        (_, Some(aside)) => vec![aside],
+        (found, None) => vec![found.unwrap_or_else(|| (Cause::Unknown, rules::unknown(case)))],
+    };
+    let told = all.into_iter().map(|(cause, mut finding)| {
+        gaps::weigh(case, cause, &mut finding);
+        beyond::tell(case, cause, &mut finding);
+        let mut considered = considered.clone();
+        if many && !finding.alarm {
+            considered.retain(|rule| rule.cause == cause);
+            considered.shrink_to_fit();
+        }
+        told(case, cause, finding, considered)
+    });
+    told.collect()
+}
+
+/// What is only possible gives way to what is likely.
+fn gives_way(known: &Finding, to: &Finding) -> bool {
+    known.confidence == Confidence::Possible && to.confidence > Confidence::Possible
 }
 
 fn consider(cause: Cause, result: &Found) -> Considered {

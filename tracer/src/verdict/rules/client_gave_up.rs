@@ -177,6 +177,11 @@ fn doubt(case: &Case<'_>, seen: &Seen<'_>, finding: &mut Finding) {
     let client = case.name(0, Side::Client);
     finding.against.push(if seen.own {
         format!("not a proxy's timeout: no FIN or RST came to {client} before its own")
+    } else if case.is_proxy(0, Side::Client) {
+        format!(
+            "{client} takes connections as well: it may have passed on a close of one of these, or have \
+             a timer of its own; which one this belongs to was not seen"
+        )
     } else {
         format!(
             "if {client} is a proxy, it may have passed on a close of the client behind it or its own \
@@ -221,7 +226,7 @@ fn advise(case: &Case<'_>, seen: &Seen<'_>, finding: &mut Finding) {
             words::clock(answered)
         ));
     }
-    if !seen.own {
+    if !seen.own && case.at(0, Side::Client).is_none() {
         finding.advice.push(format!(
             "capture at {client} as well, to tell whether it gave up itself"
         ));

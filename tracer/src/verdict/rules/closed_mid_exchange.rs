@@ -20,7 +20,7 @@ use crate::verdict::digest::{Away, Digest, Mark, Turn};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::Leg;
 use crate::verdict::origin::Origin;
-use crate::verdict::rules::idle_timeout::DIFFERENT;
+use crate::verdict::rules::idle_timeout::{DIFFERENT, SILENT};
 use crate::verdict::rules::stale_reuse;
 use crate::verdict::together::closed_as_well;
 use crate::verdict::{timeouts, words};
@@ -40,6 +40,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         return Err("nobody closed".into());
     };
     if let Some(finding) = process_ended(case, origin) {
+        return Ok(finding);
+    }
+    if let Some(finding) = broke_off(case, origin) {
         return Ok(finding);
     }
     if origin.mark.by != Side::Server {
@@ -101,6 +104,46 @@ fn process_ended(case: &Case<'_>, origin: &Origin) -> Option<Finding> {
     finding.against.push(format!(
         "{who} may as well have drained its connections, or read its configuration anew; a limit to their age \
          closes at once those that were opened at once"
+    ));
+    finding.advice.push(format!(
+        "look whether the process at {who} ended or was restarted at {}: its log, the kernel's (out of memory), restarts of the pod",
+        words::clock(mark.at)
+    ));
+    Some(finding)
+}
+
+/// A proxy that closed both its sides in the middle of an exchange, after a silence that no timer is as short
+/// as: nothing is known to do that but the end of its process.
+fn broke_off(case: &Case<'_>, origin: &Origin) -> Option<Finding> {
+    let (number, mark) = (origin.leg, origin.mark);
+    let (other, second) = origin.both?;
+    let quiet = [number, other].map(|leg| case.legs[leg].silence(mark.at));
+    let owed = |leg: usize| case.legs[leg].owed() && case.legs[leg].asked().is_some();
+    let soon = quiet.iter().min().is_some_and(|quiet| *quiet < SILENT);
+    // A proxy that answers by itself lets go of what it had passed on.
+    let [downstream, upstream] = [number.min(other), number.max(other)].map(|leg| &case.legs[leg]);
+    let own = downstream.head().is_some() && upstream.head().is_none();
+    if !soon || own || !owed(number) || !owed(other) {
+        return None;
+    }
+    let who = case.who(number, mark.by);
+    let mut finding = Finding::new(number, Culprit::End(number, mark.by), Confidence::Likely);
+    finding.at = Some(mark.at);
+    finding.flow = Some(mark.cite.flow);
+    finding.because = format!("{who} closed both its sides while an answer was owed");
+    finding.summary = format!(
+        "{who} ended it: it closed both its sides while an answer was owed; did its process end?"
+    );
+    finding.story = format!(
+        "{who} closed both its sides at {}, {} after the last byte, while it waited for an answer itself.",
+        words::clock(mark.at),
+        words::length(quiet.into_iter().min().unwrap_or_default())
+    );
+    finding.evidence.push(case.cite_mark(number, &mark));
+    finding.evidence.push(case.cite_mark(other, &second));
+    finding.against.push(format!(
+        "not an idle timeout, as far as can be told: timers are not set to less than {}",
+        words::length(SILENT)
     ));
     finding.advice.push(format!(
         "look whether the process at {who} ended or was restarted at {}: its log, the kernel's (out of memory), restarts of the pod",

@@ -5,7 +5,7 @@
 //! knows), or where the kernel's socket of that side outlived it: a firewall, a NAT whose entry timed out,
 //! a middlebox. A firewall on the sender's own machine has its TTL, so there only the kernel tells.
 //!
-//! Looks alike: a RST of the peer's own kernel, which has the TTL of the rest, and whose socket ends with
+//! Looks alike: a RST that answers a FIN: the connection had ended already; a RST of the peer's own kernel, which has the TTL of the rest, and whose socket ends with
 //! it; and one that the vantage of its sender did not capture.
 
 use crate::flow::Side;
@@ -13,11 +13,13 @@ use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::digest::{Forged, Mark};
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::Leg;
 use crate::verdict::words;
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
     for (number, leg) in case.legs.iter().enumerate() {
-        if let Some(forged) = leg.digest.made.first().filter(|_| leg.is_last) {
+        let mut forged = leg.digest.made.iter().filter(|_| leg.is_last);
+        if let Some(forged) = forged.find(|forged| !came_after_the_end(case, leg, forged)) {
             return Ok(made(case, number, forged));
         }
     }
@@ -37,6 +39,15 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         }
     }
     Err("every FIN and RST is as its sender's other segments are, as far as was seen".into())
+}
+
+/// Whether one of both sides had closed before: what is made in the name of the other then, as by a NAT
+/// that has forgotten the connection, answers that and ends nothing.
+fn came_after_the_end(case: &Case<'_>, leg: &Leg<'_>, forged: &Forged) -> bool {
+    leg.first().is_some_and(|first| {
+        let error = case.error(first.cite.flow, forged.mark.cite.flow);
+        error.is_some_and(|error| first.at + error < forged.mark.at)
+    })
 }
 
 /// Where its sender's own vantage, its kernel or its TTL speak against it.

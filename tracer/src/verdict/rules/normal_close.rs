@@ -146,7 +146,8 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
     let parting = leg.digest.parting.filter(|_| leg.parted());
     let unheard = parting.is_some_and(|parting| !parting.alone);
     let doubt = case.doubt(number);
-    let confidence = if unheard || doubt.is_some() || first.rst && !exchanged {
+    let begun_before = !exchanged && leg.digest.syns == 0;
+    let confidence = if unheard || doubt.is_some() || begun_before || first.rst && !exchanged {
         Confidence::Possible
     } else {
         Confidence::Likely
@@ -174,7 +175,12 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
     } else if exchanged {
         format!("nothing wrong: answered, then {who} {how} the connection")
     } else {
-        format!("nothing wrong: {who} {how} a connection on which nothing was asked")
+        let seen = if leg.digest.syns == 0 {
+            "seen to be asked"
+        } else {
+            "asked"
+        };
+        format!("nothing wrong: {who} {how} a connection on which nothing was {seen}")
     };
     finding.story = format!(
         "{closer} {how} at {}, {} after the last byte{}.",
@@ -200,6 +206,12 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
         ));
     }
     finding.against.extend(doubt);
+    if begun_before {
+        finding.against.push(
+            "the capture began in the middle of the connection: what was asked before may have been owed an answer"
+                .to_owned(),
+        );
+    }
     if first.rst {
         finding.against.push(format!("{closer} closed with a RST, which some programs do to save TIME-WAIT: bytes on their way would be lost"));
     }

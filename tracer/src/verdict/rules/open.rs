@@ -1,6 +1,7 @@
 //! Nobody closed: it was still open when the capture ended.
 
 use crate::flow::{End, Sides};
+use crate::kernel::FactKind;
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::finding::{Culprit, Finding, Found};
@@ -10,6 +11,14 @@ use crate::verdict::words;
 /// Retransmissions without an answer that are no passing loss.
 const MANY: u32 = 3;
 
+/// What the kernel tells of a socket that is no more, or is being closed.
+const fn ends(kind: &FactKind) -> bool {
+    match kind {
+        FactKind::Closed(_) | FactKind::ResetSent(_) | FactKind::ResetReceived => true,
+        FactKind::Error(_) | FactKind::Retransmitted => false,
+    }
+}
+
 pub(super) fn judge(case: &Case<'_>) -> Found {
     let leg = &case.legs[0];
     let half = leg.digest.half.is_some();
@@ -18,6 +27,14 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     }
     if !case.origins.is_empty() {
         return Err("one of its hops ended".into());
+    }
+    // A segment of it may be lost, or have been dropped before it came to a vantage.
+    if case
+        .legs
+        .iter()
+        .any(|leg| leg.digest.told.iter().any(|told| ends(&told.kind)))
+    {
+        return Err("the kernel says that it was closed".into());
     }
     let unheard = |leg: &Leg<'_>| {
         let Sides { client, server } = leg.digest.unheard;

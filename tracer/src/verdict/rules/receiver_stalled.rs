@@ -17,10 +17,11 @@
 use std::time::Duration;
 
 use crate::flow::Side;
+use crate::kernel::FactKind;
 use crate::verdict::Confidence;
 use crate::verdict::beyond::is_out_of_sight;
 use crate::verdict::case::Case;
-use crate::verdict::digest::{Digest, Stall};
+use crate::verdict::digest::{Digest, Stall, Told};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::Leg;
 use crate::verdict::words;
@@ -33,6 +34,12 @@ const HARMFUL: Duration = Duration::from_secs(3);
 
 /// Who held windows of zero so many times as long in all as at one time reads on all along.
 const AGAIN_AND_AGAIN: u32 = 3;
+
+/// The FIN of whoever closes comes so soon, unless it has to wait.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
+/// ETIMEDOUT.
+const TIMED_OUT: i32 = 110;
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
     let (mut short, mut passing, mut reading) = (None, None, None);
@@ -147,6 +154,38 @@ fn weigh(case: &Case<'_>, leg: usize, side: Side, stall: Stall, finding: &mut Fi
     }
 }
 
+/// Who gave up first, as the kernel tells, or closed, as segments do: behind a window of zero a FIN waits
+/// like all else.
+fn ended(case: &Case<'_>, leg: usize) -> Option<String> {
+    let first = case.legs[leg].first();
+    let told = case.legs[leg].digest.told.iter();
+    let long_before = |told: &&Told| first.is_none_or(|first| first.at.since(told.at) > AT_ONCE);
+    let before = told.filter(long_before);
+    let mut before = before.filter_map(|told| {
+        let who = case.name(leg, told.by);
+        let at = words::clock(told.at);
+        match &told.kind {
+            FactKind::Closed(by) => Some(format!(
+                " {} (pid {}) at {who} closed at {at}, as the kernel says; its FIN had to wait.",
+                by.comm, by.pid
+            )),
+            FactKind::Error(TIMED_OUT) => {
+                Some(format!(" The kernel of {who} gave up at {at} (ETIMEDOUT)."))
+            }
+            _ => None,
+        }
+    });
+    before.next().or_else(|| {
+        let first = first?;
+        Some(format!(
+            " {} sent the first {}, at {}.",
+            case.name(leg, first.by),
+            words::kind(first.rst),
+            words::clock(first.at)
+        ))
+    })
+}
+
 fn found(case: &Case<'_>, leg: usize, side: Side, stall: Stall) -> Finding {
     let (reader, sender) = (case.name(leg, side), case.name(leg, side.other()));
     let first = case.legs[leg].first();
@@ -167,11 +206,7 @@ fn found(case: &Case<'_>, leg: usize, side: Side, stall: Stall) -> Finding {
         } else {
             ", and never opened it again"
         },
-        first.map_or_else(String::new, |first| format!(
-            " {} closed first, at {}.",
-            case.name(leg, first.by),
-            words::clock(first.at)
-        ))
+        ended(case, leg).unwrap_or_default()
     );
     finding.evidence.push(format!(
         "{}: window 0 from {reader} at {}",

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use crate::flow::Side;
+use crate::flow::{End, Side};
 use crate::kernel::FactKind;
 use crate::time::Time;
 use crate::verdict::Confidence;
@@ -51,6 +51,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             recovered += 1;
         }
     }
+    if let Some(finding) = unseen(case) {
+        return Ok(finding);
+    }
     if recovered > 0 {
         return Err("what was sent again is too little to tell, or its receiver had closed".into());
     }
@@ -88,10 +91,18 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
     finding.because = format!("{times} of {sender} and no acknowledgment");
     let who = case.who(leg, side);
     let lasted = words::length(lasted);
-    finding.summary = if ended {
-        format!("{who} gave up: {peer} acknowledged nothing for {lasted}")
+    // What got there was answered: then the way back is to blame.
+    let unreturned = self::lost(case, leg, side.other());
+    let back = lost == 0 && unreturned > 0;
+    let mute = if back {
+        format!("nothing of {peer} came back")
     } else {
-        format!("{peer} acknowledged nothing of {who} for {lasted}, as far as was captured")
+        format!("{peer} acknowledged nothing")
+    };
+    finding.summary = if ended {
+        format!("{who} gave up: {mute} for {lasted}")
+    } else {
+        format!("{mute} to {who} for {lasted}, as far as was captured")
     };
     finding.story = format!(
         "{sender} sent data to {peer} at {} and again {} until {}; nothing came back{}.",
@@ -111,6 +122,11 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
         case.cite(unheard.cite),
         words::length(unheard.until.since(unheard.since))
     ));
+    if back {
+        finding.evidence.push(format!(
+            "{unreturned} segments from {peer} were lost between the vantages on the way back to {sender}, and none of those to {peer}"
+        ));
+    }
     if lost > 0 {
         finding.evidence.push(format!(
             "{lost} segments from {sender} were lost between the vantages on the way to {peer}"
@@ -122,12 +138,19 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
             words::clock(told.at)
         )),
         None if !gave_up => finding.against.push(
-            "the end itself is not on the wire: TCP_USER_TIMEOUT or tcp_retries2 decide when the stack gives up; watch live to see it".to_owned(),
+            "the end itself is not on the wire: TCP_USER_TIMEOUT or tcp_retries2 decide when the stack gives up, which its kernel tells where it is watched".to_owned(),
         ),
         None => {}
     }
+    let way = if back {
+        [&peer, &sender]
+    } else {
+        [&sender, &peer]
+    };
     finding.advice.push(format!(
-        "find out what dropped segments between {sender} and {peer} from {} on",
+        "find out what dropped segments on the way from {} to {} from {} on",
+        way[0],
+        way[1],
         words::clock(unheard.since)
     ));
     if kernel.is_some() && unheard.until.since(unheard.since) < SOON {
@@ -138,6 +161,48 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
     finding
         .config
         .push("sysctl net.ipv4.tcp_retries2=8  # about 100 s instead of 15 minutes".to_owned());
+    Some(finding)
+}
+
+/// A kernel gave up for want of an acknowledgment, and no vantage shows what it sent in vain: what drops
+/// segments in its own network namespace does so before a vantage there sees them.
+fn unseen(case: &Case<'_>) -> Option<Finding> {
+    let timed_out = |kind: &FactKind| matches!(kind, FactKind::Error(TIMED_OUT));
+    let mut ends = case.legs.iter().enumerate().flat_map(|(number, leg)| {
+        let told = move |side| Some((number, side, leg.digest.kernel(side, timed_out)?.at));
+        [Side::Client, Side::Server].into_iter().filter_map(told)
+    });
+    let (leg, side, at) = ends.find(|(number, side, at)| {
+        let digest = case.legs[*number].digest;
+        let connected = !matches!(digest.end, End::Unanswered | End::Refused);
+        // Behind a window of zero it waits for room, and that is acknowledged.
+        let stalled = digest.stalls[side.other()].is_some();
+        connected && !stalled && digest.first.is_none_or(|first| first.at > *at)
+    })?;
+    let (sender, peer) = (case.name(leg, side), case.name(leg, side.other()));
+    let mut finding = Finding::new(leg, Culprit::End(leg, side), Confidence::Likely);
+    finding.proved = true;
+    finding.at = Some(at);
+    finding.flow = case.legs[leg].hop.sights.first().map(|sight| sight.flow);
+    finding.because = format!("the kernel of {sender} says ETIMEDOUT");
+    finding.summary = format!(
+        "{} gave up: nothing of {peer} came back",
+        case.who(leg, side)
+    );
+    finding.story = format!(
+        "The kernel of {sender} gave up at {} (ETIMEDOUT). What it sent until then was not seen at any vantage: what dropped it did so before it came there.",
+        words::clock(at)
+    );
+    finding.evidence.push(format!(
+        "the kernel of {sender} says ETIMEDOUT at {}",
+        words::clock(at)
+    ));
+    finding
+        .against
+        .push("whether data or keepalive probes stayed unanswered is not told".to_owned());
+    finding.advice.push(format!(
+        "look in the network namespace of {sender} for what drops segments to {peer}: rules of netfilter (nft list ruleset), an interface that is gone, a route"
+    ));
     Some(finding)
 }
 

@@ -5,12 +5,15 @@ use crate::verdict::Confidence;
 use crate::verdict::case::{Author, Case};
 use crate::verdict::finding::{Culprit, Finding};
 use crate::verdict::gaps;
+use crate::verdict::leg::Leg;
 use crate::verdict::words;
 
 pub(in crate::verdict) fn judge(case: &Case<'_>) -> Finding {
     let number = case.legs.len() - 1;
     let leg = &case.legs[number];
-    let status = case.legs[0].status().filter(|status| *status >= 500);
+    let failed = |leg: &Leg<'_>| leg.status().filter(|status| *status >= 500);
+    let passed_on = case.legs.iter().take_while(|leg| failed(leg).is_some());
+    let status = failed(&case.legs[0]);
     let mut finding = Finding::new(0, Culprit::Nobody, Confidence::Possible);
     let server = case.name(number, Side::Server);
     finding.because = "no other rule holds".to_owned();
@@ -20,9 +23,16 @@ pub(in crate::verdict) fn judge(case: &Case<'_>) -> Finding {
         return refused;
     }
     if let Some(status) = status {
+        let author = passed_on.count() - 1;
+        let server = case.name(author, Side::Server);
         finding.summary = format!("answered {status}; what was captured does not tell why");
         finding.story = format!(
-            "{server} answered {status}: it, or something behind it, failed. Nothing behind it was captured, or nothing could be joined to this request."
+            "{server} answered {status}: it, or something behind it, failed. {}",
+            if author == number {
+                "Nothing behind it was captured, or nothing could be joined to this request."
+            } else {
+                "What was captured behind it does not tell why."
+            }
         );
         finding
             .evidence

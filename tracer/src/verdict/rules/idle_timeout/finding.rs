@@ -11,6 +11,7 @@ use crate::verdict::finding::{Culprit, Finding};
 use crate::verdict::leg::Unfinished;
 use crate::verdict::origin::Origin;
 use crate::verdict::product::{Product, Settings};
+use crate::verdict::timeouts::whole_seconds;
 use crate::verdict::words;
 
 pub(super) fn found(
@@ -62,10 +63,11 @@ pub(super) fn found(
     finding
 }
 
-/// Whether all that speaks for a timer is that both sides were closed at once in the middle of an exchange,
-/// as a process does that ends: its kernel closes all that it had open (do_exit, kernel/exit.c).
-const fn may_have_died(origin: &Origin, timer: &Timer<'_>) -> bool {
-    let fixed = !timer.known.is_empty() || timer.repeated >= OFTEN || timer.whole.is_some();
+/// Whether nearly all that speaks for a timer is that both sides were closed at once in the middle of an
+/// exchange, as a process does that ends: its kernel closes all that it had open (do_exit, kernel/exit.c).
+fn may_have_died(origin: &Origin, timer: &Timer<'_>) -> bool {
+    let whole = whole_seconds(timer.silence).is_some();
+    let fixed = !timer.known.is_empty() || timer.repeated >= OFTEN || whole;
     origin.both.is_some() && timer.owed && !fixed && timer.log.is_none()
 }
 

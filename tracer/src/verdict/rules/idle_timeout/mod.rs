@@ -31,7 +31,7 @@ use crate::verdict::together::closed_as_well;
 use crate::verdict::words;
 
 /// Shorter silences are those of conversations.
-const SILENT: Duration = Duration::from_millis(900);
+pub(super) const SILENT: Duration = Duration::from_millis(900);
 
 /// Silences that differ by this are not of one timer.
 pub(super) const DIFFERENT: Duration = Duration::from_millis(200);

@@ -1,15 +1,17 @@
 //! Nothing answered the SYNs until the connector gave up, which leaves nothing on the wire (FACTS
-//! 3.9). Says whether a retry elsewhere succeeded, and what it cost. The client's kernel knows whether it
+//! 3.9), or what answered them was lost on its way back. Says whether a retry elsewhere succeeded, and what it cost. The client's kernel knows whether it
 //! gave up, whether its process did, and whether an ICMP error came back, which is no TCP segment.
 //!
 //! Looks alike: a refused connection, which is answered at once, a SYN at the very end of a capture, and
 //! a client that gives up before it could know.
 
 mod ended;
+mod unheard;
 
 use std::time::Duration;
 
 use self::ended::{Ended, How};
+use self::unheard::Unheard;
 use crate::flow::{End, Side};
 use crate::segment::Endpoint;
 use crate::time::Time;
@@ -28,11 +30,16 @@ const FIRST_RETRY: Duration = Duration::from_millis(1_000);
 const SHORTEST: Duration = Duration::from_millis(100);
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
+    let mut aside = None;
     for (number, leg) in case.legs.iter().enumerate() {
         for (place, digest) in leg.tried.iter().enumerate() {
             if digest.end == End::Unanswered {
                 let next = leg.tried.get(place + 1).unwrap_or(&leg.digest);
-                return Ok(found(case, number, digest, Some(next)));
+                let finding = found(case, number, digest, Some(next));
+                if !finding.aside {
+                    return Ok(finding);
+                }
+                aside = aside.or(Some(finding));
             }
         }
         if leg.digest.end == End::Unanswered {
@@ -49,7 +56,7 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             return Ok(found(case, number, leg.digest, next));
         }
     }
-    Err("every SYN was answered".into())
+    aside.ok_or_else(|| "every SYN was answered".into())
 }
 
 /// What is known of an attempt that nothing on the wire answered.
@@ -185,6 +192,7 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, next: Option<&Digest>) ->
         _ => Culprit::End(leg, Side::Client),
     };
     let mut finding = Finding::new(leg, culprit, attempt.confidence(case));
+    finding.aside = case.legs[leg].made_up_for(digest);
     finding.proved = matches!(attempt.how(), Some(How::TimedOut | How::Icmp(..)));
     finding.hop = Some(digest.place);
     finding.at = Some(attempt.moved_on.unwrap_or(digest.last));
@@ -193,12 +201,25 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, next: Option<&Digest>) ->
     finding.because = format!("{syns} to {} without an answer", hop.server);
     finding.summary = attempt.summary(&client, hop.server, &syns);
     finding.story = story(case, &attempt, &client, hop.server, &syns);
+    if let Some(unheard) = Unheard::of(case, hop) {
+        unheard.tell(&attempt, &client, hop.server, &syns, &mut finding);
+        tell_ended(&attempt, &client, &mut finding);
+        return finding;
+    }
     finding.evidence.push(format!(
         "{syns} between {} and {}, no SYN-ACK and no RST",
         words::clock(digest.begun),
         words::clock(digest.last)
     ));
-    if hop.sights.len() > 1 {
+    if let Some(at) = hop.at.server {
+        let server = case.world.scene.name(at);
+        finding
+            .evidence
+            .push(format!("the SYNs came to {server}, which did not answer"));
+        finding.advice.push(format!(
+            "look at {server} for why its kernel drops them: a full accept queue ('ss -ltn' there: Recv-Q above Send-Q; 'nstat -az TcpExtListenOverflows'), or a firewall"
+        ));
+    } else if hop.sights.len() > 1 {
         finding
             .evidence
             .push("the SYNs were seen at more than one vantage: they got that far".to_owned());
@@ -300,7 +321,7 @@ fn advise(
         return;
     }
     finding.advice.push(format!(
-        "take {} out of what {client} balances over while it is dead (active health checks, outlier detection), and keep the connect timeout short",
+        "take {} out of what {client} balances over while it does not answer (active health checks, outlier detection), and keep the connect timeout short",
         server.address()
     ));
     let settings = Settings {
