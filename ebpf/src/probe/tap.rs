@@ -70,11 +70,11 @@ fn tap(ctx: &TcContext, ethernet: bool, out: bool) -> i32 {
         // Every frame of a socket has the same cookie: its first one tells it.
         with_cookie &= segment.seen.is_first(flow);
     }
-    if telling {
-        tell(ctx, flow.as_deref(), segment, with_cookie, now);
-    }
+    // What finds no room is counted, so that it is not missing in sums, and its flow is told in the end.
+    let told = telling && tell(ctx, flow.as_deref(), segment, with_cookie, now);
     if let (Some(flow), Some(segment)) = (flow, segment)
-        && thin::take(flow, &segment.seen, now, telling)
+        && thin::take(flow, &segment.seen, now, told)
+        && told
     {
         let _ = FLOW_COUNTERS.remove(&segment.key);
     }
@@ -121,7 +121,8 @@ fn begin(segment: &Segment, now: u64) {
     }
 }
 
-/// Tells a frame to user space, with what its flow has counted, if it has counted anything.
+/// Tells a frame to user space, with what its flow has counted, if it has counted anything. False where
+/// there was no room.
 #[inline(always)]
 fn tell(
     ctx: &TcContext,
@@ -129,7 +130,7 @@ fn tell(
     segment: Option<&Segment>,
     with_cookie: bool,
     now: u64,
-) {
+) -> bool {
     let since = flow.map_or(0, |flow| flow.since);
     let head = Head {
         now,
@@ -153,6 +154,7 @@ fn tell(
     if !told {
         lose(ctx);
     }
+    told
 }
 
 /// Counts a frame that found no room.

@@ -193,3 +193,43 @@ fn without_privilege() -> Result<()> {
     );
     Ok(())
 }
+
+/// Root may list what a process has open, and without one more capability not look at it.
+#[test]
+fn root_without_a_capability_is_told_which() -> Result<()> {
+    if skipped() {
+        return Ok(());
+    }
+    let mut stage = Stage::new("no-ptrace", &["z"])?;
+    stage.every_kind("z")?;
+    let z = stage.ns("z")?;
+    let output = Command::new("setpriv")
+        .arg("--bounding-set=-sys_ptrace")
+        .arg(hopscope_tests::binary::path())
+        .args(["sockets", "--netns", z])
+        .output()?;
+    let told = Told::from(output);
+    let note = told.out.lines().find(|line| line.contains("who holds "));
+    let note = note.unwrap_or_default();
+    ensure!(note.contains("needs CAP_SYS_PTRACE"), "{}", told.out);
+    Ok(())
+}
+
+#[test]
+fn where_no_thread_can_be_started() -> Result<()> {
+    if skipped() {
+        return Ok(());
+    }
+    let folder = open_folder("sockets-no-threads")?;
+    let program = for_everybody(&folder)?;
+    let user = ["--reuid=65533", "--regid=65533", "--clear-groups"];
+    let output = Command::new("setpriv")
+        .args(user)
+        .args(["prlimit", "--nproc=1:1"])
+        .arg(program)
+        .arg("sockets")
+        .output()?;
+    let told = Told::from(output);
+    refused(&told, &["cannot start a thread", "ulimit -u", "pids.max"]);
+    Ok(())
+}

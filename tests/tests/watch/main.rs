@@ -1,12 +1,14 @@
 //! `hopscope watch` on real traffic in namespaces of its own: what it names, what it reports in the
 //! end, and what becomes of it when interfaces, namespaces, disks and readers go away.
 
+mod beside;
 mod checked;
 mod clsact;
 mod comings;
 mod endings;
 mod events;
 mod filters;
+mod losses;
 mod readers;
 mod recording;
 mod refusals;

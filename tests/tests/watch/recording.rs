@@ -123,3 +123,27 @@ impl Drop for Mounted<'_> {
         let _ = run("umount", &[&self.0.to_string_lossy()]);
     }
 }
+
+/// Nobody would find it.
+#[test]
+fn a_recording_that_was_deleted_is_said_to_be_gone() -> Outcome {
+    let Some(pair) = Pair::new("watch-deleted")? else {
+        return Ok(());
+    };
+    let file = pair.logs.path().join("watch.pcapng");
+    let name = file.to_string_lossy();
+    let mut watching = Watching::start(&["--netns", pair.ns("client")?, "-w", &name])?;
+    pair.curl(&[&pair.url("/ok")?])?;
+    fs::remove_file(&file)?;
+    watching.until("that it is gone", |_, err| err.contains("it was deleted"))?;
+    let told = watching.interrupt()?;
+    assert_eq!(told.code, Some(2), "{}", told.err);
+    assert_eq!(
+        told.err.matches("it was deleted").count(),
+        1,
+        "{}",
+        told.err
+    );
+    assert!(told.out.contains("FLOWS  1 of 1"), "{}", told.out);
+    Ok(())
+}

@@ -64,6 +64,12 @@ pub enum NamespaceError {
         /// The error.
         error: io::Error,
     },
+    /// No thread can be started to enter it.
+    #[error(
+        "cannot start a thread to enter a network namespace: {0}; raise the limit on processes \
+         (ulimit -u, pids.max of the control group)"
+    )]
+    Thread(io::Error),
 }
 
 fn remedy(error: &io::Error, path: &Path) -> &'static str {
@@ -186,17 +192,16 @@ impl Namespace {
             }
             Ok(work())
         };
-        let failed = |error| NamespaceError::Enter {
-            name: self.name.clone(),
-            error,
-        };
-        let done: rustix::io::Result<T> = thread::scope(|scope| {
-            let thread = scope.spawn(entered);
-            thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let done: io::Result<rustix::io::Result<T>> = thread::scope(|scope| {
+            let thread = thread::Builder::new().spawn_scoped(scope, entered)?;
+            let done = thread.join();
+            Ok(done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
-        done.map_err(|error| failed(error.into()))
+        done.map_err(NamespaceError::Thread)?
+            .map_err(|error| NamespaceError::Enter {
+                name: self.name.clone(),
+                error: error.into(),
+            })
     }
 
     /// Whether the calling thread is in it.

@@ -138,6 +138,10 @@ impl Attached {
     }
 }
 
+/// Programs of others may let segments pass without asking those behind them (TC_ACT_OK): so the probe goes
+/// before them, and sees what they drop.
+const FIRST: u16 = 1;
+
 const TCX: &str = "TCX";
 const CLSACT: &str = "clsact";
 
@@ -158,7 +162,7 @@ fn attach(
         program.load().map_err(|error| chain(&error))?;
     }
     let refused = if tcx {
-        let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+        let options = TcAttachOptions::TcxOrder(LinkOrder::first());
         match program.attach_with_options(port.name, direction, options) {
             Ok(id) => {
                 return Ok(Link {
@@ -173,8 +177,15 @@ fn attach(
         String::new()
     };
     let clsact = tc::qdisc_add_clsact(port.name);
-    let options = TcAttachOptions::Netlink(NlOptions::default());
-    match program.attach_with_options(port.name, direction, options) {
+    let mut at = |priority| {
+        let options = NlOptions {
+            priority,
+            ..NlOptions::default()
+        };
+        program.attach_with_options(port.name, direction, TcAttachOptions::Netlink(options))
+    };
+    // Where a filter of another kind has that place, after all others.
+    match at(FIRST).or_else(|_| at(0)) {
         Ok(id) => Ok(Link {
             id,
             way: CLSACT,

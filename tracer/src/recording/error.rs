@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// Why nothing more is recorded. What was written before can be read.
+/// Why nothing more is recorded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordingError {
@@ -24,6 +24,14 @@ pub enum RecordingError {
         name: String,
         /// The error.
         error: io::Error,
+    },
+    /// Somebody has deleted it.
+    #[error(
+        "recording to {name} ends here: it was deleted, with what was recorded before; record to a file that nobody deletes meanwhile"
+    )]
+    Deleted {
+        /// The file.
+        name: String,
     },
 }
 

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::error::RecordingError;
@@ -82,6 +83,12 @@ impl Out {
             self.waiting.clear();
             return Ok(());
         }
+        if self.file.as_ref().is_some_and(is_deleted) {
+            self.failed = true;
+            self.waiting = Vec::new();
+            let name = self.name.clone();
+            return Err(RecordingError::Deleted { name });
+        }
         let (done, result) = write(&mut self.stream, &self.waiting);
         match result {
             Ok(()) => {
@@ -109,6 +116,11 @@ impl Out {
             error,
         }
     }
+}
+
+/// Whether nobody can open it any more by a name.
+fn is_deleted(file: &File) -> bool {
+    file.metadata().is_ok_and(|found| found.nlink() == 0)
 }
 
 /// Writes as much as can be written, and says how much that was.

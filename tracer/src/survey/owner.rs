@@ -52,8 +52,10 @@ impl Owners {
         for entry in fs::read_dir(format!("/proc/{thread}/fd"))? {
             let entry = entry?;
             // Files may be closed at any time.
-            let Ok(target) = fs::read_link(entry.path()) else {
-                continue;
+            let target = match fs::read_link(entry.path()) {
+                Ok(target) => target,
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
+                Err(_) => continue,
             };
             let Some(inode) = target.to_str().and_then(socket_inode) else {
                 continue;

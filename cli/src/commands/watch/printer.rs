@@ -14,7 +14,8 @@ const WAITING: usize = 64;
 /// A thread that writes to standard output.
 pub(super) struct Printer {
     texts: SyncSender<String>,
-    thread: JoinHandle<()>,
+    /// `None` where none could be started.
+    thread: Option<JoinHandle<()>>,
     /// Why nothing is printed any more.
     failure: Arc<OnceLock<io::Error>>,
 }
@@ -24,12 +25,13 @@ impl Printer {
         let (texts, receiver) = sync_channel(WAITING);
         let failure = Arc::new(OnceLock::new());
         let failed = Arc::clone(&failure);
-        let thread = thread::spawn(move || {
+        let thread = thread::Builder::new().spawn(move || {
             if let Err(error) = write_all(&receiver) {
                 // Nobody else sets it.
                 let _ = failed.set(error);
             }
         });
+        let thread = thread.map_err(|error| failure.set(error)).ok();
         Self {
             texts,
             thread,
@@ -58,9 +60,9 @@ impl Printer {
     /// Waits until everything is printed; or why it was not, as [`Printer::failure`] says.
     pub(super) fn finish(self) -> Option<io::Error> {
         drop(self.texts);
-        self.thread
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        if let Some(Err(panic)) = self.thread.map(JoinHandle::join) {
+            std::panic::resume_unwind(panic);
+        }
         // The thread that shared it is gone.
         let failure = Arc::into_inner(self.failure).and_then(OnceLock::into_inner);
         failure.filter(|error| !is_left(error))
