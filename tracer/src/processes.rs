@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
 /// Linux keeps this many bytes of a process's name (TASK_COMM_LEN without the final zero,
 /// include/linux/sched.h).
 const COMM_BYTES: usize = 15;
@@ -33,6 +36,12 @@ pub(crate) fn showing_thread(pid: u32) -> u32 {
     let threads = threads.and_then(Result::ok).into_iter().flatten().flatten();
     let mut threads = threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     threads.find(|thread| shows(*thread).is_ok()).unwrap_or(pid)
+}
+
+/// Whether there is a process of that number, shown or not.
+pub(crate) fn is_there(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| !matches!(test_kill_process(pid), Err(Errno::SRCH)))
 }
 
 /// The name of a process; `None` where it has ended.

@@ -52,7 +52,11 @@ fn what_does_not_exist() -> Result<()> {
         ),
         (
             &["--comm", "no-such-name"],
-            &["--comm no-such-name", "no process is called that", "ps -eo"],
+            &[
+                "--comm no-such-name",
+                "no process that /proc shows is called that",
+                "ps -eo",
+            ],
         ),
         (
             &["--container", "/../"],
@@ -231,5 +235,32 @@ fn where_no_thread_can_be_started() -> Result<()> {
         .output()?;
     let told = Told::from(output);
     refused(&told, &["cannot start a thread", "ulimit -u", "pids.max"]);
+    Ok(())
+}
+
+/// A process may be there and not be shown.
+#[test]
+fn a_process_that_is_hidden_has_not_ended() -> Result<()> {
+    if skipped() {
+        return Ok(());
+    }
+    let folder = open_folder("sockets-hidden")?;
+    let program = for_everybody(&folder)?;
+    let script = "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid=65534 --regid=65534 \
+                  --clear-groups \"$@\"";
+    let hidden = |pid: u32| -> Result<Told> {
+        let output = Command::new("unshare")
+            .args(["-m", "--propagation=private", "sh", "-c", script, "sh"])
+            .arg(&program)
+            .args(["sockets", "--pid", &pid.to_string()])
+            .output()?;
+        Ok(output.into())
+    };
+    refused(
+        &hidden(std::process::id())?,
+        &["/proc does not show", "hidepid", "root"],
+    );
+    // No number is as high (PID_MAX_LIMIT, include/linux/threads.h).
+    refused(&hidden(1 << 23)?, &["there is no such process"]);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use super::{Check, Verdict};
 
@@ -10,8 +11,8 @@ const PROBE: (u32, u32) = (5, 8);
 /// Memory of BPF is charged to cgroups from this version on (commit 3ac1f01b43b6), no more to a
 /// limit of its own.
 const CGROUPS: (u32, u32) = (5, 11);
-/// What the probe takes at most, with the maps of one namespace.
-const PROBE_MEMORY: u64 = 64 << 20;
+/// What watching one namespace takes at first, the program itself included: 71 MiB were measured.
+const PROBE_MEMORY: u64 = 80 << 20;
 
 fn release() -> Option<String> {
     let text = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
@@ -110,7 +111,11 @@ pub(super) fn bpf_memory() -> Check {
         .and_then(|release| parsed(&release))
         .is_some_and(|version| version >= CGROUPS);
     let (limit, whose, remedy) = if by_cgroup {
-        (memory_max(), "the memory cgroup", "raise its memory.max")
+        (
+            memory_max(),
+            "the memory cgroup",
+            "raise its memory.max (memory.limit_in_bytes in version 1)",
+        )
     } else {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock);
         (limit.current, "RLIMIT_MEMLOCK", "ulimit -l unlimited")
@@ -124,36 +129,65 @@ pub(super) fn bpf_memory() -> Check {
             Verdict::Partly,
             NAME,
             format!("{} KiB by {whose}", bytes >> 10),
-            format!("the probe may need {} MiB: {remedy}", PROBE_MEMORY >> 20),
+            format!("watching may need {} MiB: {remedy}", PROBE_MEMORY >> 20),
         ),
     }
 }
 
-/// The lowest limit on the way from this process's cgroup to the root (cgroup v2); `None` where
-/// there is none that can be seen.
+/// The lowest limit on the way from this process's cgroup to the root; `None` where there is none that
+/// can be seen.
 fn memory_max() -> Option<u64> {
     let cgroups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let path = cgroups.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let mut limit: Option<u64> = None;
-    for path in std::path::Path::new(path).ancestors() {
-        let path = path.strip_prefix("/").unwrap_or(path);
-        let file = std::path::Path::new("/sys/fs/cgroup")
-            .join(path)
-            .join("memory.max");
-        let here = fs::read_to_string(file)
-            .ok()
-            .and_then(|text| text.trim().parse().ok());
-        limit = match (limit, here) {
-            (Some(limit), Some(here)) => Some(limit.min(here)),
-            (limit, here) => limit.or(here),
-        };
-    }
-    limit
+    let limits = cgroups.lines().filter_map(memory_files).flatten();
+    let limits = limits.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok());
+    limits.filter(|limit| *limit < UNLIMITED).min()
+}
+
+/// Version 1 writes none as the highest number of whole pages.
+const UNLIMITED: u64 = 1 << 60;
+
+/// The files that limit memory on the way to the root, by a line of /proc/self/cgroup (man 7 cgroups):
+/// `0::PATH` in version 2, `NUMBER:CONTROLLERS:PATH` in version 1.
+fn memory_files(line: &str) -> Option<Vec<PathBuf>> {
+    let mut fields = line.splitn(3, ':');
+    let (number, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+    let (root, file) = if controllers.split(',').any(|name| name == "memory") {
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+    } else if number == "0" && controllers.is_empty() {
+        ("/sys/fs/cgroup", "memory.max")
+    } else {
+        return None;
+    };
+    let below = |path: &Path| Path::new(root).join(path.strip_prefix("/").unwrap_or(path));
+    let all = Path::new(path).ancestors();
+    Some(all.map(|path| below(path).join(file)).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_of_memory_are_looked_for_on_the_way_to_the_root() {
+        let of = |line| -> Vec<String> {
+            let files = memory_files(line).unwrap_or_default();
+            files
+                .iter()
+                .map(|file| file.display().to_string())
+                .collect()
+        };
+        let v2 = ["a/b/memory.max", "a/memory.max", "memory.max"];
+        assert_eq!(
+            of("0::/a/b"),
+            v2.map(|file| format!("/sys/fs/cgroup/{file}"))
+        );
+        let v1 = ["a/memory.limit_in_bytes", "memory.limit_in_bytes"];
+        let v1 = v1.map(|file| format!("/sys/fs/cgroup/memory/{file}"));
+        assert_eq!(of("4:memory:/a"), v1);
+        assert_eq!(of("4:cpu,memory:/a"), v1);
+        assert!(of("3:cpuset:/a").is_empty());
+        assert!(of("nothing").is_empty());
+    }
 
     #[test]
     fn releases_of_distributions_are_read() {

@@ -74,6 +74,9 @@ pub enum NamespaceError {
 
 fn remedy(error: &io::Error, path: &Path) -> &'static str {
     match error.kind() {
+        io::ErrorKind::NotFound if !Path::new("/proc/self").exists() => {
+            "; /proc is not there: mount -t proc proc /proc"
+        }
         io::ErrorKind::NotFound if path.starts_with("/proc") => {
             "; there is no such process (any more)"
         }

@@ -40,6 +40,12 @@ pub enum TargetError {
         /// Its id.
         pid: u32,
     },
+    /// It is there, and /proc does not show it.
+    #[error("--pid {pid}: /proc does not show that process (mounted with hidepid?): run as root")]
+    Hidden {
+        /// Its id.
+        pid: u32,
+    },
     /// No namespace has that name.
     #[error(
         "--netns {name}: there is no network namespace of that name; {}",
@@ -52,7 +58,9 @@ pub enum TargetError {
         known: Vec<String>,
     },
     /// No process has that name.
-    #[error("--comm {comm}: no process is called that; 'ps -eo pid,comm' lists the names")]
+    #[error(
+        "--comm {comm}: no process that /proc shows is called that; 'ps -eo pid,comm' lists the names"
+    )]
     NoComm {
         /// The name.
         comm: String,
@@ -192,7 +200,13 @@ pub(crate) fn named() -> Vec<String> {
 }
 
 fn of_pid(pid: u32) -> Result<Namespace, TargetError> {
-    let comm = processes::comm(pid).ok_or(TargetError::NoProcess { pid })?;
+    let comm = processes::comm(pid).ok_or_else(|| {
+        if processes::is_there(pid) {
+            TargetError::Hidden { pid }
+        } else {
+            TargetError::NoProcess { pid }
+        }
+    })?;
     Namespace::of_process(pid, &after_process(pid, &comm)).map_err(|error| {
         if error.is_not_found() {
             TargetError::NoProcess { pid }

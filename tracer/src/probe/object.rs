@@ -91,10 +91,19 @@ pub(super) fn load(
         .override_global("SETTINGS", settings.as_bytes(), true)
         .override_global("FIELDS", fields.as_bytes(), true)
         .load(&object)
-        .map_err(|error| ProbeError::Load {
-            what: "maps",
-            why: chain(&error),
-            remedy: REMEDY,
+        .map_err(|error| {
+            let why = chain(&error);
+            // ENOMEM: a memory cgroup allows for less.
+            let remedy = if why.contains("Cannot allocate memory") {
+                "raise the limit of the memory cgroup ('hopscope doctor' tells it), or use --backend pcap"
+            } else {
+                REMEDY
+            };
+            ProbeError::Load {
+                what: "maps",
+                why,
+                remedy,
+            }
         })
 }
 
