@@ -145,3 +145,51 @@ fn case<'a>(
     case.origins = origins(&case);
     case
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::Sides;
+    use crate::hop::Hop;
+    use crate::segment::Endpoint;
+    use crate::vantage::{Gathered, Vantage};
+
+    /// A hop with these vantages at its ends.
+    fn hop(client: Option<usize>, server: Option<usize>) -> Hop {
+        Hop {
+            sights: Vec::new(),
+            client: Endpoint::v4([10, 0, 0, 1], 1),
+            server: Endpoint::v4([10, 0, 0, 2], 2),
+            at: Sides { client, server },
+            proved: Sides::default(),
+            ways: Vec::new(),
+            unlike: Vec::new(),
+            outlived: Vec::new(),
+        }
+    }
+
+    /// Who takes connections at the first vantage and makes one at the second, by their namespaces.
+    fn passes_on(namespaces: [Option<&str>; 2]) -> Vec<bool> {
+        let vantage = |namespace: Option<&str>| Vantage {
+            namespace: namespace.map(str::to_owned),
+            ..Vantage::default()
+        };
+        let sources = [Gathered {
+            vantages: namespaces.map(vantage).into(),
+            ..Gathered::default()
+        }];
+        let hops = Hops {
+            hops: vec![hop(None, Some(0)), hop(Some(1), None)],
+            ..Hops::default()
+        };
+        upstreams(&Scene::new(&sources), &hops, &[])
+    }
+
+    #[test]
+    fn interfaces_of_one_namespace_are_one_place() {
+        assert_eq!(passes_on([Some("gw"), Some("gw")]), [true, true]);
+        assert_eq!(passes_on([Some("gw"), Some("app")]), [false, false]);
+        // Captures do not say.
+        assert_eq!(passes_on([None, None]), [false, false]);
+    }
+}

@@ -211,15 +211,7 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, next: Option<&Digest>) ->
         words::clock(digest.begun),
         words::clock(digest.last)
     ));
-    if let Some(at) = hop.at.server {
-        let server = case.world.scene.name(at);
-        finding
-            .evidence
-            .push(format!("the SYNs came to {server}, which did not answer"));
-        finding.advice.push(format!(
-            "look at {server} for why its kernel drops them: a full accept queue ('ss -ltn' there: Recv-Q above Send-Q; 'nstat -az TcpExtListenOverflows'), or a firewall"
-        ));
-    } else if hop.sights.len() > 1 {
+    if hop.sights.len() > 1 {
         finding
             .evidence
             .push("the SYNs were seen at more than one vantage: they got that far".to_owned());
@@ -227,6 +219,18 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, next: Option<&Digest>) ->
     tell_ended(&attempt, &client, &mut finding);
     let product = Product::of(case, leg, Side::Client);
     advise(&attempt, &client, hop.server, product, &mut finding);
+    if let [_, .., farthest] = &hop.sights[..]
+        && attempt
+            .how()
+            .is_none_or(|how| !matches!(how, How::Icmp(..)))
+    {
+        let at = case.world.scene.flows[farthest.flow].vantage;
+        finding.advice.push(format!(
+            "if {} is at {}, its own kernel drops the SYNs: a full accept queue ('ss -ltn' there: Recv-Q above Send-Q; 'nstat -az TcpExtListenOverflows'), or a firewall",
+            hop.server.address(),
+            case.world.scene.name(at)
+        ));
+    }
     finding
 }
 
