@@ -239,11 +239,10 @@ fn verdicts(case: &Case<'_>, many: bool) -> Vec<Verdict> {
     let told = all.into_iter().map(|(cause, mut finding)| {
         gaps::weigh(case, cause, &mut finding);
         beyond::tell(case, cause, &mut finding);
-        let mut considered = considered.clone();
-        if many && !finding.alarm {
-            considered.retain(|rule| rule.cause == cause);
-            considered.shrink_to_fit();
-        }
+        let brief = many && !finding.alarm;
+        let considered = considered.iter();
+        let considered = considered.filter(|rule| !brief || rule.cause == cause);
+        let considered = considered.cloned().collect();
         told(case, cause, finding, considered)
     });
     told.collect()

@@ -112,8 +112,8 @@ fn process_ended(case: &Case<'_>, origin: &Origin) -> Option<Finding> {
     Some(finding)
 }
 
-/// A proxy that closed both its sides in the middle of an exchange, after a silence that no timer is as short
-/// as: nothing is known to do that but the end of its process.
+/// A proxy that closed both its sides in the middle of an exchange, after a silence that is too short for a
+/// timer, and without a word of its own to the client: its process ended, or it failed.
 fn broke_off(case: &Case<'_>, origin: &Origin) -> Option<Finding> {
     let (number, mark) = (origin.leg, origin.mark);
     let (other, second) = origin.both?;
@@ -142,7 +142,7 @@ fn broke_off(case: &Case<'_>, origin: &Origin) -> Option<Finding> {
     finding.evidence.push(case.cite_mark(number, &mark));
     finding.evidence.push(case.cite_mark(other, &second));
     finding.against.push(format!(
-        "not an idle timeout, as far as can be told: timers are not set to less than {}",
+        "not an idle timeout, as far as can be told: timers are seldom set to less than {}",
         words::length(SILENT)
     ));
     finding.advice.push(format!(

@@ -5,8 +5,9 @@
 //! knows), or where the kernel's socket of that side outlived it: a firewall, a NAT whose entry timed out,
 //! a middlebox. A firewall on the sender's own machine has its TTL, so there only the kernel tells.
 //!
-//! Looks alike: a RST that answers a FIN: the connection had ended already; a RST of the peer's own kernel, which has the TTL of the rest, and whose socket ends with
-//! it; and one that the vantage of its sender did not capture.
+//! Looks alike: a RST of the peer's own kernel, which has the TTL of the rest, and whose socket ends with
+//! it; one that the vantage of its sender did not capture; and one that is made in answer to a FIN, when
+//! the connection had ended already.
 
 use crate::flow::Side;
 use crate::verdict::Confidence;

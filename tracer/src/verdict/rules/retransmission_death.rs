@@ -94,15 +94,15 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
     // What got there was answered: then the way back is to blame.
     let unreturned = self::lost(case, leg, side.other());
     let back = lost == 0 && unreturned > 0;
-    let mute = if back {
-        format!("nothing of {peer} came back")
+    let [mute, to] = if back {
+        [format!("nothing of {peer} came back"), format!(" to {who}")]
     } else {
-        format!("{peer} acknowledged nothing")
+        [format!("{peer} acknowledged nothing"), format!(" of {who}")]
     };
     finding.summary = if ended {
         format!("{who} gave up: {mute} for {lasted}")
     } else {
-        format!("{mute} to {who} for {lasted}, as far as was captured")
+        format!("{mute}{to} for {lasted}, as far as was captured")
     };
     finding.story = format!(
         "{sender} sent data to {peer} at {} and again {} until {}; nothing came back{}.",

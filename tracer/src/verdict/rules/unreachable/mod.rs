@@ -1,6 +1,7 @@
 //! Nothing answered the SYNs until the connector gave up, which leaves nothing on the wire (FACTS
-//! 3.9), or what answered them was lost on its way back. Says whether a retry elsewhere succeeded, and what it cost. The client's kernel knows whether it
-//! gave up, whether its process did, and whether an ICMP error came back, which is no TCP segment.
+//! 3.9), or what answered them was lost on its way back. Says whether a retry elsewhere succeeded, and what
+//! it cost. The client's kernel knows whether it gave up, whether its process did, and whether an ICMP error
+//! came back, which is no TCP segment.
 //!
 //! Looks alike: a refused connection, which is answered at once, a SYN at the very end of a capture, and
 //! a client that gives up before it could know.
