@@ -14,6 +14,7 @@ use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::digest::{Mark, Probed};
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::rules::unseen::GaveUp;
 use crate::verdict::words;
 
 /// ETIMEDOUT.
@@ -113,43 +114,25 @@ fn found(case: &Case<'_>, leg: usize, side: Side, probes: &[Probed], reset: &Mar
     finding
 }
 
-/// A kernel gave up for its probes, of which no vantage shows any end: what drops segments in its own
-/// network namespace does so before a vantage there sees them.
+/// A kernel gave up for its probes, of which no vantage shows the last.
 fn unseen(case: &Case<'_>) -> Option<Finding> {
     let timed_out = |kind: &FactKind| match kind {
-        FactKind::ResetSent(reason) => reason
-            .as_deref()
-            .is_some_and(|why| why.contains("KEEPALIVE")),
+        FactKind::ResetSent(Some(reason)) => reason.contains("KEEPALIVE"),
         _ => false,
     };
-    let mut ends = case.legs.iter().enumerate().flat_map(|(number, leg)| {
-        let told = move |side| Some((number, side, leg.digest.kernel(side, timed_out)?.at));
-        [Side::Client, Side::Server].into_iter().filter_map(told)
-    });
-    let (leg, side, at) = ends.find(|(number, _, at)| {
-        let first = case.legs[*number].digest.first;
-        first.is_none_or(|first| first.at > *at)
-    })?;
-    let (prober, peer) = (case.name(leg, side), case.name(leg, side.other()));
-    let mut finding = Finding::new(leg, Culprit::End(leg, side), Confidence::Certain);
-    finding.proved = true;
-    finding.at = Some(at);
-    finding.flow = case.legs[leg].hop.sights.first().map(|sight| sight.flow);
+    let gave_up = GaveUp::of(case, timed_out, |_, _| false)?;
+    let ([prober, peer], at) = (gave_up.names(case), words::clock(gave_up.at));
+    let mut finding = gave_up.finding(case, Confidence::Certain);
     finding.because = format!("the kernel of {prober} says that keepalive probes timed out");
     finding.summary = format!(
         "{} ended it: {peer} no longer answered keepalive probes",
-        case.who(leg, side)
+        gave_up.who(case)
     );
     finding.story = format!(
-        "The kernel of {prober} gave up at {}: its keepalive probes were not answered (ETIMEDOUT). Neither they nor its RST were all seen at a vantage: what dropped them did so before they came there.",
-        words::clock(at)
+        "The kernel of {prober} gave up at {at}: its keepalive probes were not answered (ETIMEDOUT). Neither they nor its RST were all seen at a vantage: what dropped them did so before they came there."
     );
     finding.evidence.push(format!(
-        "the kernel of {prober} reset the connection at {}, for a keepalive timeout",
-        words::clock(at)
-    ));
-    finding.advice.push(format!(
-        "look in the network namespace of {prober} for what drops segments to {peer}: rules of netfilter (nft list ruleset), an interface that is gone, a route"
+        "the kernel of {prober} reset the connection at {at}, for a keepalive timeout"
     ));
     Some(finding)
 }

@@ -18,6 +18,7 @@ mod stale_reuse;
 mod tls_handshake_failed;
 mod unknown;
 mod unreachable;
+mod unseen;
 
 use super::Cause;
 use super::case::Case;

@@ -17,6 +17,7 @@ use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::digest::Unheard;
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::rules::unseen::GaveUp;
 use crate::verdict::words;
 
 /// ETIMEDOUT.
@@ -164,45 +165,27 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
     Some(finding)
 }
 
-/// A kernel gave up for want of an acknowledgment, and no vantage shows what it sent in vain: what drops
-/// segments in its own network namespace does so before a vantage there sees them.
+/// A kernel gave up for want of an acknowledgment, and no vantage shows what it sent again.
 fn unseen(case: &Case<'_>) -> Option<Finding> {
     let timed_out = |kind: &FactKind| matches!(kind, FactKind::Error(TIMED_OUT));
-    let mut ends = case.legs.iter().enumerate().flat_map(|(number, leg)| {
-        let told = move |side| Some((number, side, leg.digest.kernel(side, timed_out)?.at));
-        [Side::Client, Side::Server].into_iter().filter_map(told)
-    });
-    let (leg, side, at) = ends.find(|(number, side, at)| {
-        let digest = case.legs[*number].digest;
+    let gave_up = GaveUp::of(case, timed_out, |digest, side| {
         let connected = !matches!(digest.end, End::Unanswered | End::Refused);
         // Behind a window of zero it waits for room, and that is acknowledged.
-        let stalled = digest.stalls[side.other()].is_some();
-        connected && !stalled && digest.first.is_none_or(|first| first.at > *at)
+        !connected || digest.stalls[side.other()].is_some()
     })?;
-    let (sender, peer) = (case.name(leg, side), case.name(leg, side.other()));
-    let mut finding = Finding::new(leg, Culprit::End(leg, side), Confidence::Likely);
-    finding.proved = true;
-    finding.at = Some(at);
-    finding.flow = case.legs[leg].hop.sights.first().map(|sight| sight.flow);
+    let ([sender, peer], at) = (gave_up.names(case), words::clock(gave_up.at));
+    let mut finding = gave_up.finding(case, Confidence::Likely);
     finding.because = format!("the kernel of {sender} says ETIMEDOUT");
-    finding.summary = format!(
-        "{} gave up: nothing of {peer} came back",
-        case.who(leg, side)
-    );
+    finding.summary = format!("{} gave up: nothing of {peer} came back", gave_up.who(case));
     finding.story = format!(
-        "The kernel of {sender} gave up at {} (ETIMEDOUT). What it sent until then was not seen at any vantage: what dropped it did so before it came there.",
-        words::clock(at)
+        "The kernel of {sender} gave up at {at} (ETIMEDOUT). What it sent again until then was not seen at any vantage: what dropped it did so before it came there."
     );
-    finding.evidence.push(format!(
-        "the kernel of {sender} says ETIMEDOUT at {}",
-        words::clock(at)
-    ));
+    finding
+        .evidence
+        .push(format!("the kernel of {sender} says ETIMEDOUT at {at}"));
     finding
         .against
         .push("whether data or keepalive probes stayed unanswered is not told".to_owned());
-    finding.advice.push(format!(
-        "look in the network namespace of {sender} for what drops segments to {peer}: rules of netfilter (nft list ruleset), an interface that is gone, a route"
-    ));
     Some(finding)
 }
 

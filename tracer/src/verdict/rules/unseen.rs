@@ -1,0 +1,62 @@
+//! What only a kernel tells: it gave a connection up, and no vantage shows what it sent in vain. What drops
+//! segments in its own network namespace does so before a vantage there sees them.
+
+use crate::flow::Side;
+use crate::kernel::FactKind;
+use crate::time::Time;
+use crate::verdict::Confidence;
+use crate::verdict::case::Case;
+use crate::verdict::digest::Digest;
+use crate::verdict::finding::{Culprit, Finding};
+
+/// Who gave up, and when.
+pub(super) struct GaveUp {
+    leg: usize,
+    side: Side,
+    pub(super) at: Time,
+}
+
+impl GaveUp {
+    /// The first end whose kernel told such a fact before anybody was seen to close, on a hop that is not left
+    /// out.
+    pub(super) fn of(
+        case: &Case<'_>,
+        told: fn(&FactKind) -> bool,
+        left_out: fn(&Digest, Side) -> bool,
+    ) -> Option<Self> {
+        let mut legs = case.legs.iter().enumerate();
+        legs.find_map(|(leg, of)| {
+            let mut sides = [Side::Client, Side::Server].into_iter();
+            sides.find_map(|side| {
+                let at = of.digest.kernel(side, told)?.at;
+                let first = of.digest.first.is_none_or(|first| first.at > at);
+                (first && !left_out(of.digest, side)).then_some(Self { leg, side, at })
+            })
+        })
+    }
+
+    /// Names of who gave up and of its peer.
+    pub(super) fn names(&self, case: &Case<'_>) -> [String; 2] {
+        [self.side, self.side.other()].map(|side| case.name(self.leg, side))
+    }
+
+    /// The same with the words that a summary begins with.
+    pub(super) fn who(&self, case: &Case<'_>) -> String {
+        case.who(self.leg, self.side)
+    }
+
+    /// What is the same of all that is found so.
+    pub(super) fn finding(&self, case: &Case<'_>, confidence: Confidence) -> Finding {
+        let culprit = Culprit::End(self.leg, self.side);
+        let mut finding = Finding::new(self.leg, culprit, confidence);
+        finding.proved = true;
+        finding.at = Some(self.at);
+        let sights = &case.legs[self.leg].hop.sights;
+        finding.flow = sights.first().map(|sight| sight.flow);
+        let [own, peer] = self.names(case);
+        finding.advice.push(format!(
+            "look in the network namespace of {own} for what drops segments to {peer}: rules of netfilter (nft list ruleset), an interface that is gone, a route"
+        ));
+        finding
+    }
+}
