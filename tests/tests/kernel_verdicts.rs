@@ -359,3 +359,46 @@ fn a_reset_made_after_the_close_ended_nothing() -> Outcome {
     assert_eq!(told["cause"], "client_gave_up", "{told:#}");
     Ok(())
 }
+
+/// The same segment with a window of zero.
+fn full(thing: Thing) -> Thing {
+    // Behind the headers of Ethernet and IPv4.
+    const WINDOW: usize = 14 + 20 + 14;
+    match thing {
+        Thing::Frame(mut shown) => {
+            shown.data[WINDOW..WINDOW + 2].fill(0);
+            Thing::Frame(shown)
+        }
+        other => other,
+    }
+}
+
+/// Behind a window of zero a FIN waits like all else: who sent the first one need not have closed first.
+#[test]
+fn the_kernel_says_who_gave_up_before_a_reader_that_stalled() -> Outcome {
+    let stalled = |what: Option<What>| {
+        let mut things = vec![
+            forth(0, Flags::SYN, [1000, 0], 0),
+            back(1, Flags::SYN.with(ACK), [5000, 1001], 0),
+            forth(2, ACK, [1001, 5001], 100),
+            full(back(3, ACK, [5001, 1101], 0)),
+        ];
+        things.extend(what.map(|what| note(ms(2000), "b", what)));
+        for at in [220, 640, 1500, 3200, 6600] {
+            things.push(forth(at, ACK, [1100, 5001], 0));
+            things.push(full(back(at + 1, ACK, [5001, 1101], 0)));
+        }
+        things.push(back(7000, Flags::RST.with(ACK), [5001, 1101], 0));
+        verdict(&things)
+    };
+    for (what, says_so) in [
+        (None, "sent the first RST"),
+        (Some(closed()), "its FIN had to wait"),
+        (Some(error(110)), "gave up at"),
+    ] {
+        let told = stalled(what)?;
+        assert_eq!(told["cause"], "receiver_stalled", "{told:#}");
+        assert!(says(&told["story"], says_so), "{says_so}: {told:#}");
+    }
+    Ok(())
+}
