@@ -4,28 +4,19 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use hopscope_tests::craft::{Fraction, Order, Scratch};
-use hopscope_tests::script::Script;
 use serde_json::Value;
 
-use super::{lines, report, verdicts};
+use super::{lines, scripted, verdicts};
 
-/// The report on captures that were written down, each with its name.
-fn told(test: &str, scripts: &[(&str, &str)]) -> Result<Value> {
-    let scratch = Scratch::new(&format!("attempts-{test}"))?;
-    let mut captures = Vec::new();
-    for (name, segments) in scripts {
-        let script = Script::parse(&format!("# {name}.\n{segments}---\nflows = 1\n"))?;
-        let trace = script.trace().pcap(Order::Little, Fraction::Nanos);
-        captures.push(scratch.file(format!("{name}.pcap"), &trace)?);
-    }
-    report(&captures, &[])
+/// A script of these lines, of which nothing is expected by itself.
+fn script(lines: &str) -> String {
+    format!("# An attempt.\n{lines}---\nflows = 1\n")
 }
 
 /// A proxy's first server refuses, its second one takes the request; what happens then is told by lines.
 fn refused_first(test: &str, then: &str) -> Result<Value> {
     let asked = "\"GET /slow HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
-    let script = format!(
+    let script = script(&format!(
         "connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
 connection 2 10.0.1.1:50000 10.0.1.3:80 isn 2000 70000
 connection 3 10.0.1.1:50001 10.0.1.2:80 isn 3000 80000
@@ -42,8 +33,8 @@ connection 3 10.0.1.1:50001 10.0.1.2:80 isn 3000 80000
 +0.0001 C3 ACK {asked}
 +0.001  S3 ACK
 {then}"
-    );
-    told(test, &[("lb", &script)])
+    ));
+    scripted(test, &[("lb.pcap", &script)])
 }
 
 /// Causes of all alarms, and what is said first of each.
@@ -93,7 +84,10 @@ fn a_retry_that_was_accepted_does_not_hide_what_failed_then() -> Result<()> {
 
 #[test]
 fn a_refusal_may_be_a_firewalls() -> Result<()> {
-    let refused = told("firewall", &[("lb", "0.000   C SYN\n+0.0001 S RST+ACK\n")])?;
+    let refused = scripted(
+        "firewall",
+        &[("lb.pcap", &script("0.000   C SYN\n+0.0001 S RST+ACK\n"))],
+    )?;
     let verdict = verdicts(&refused).next().expect("a verdict");
     assert_eq!(verdict["cause"], "refused", "{verdict:#}");
     let story = verdict["story"].as_str().unwrap_or_default();
@@ -118,7 +112,8 @@ fn a_server_whose_answers_are_lost_is_not_said_to_be_silent() -> Result<()> {
 20.000  C2 SYN
 +0.0008 S2 SYN+ACK
 ";
-    let both = told("unheard", &[("client", &near), ("router", far)])?;
+    let (near, far) = (script(&near), script(far));
+    let both = scripted("unheard", &[("client.pcap", &near), ("router.pcap", &far)])?;
     let unreachable = |report: &Value| {
         let mut found = verdicts(report).filter(|verdict| verdict["cause"] == "unreachable");
         found.next().cloned().expect("a verdict on the SYNs")
@@ -136,7 +131,7 @@ fn a_server_whose_answers_are_lost_is_not_said_to_be_silent() -> Result<()> {
             .contains("no SYN-ACK and")
     );
     // Where no vantage shows any, nobody answered.
-    let silent = unreachable(&told("silent", &[("client", &near)])?);
+    let silent = unreachable(&scripted("silent", &[("client.pcap", &near)])?);
     let summary = silent["summary"].as_str().unwrap_or_default();
     assert!(summary.contains("does not answer"), "{silent:#}");
     Ok(())
@@ -163,7 +158,8 @@ fn a_server_whose_answers_are_lost_acknowledged_what_it_got() -> Result<()> {
     }
     near += "30.000  C2 SYN\n+0.001  S2 SYN+ACK\n";
     far += "30.0001 C2 SYN\n+0.0008 S2 SYN+ACK\n";
-    let told = told("back", &[("client", &near), ("router", &far)])?;
+    let (near, far) = (script(&near), script(&far));
+    let told = scripted("back", &[("client.pcap", &near), ("router.pcap", &far)])?;
     let verdict = verdicts(&told).find(|verdict| verdict["cause"] == "retransmission_death");
     let verdict = verdict.expect("a verdict on what was sent again");
     let summary = verdict["summary"].as_str().unwrap_or_default();

@@ -2,14 +2,15 @@
 //! tables of timeouts. Whether they are right is in `verdicts_on_recordings` and in the scripts.
 
 mod attempts;
-mod scripted;
+mod written;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use hopscope_tests::binary::{self, Told};
-use hopscope_tests::craft::{Scratch, recordings};
+use hopscope_tests::craft::{Fraction, Order, Scratch, recordings};
+use hopscope_tests::script::Script;
 use serde_json::Value;
 
 fn told(arguments: &[String]) -> Result<Told> {
@@ -33,6 +34,17 @@ fn scenarios() -> BTreeMap<PathBuf, Vec<PathBuf>> {
         found.entry(folder).or_default().push(capture);
     }
     found
+}
+
+/// The report on captures that were written down: the names of the files, and the scripts.
+fn scripted(test: &str, scripts: &[(&str, &str)]) -> Result<Value> {
+    let scratch = Scratch::new(test)?;
+    let mut captures = Vec::new();
+    for (name, script) in scripts {
+        let trace = Script::parse(script)?.trace();
+        captures.push(scratch.file(name, &trace.pcap(Order::Little, Fraction::Nanos))?);
+    }
+    report(&captures, &[])
 }
 
 fn verdicts(report: &Value) -> impl Iterator<Item = &Value> {

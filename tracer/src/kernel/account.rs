@@ -7,6 +7,10 @@ use crate::segment::Endpoint;
 use crate::socket::{Process, Socket, State};
 use crate::time::Time;
 
+/// ETIMEDOUT, on all architectures that eBPF is there for but MIPS and SPARC
+/// (include/uapi/asm-generic/errno.h).
+pub(crate) const TIMED_OUT: i32 = 110;
+
 /// What was told of one socket, or of segments that belong to none.
 #[derive(Clone, Debug)]
 pub struct Account {

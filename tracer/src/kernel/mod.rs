@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+pub(crate) use self::account::TIMED_OUT;
 use self::account::Told;
 pub use self::account::{Account, Fact, FactKind, Seen};
 use self::senders::Senders;

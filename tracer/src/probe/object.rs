@@ -1,7 +1,7 @@
 //! The compiled probe, and loading it.
 
 use std::borrow::Cow;
-use std::{env, error, fs};
+use std::{env, error, fs, io};
 
 use aya::maps::{Array, MapData};
 use aya::{Ebpf, EbpfLoader};
@@ -93,8 +93,7 @@ pub(super) fn load(
         .load(&object)
         .map_err(|error| {
             let why = chain(&error);
-            // ENOMEM: a memory cgroup allows for less.
-            let remedy = if why.contains("Cannot allocate memory") {
+            let remedy = if lacks_memory(&error) {
                 "raise the limit of the memory cgroup ('hopscope doctor' tells it), or use --backend pcap"
             } else {
                 REMEDY
@@ -105,6 +104,13 @@ pub(super) fn load(
                 remedy,
             }
         })
+}
+
+/// A memory cgroup allows for less, as the kernel said.
+fn lacks_memory(error: &(dyn error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut kernels = causes.filter_map(|error| error.downcast_ref::<io::Error>());
+    kernels.any(|error| error.kind() == io::ErrorKind::OutOfMemory)
 }
 
 /// An error with what caused it, on one line: the verifier's log is left out.

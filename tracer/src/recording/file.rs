@@ -84,9 +84,7 @@ impl Out {
             return Ok(());
         }
         if self.file.as_ref().is_some_and(is_deleted) {
-            self.failed = true;
-            self.waiting = Vec::new();
-            let name = self.name.clone();
+            let name = self.end();
             return Err(RecordingError::Deleted { name });
         }
         let (done, result) = write(&mut self.stream, &self.waiting);
@@ -107,14 +105,17 @@ impl Out {
         }
     }
 
-    /// Nothing more is written.
+    /// Nothing more is written, for that error.
     pub(super) fn fail(&mut self, error: io::Error) -> RecordingError {
+        let name = self.end();
+        RecordingError::Write { name, error }
+    }
+
+    /// Nothing more is written; where it would have been.
+    fn end(&mut self) -> String {
         self.failed = true;
         self.waiting = Vec::new();
-        RecordingError::Write {
-            name: self.name.clone(),
-            error,
-        }
+        self.name.clone()
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn upstreams(scene: &Scene<'_>, hops: &Hops, chains: &[Chain]) -> Vec
     }
     // Whoever takes connections at one interface of a namespace may make others at another one.
     let mut places: HashMap<_, [bool; 2], RandomState> = HashMap::default();
+    // Where none is told, a vantage stands for itself.
     let place = |vantage: usize| {
         let seeing = &scene.vantages[vantage];
         let namespace = seeing.vantage.namespace.as_deref();

@@ -33,6 +33,14 @@ pub(super) fn timer(time: Duration) -> String {
     }
 }
 
+/// What to do where a process may have ended.
+pub(super) fn restarted(who: &str, at: Time) -> String {
+    format!(
+        "look whether the process at {who} ended or was restarted at {}: its log, the kernel's (out of memory), restarts of the pod",
+        clock(at)
+    )
+}
+
 /// `RST` or `FIN`.
 pub(super) const fn kind(rst: bool) -> &'static str {
     if rst { "RST" } else { "FIN" }

@@ -105,10 +105,7 @@ fn process_ended(case: &Case<'_>, origin: &Origin) -> Option<Finding> {
         "{who} may as well have drained its connections, or read its configuration anew; a limit to their age \
          closes at once those that were opened at once"
     ));
-    finding.advice.push(format!(
-        "look whether the process at {who} ended or was restarted at {}: its log, the kernel's (out of memory), restarts of the pod",
-        words::clock(mark.at)
-    ));
+    finding.advice.push(words::restarted(&who, mark.at));
     Some(finding)
 }
 
@@ -145,10 +142,7 @@ fn broke_off(case: &Case<'_>, origin: &Origin) -> Option<Finding> {
         "not an idle timeout, as far as can be told: timers are seldom set to less than {}",
         words::length(SILENT)
     ));
-    finding.advice.push(format!(
-        "look whether the process at {who} ended or was restarted at {}: its log, the kernel's (out of memory), restarts of the pod",
-        words::clock(mark.at)
-    ));
+    finding.advice.push(words::restarted(&who, mark.at));
     Some(finding)
 }
 

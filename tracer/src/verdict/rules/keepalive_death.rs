@@ -9,16 +9,13 @@
 use std::time::Duration;
 
 use crate::flow::{RunEnd, Side};
-use crate::kernel::FactKind;
+use crate::kernel::{FactKind, TIMED_OUT};
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::digest::{Mark, Probed};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::rules::unseen::GaveUp;
 use crate::verdict::words;
-
-/// ETIMEDOUT.
-const TIMED_OUT: i32 = 110;
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
     let mut answered = 0;

@@ -175,7 +175,7 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
     } else if exchanged {
         format!("nothing wrong: answered, then {who} {how} the connection")
     } else {
-        let seen = if leg.digest.syns == 0 {
+        let seen = if begun_before {
             "seen to be asked"
         } else {
             "asked"

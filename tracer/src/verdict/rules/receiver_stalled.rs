@@ -17,7 +17,7 @@
 use std::time::Duration;
 
 use crate::flow::Side;
-use crate::kernel::FactKind;
+use crate::kernel::{FactKind, TIMED_OUT};
 use crate::verdict::Confidence;
 use crate::verdict::beyond::is_out_of_sight;
 use crate::verdict::case::Case;
@@ -37,9 +37,6 @@ const AGAIN_AND_AGAIN: u32 = 3;
 
 /// The FIN of whoever closes comes so soon, unless it has to wait.
 const AT_ONCE: Duration = Duration::from_millis(100);
-
-/// ETIMEDOUT.
-const TIMED_OUT: i32 = 110;
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
     let (mut short, mut passing, mut reading) = (None, None, None);

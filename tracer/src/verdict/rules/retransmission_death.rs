@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use crate::flow::{End, Side};
-use crate::kernel::FactKind;
+use crate::kernel::{FactKind, TIMED_OUT};
 use crate::time::Time;
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
@@ -19,9 +19,6 @@ use crate::verdict::digest::Unheard;
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::rules::unseen::GaveUp;
 use crate::verdict::words;
-
-/// ETIMEDOUT.
-const TIMED_OUT: i32 = 110;
 
 /// So many unanswered retransmissions are no passing loss: with doubling they span more than 6 s at
 /// the least timeout of 200 ms, or the sender's limit.

@@ -38,10 +38,7 @@ pub(super) fn found(
         finding.against.push(format!(
             "nothing but the silence speaks for a timer, and no timer is known to be as long: the kernel closes both sides as well where the process at {who} ends, and no other connection tells"
         ));
-        finding.advice.push(format!(
-            "look whether the process at {who} ended or was restarted at {}",
-            words::clock(mark.at)
-        ));
+        finding.advice.push(words::restarted(&who, mark.at));
     }
     finding.story = story(case, origin, timer);
     finding.evidence.push(case.cite_mark(number, &mark));

@@ -4,14 +4,10 @@
 //! (`tcp_v4_err` and `tcp_write_err`, net/ipv4): what stands on the socket says that something answered.
 
 use crate::flow::Side;
-use crate::kernel::FactKind;
+use crate::kernel::{FactKind, TIMED_OUT};
 use crate::socket::Process;
 use crate::time::Time;
 use crate::verdict::digest::Digest;
-
-/// errno of Linux, on all architectures that eBPF is there for but MIPS and SPARC
-/// (include/uapi/asm-generic/errno.h).
-const ETIMEDOUT: i32 = 110;
 
 /// What ICMP says, by the errno that it becomes (`icmp_err_convert`, net/ipv4/icmp.c, and
 /// `icmpv6_err_convert`, net/ipv6/icmp.c).
@@ -57,7 +53,7 @@ pub(super) fn of(digest: &Digest) -> Option<Ended<'_>> {
         .filter(|told| told.by == Side::Client)
         .find_map(|told| {
             let how = match &told.kind {
-                FactKind::Error(ETIMEDOUT) => How::TimedOut,
+                FactKind::Error(TIMED_OUT) => How::TimedOut,
                 FactKind::Error(errno) => {
                     let known = BY_ICMP.iter().find(|(known, ..)| known == errno);
                     known.map(|(_, name, says)| How::Icmp(name, says))?

@@ -14,6 +14,7 @@ use std::time::Duration;
 use self::ended::{Ended, How};
 use self::unheard::Unheard;
 use crate::flow::{End, Side};
+use crate::hop::Hop;
 use crate::segment::Endpoint;
 use crate::time::Time;
 use crate::verdict::Confidence;
@@ -218,20 +219,7 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, next: Option<&Digest>) ->
             .push("the SYNs were seen at more than one vantage: they got that far".to_owned());
     }
     tell_ended(&attempt, &client, &mut finding);
-    let product = Product::of(case, leg, Side::Client);
-    advise(&attempt, &client, hop.server, product, &mut finding);
-    if let [_, .., farthest] = &hop.sights[..]
-        && attempt
-            .how()
-            .is_none_or(|how| !matches!(how, How::Icmp(..)))
-    {
-        let at = case.world.scene.flows[farthest.flow].vantage;
-        finding.advice.push(format!(
-            "if {} is at {}, its own kernel drops the SYNs: a full accept queue ('ss -ltn' there: Recv-Q above Send-Q; 'nstat -az TcpExtListenOverflows'), or a firewall",
-            hop.server.address(),
-            case.world.scene.name(at)
-        ));
-    }
+    advise(case, leg, hop, &attempt, &mut finding);
     finding
 }
 
@@ -300,17 +288,11 @@ fn tell_ended(attempt: &Attempt<'_>, client: &str, finding: &mut Finding) {
     }
 }
 
-fn advise(
-    attempt: &Attempt<'_>,
-    client: &str,
-    server: Endpoint,
-    product: Option<Product>,
-    finding: &mut Finding,
-) {
+fn advise(case: &Case<'_>, leg: usize, hop: &Hop, attempt: &Attempt<'_>, finding: &mut Finding) {
+    let (client, server) = (case.name(leg, Side::Client), hop.server.address());
     if let Some(How::Icmp(..)) = attempt.how() {
         finding.advice.push(format!(
-            "find who sent the ICMP error: a firewall that rejects (on {} itself or on the way), or a router without a route",
-            server.address()
+            "find who sent the ICMP error: a firewall that rejects (on {server} itself or on the way), or a router without a route"
         ));
         finding.config.push(
             "tcpdump -ni any 'icmp or icmp6'; nft list ruleset | grep reject  # whose address does the error come from?"
@@ -326,14 +308,21 @@ fn advise(
         return;
     }
     finding.advice.push(format!(
-        "take {} out of what {client} balances over while it does not answer (active health checks, outlier detection), and keep the connect timeout short",
-        server.address()
+        "take {server} out of what {client} balances over while it does not answer (active health checks, outlier detection), and keep the connect timeout short"
     ));
+    if let [_, .., farthest] = &hop.sights[..] {
+        let at = case.world.scene.flows[farthest.flow].vantage;
+        finding.advice.push(format!(
+            "if {server} is at {}, its own kernel drops the SYNs: a full accept queue ('ss -ltn' there: Recv-Q above Send-Q; 'nstat -az TcpExtListenOverflows'), or a firewall",
+            case.world.scene.name(at)
+        ));
+    }
     let settings = Settings {
         envoy: "DestinationRule: trafficPolicy.connectionPool.tcp.connectTimeout: 1s; trafficPolicy.outlierDetection.consecutiveLocalOriginFailures: 3 (splitExternalLocalOriginErrors: true)".to_owned(),
         haproxy: "timeout connect 1s; option redispatch; check inter 2s fall 3 on the server lines".to_owned(),
         nginx: "proxy_connect_timeout 1s; max_fails=1 fail_timeout=10s on the server lines".to_owned(),
     };
+    let product = Product::of(case, leg, Side::Client);
     finding.config.extend(settings.lines(product));
 }
 

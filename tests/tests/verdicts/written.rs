@@ -1,11 +1,9 @@
 //! What verdicts say of conversations that are written down.
 
 use anyhow::Result;
-use hopscope_tests::craft::{Fraction, Order, Scratch};
-use hopscope_tests::script::Script;
 use serde_json::Value;
 
-use super::{lines, report, verdicts};
+use super::{lines, scripted, verdicts};
 
 /// A TLS connection whose server sends these records after the request, and closes after four seconds.
 fn after_a_handshake(records: &str) -> Result<Value> {
@@ -27,11 +25,8 @@ fn after_a_handshake(records: &str) -> Result<Value> {
 flows = 1
 "
     );
-    let trace = Script::parse(&script)?.trace();
-    let scratch = Scratch::new(&format!("handshake-{}", records.len()))?;
-    let capture = trace.pcap(Order::Little, Fraction::Nanos);
-    let capture = scratch.file("lb.pcap", &capture)?;
-    report(&[capture], &[])
+    let test = format!("handshake-{}", records.len());
+    scripted(&test, &[("lb.pcap", &script)])
 }
 
 #[test]
@@ -100,13 +95,8 @@ connection 1 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
 flows = 1
 "
     );
-    let scratch = Scratch::new(&format!("stalled-{name}"))?;
-    let mut captures = Vec::new();
-    for (name, script) in [("gw.pcap", gateway), ("app.pcap", upstream)] {
-        let trace = Script::parse(&script)?.trace();
-        captures.push(scratch.file(name, &trace.pcap(Order::Little, Fraction::Nanos))?);
-    }
-    report(&captures, &[])
+    let test = format!("stalled-{name}");
+    scripted(&test, &[("gw.pcap", &gateway), ("app.pcap", &upstream)])
 }
 
 #[test]
@@ -156,18 +146,11 @@ flows = 1
 "
         )
     };
-    let scratch = Scratch::new(&format!("refused-{}-{}", rest.len(), missed.len()))?;
+    let test = format!("refused-{}-{}", rest.len(), missed.len());
+    let client = script("", missed, " unseen");
     // Its frames have other numbers.
     let balancer = script("0.000   C2 SYN\n+0.0001 S2 RST+ACK\n", "", "");
-    let mut captures = Vec::new();
-    for (name, script) in [
-        ("c.pcap", script("", missed, " unseen")),
-        ("lb.pcap", balancer),
-    ] {
-        let trace = Script::parse(&script)?.trace();
-        captures.push(scratch.file(name, &trace.pcap(Order::Little, Fraction::Nanos))?);
-    }
-    report(&captures, &[])
+    scripted(&test, &[("c.pcap", &client), ("lb.pcap", &balancer)])
 }
 
 #[test]
@@ -210,10 +193,7 @@ fn let_go_after(seconds: &str) -> Result<Value> {
 flows = 2
 "
     );
-    let scratch = Scratch::new(&format!("let-go-{seconds}"))?;
-    let trace = Script::parse(&script)?.trace();
-    let capture = scratch.file("lb.pcap", &trace.pcap(Order::Little, Fraction::Nanos))?;
-    report(&[capture], &[])
+    scripted(&format!("let-go-{seconds}"), &[("lb.pcap", &script)])
 }
 
 /// Where nothing but the silence speaks for a timer, the process may have ended as well.
