@@ -225,3 +225,44 @@ fn a_proxy_that_closes_both_its_sides_at_once_broke_off() -> Result<()> {
     assert!(lines(first, "advice").join("\n").contains("was restarted"));
     Ok(())
 }
+
+/// A proxy that answers with an error so long after it was asked, while its server still has the request;
+/// what it does with its connection then.
+fn answered_meanwhile(seconds: &str, then: &str) -> Result<Value> {
+    let asked = asked_through_a_proxy();
+    let script = format!(
+        "# A proxy does not wait.
+{asked}+0.002  S2 ACK
++{seconds} S ACK \"HTTP/1.1 502 Bad Gateway\\r\\ncontent-length: 0\\r\\n\\r\\n\"
++0.001  C ACK
+{then}+0.5    C FIN+ACK
++0.0001 S FIN+ACK
++0.001  C ACK
+---
+flows = 2
+"
+    );
+    scripted(&format!("meanwhile-{seconds}"), &[("lb.pcap", &script)])
+}
+
+/// An error that is no timer's names the proxy, and not its server or a timeout.
+#[test]
+fn an_error_answered_at_once_is_no_timeout() -> Result<()> {
+    let let_go = "+0.001  C2 FIN+ACK\n+0.0002 S2 ACK\n";
+    for (seconds, then, cause, confidence) in [
+        ("0.007", "", "unknown", "likely"),
+        ("0.007", let_go, "unknown", "likely"),
+        ("2.998", "", "request_timeout", "possible"),
+        ("2.998", let_go, "request_timeout", "likely"),
+    ] {
+        let told = answered_meanwhile(seconds, then)?;
+        let first = verdicts(&told).next().expect("a verdict");
+        let of = format!("{seconds} {then}: {first:#}");
+        assert_eq!(first["cause"], cause, "{of}");
+        assert_eq!(first["confidence"], confidence, "{of}");
+        assert_eq!(first["ended_by"], "the proxy 10.0.0.1:80", "{of}");
+        let summary = first["summary"].as_str().unwrap_or_default();
+        assert_eq!(summary.contains("without waiting for"), cause == "unknown");
+    }
+    Ok(())
+}

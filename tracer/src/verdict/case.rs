@@ -213,6 +213,19 @@ impl<'a> Case<'a> {
         Some(Duration::from_nanos(error))
     }
 
+    /// Whether what the server of a leg asked had closed when that answered, as far as clocks can be
+    /// compared: what closed at about that time had closed before.
+    pub(super) fn upstream_had_closed(&self, leg: usize) -> bool {
+        let (own, next) = (&self.legs[leg], self.legs.get(leg + 1));
+        let first = next.and_then(Leg::first);
+        let (Some(first), Some(answered)) = (first, own.answered_at()) else {
+            return false;
+        };
+        let flow = own.answered_in().unwrap_or(first.cite.flow);
+        let error = self.error(first.cite.flow, flow);
+        first.by == Side::Server && error.is_none_or(|error| first.at <= answered + error)
+    }
+
     /// Whether what the server of a leg sends upstream would have been seen: its vantage shows
     /// connections that it makes, or all interfaces.
     pub(super) fn sees_upstream_of(&self, leg: usize) -> bool {

@@ -16,7 +16,6 @@ use crate::log::Entry;
 use crate::time::Time;
 use crate::verdict::Confidence;
 use crate::verdict::case::{Author, Case, has_flag};
-use crate::verdict::digest::Mark;
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::{Leg, NOT_IN_TIME};
 use crate::verdict::product::{Product, Settings};
@@ -32,7 +31,7 @@ const NOT_ASKED_IN_TIME: u16 = 408;
 /// for another reason.
 const STALLED: Duration = Duration::from_secs(1);
 
-/// No gateway waits shorter. Where the answer cannot be read, bytes that come sooner are no timer's.
+/// No gateway waits shorter: an answer that comes sooner is no timer's, unless it says so.
 const SHORTEST: Duration = Duration::from_millis(100);
 
 const UNSEEN: &str = "the request that was answered was not seen";
@@ -56,14 +55,7 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         if matches!(next.digest.end, End::Refused | End::Unanswered) {
             return Err("there was no connection to the upstream".into());
         }
-        let by_server = next.first().filter(|first| first.by == Side::Server);
-        // As far as clocks can be compared: what closed at about that time had closed before.
-        let before = |first: &Mark| {
-            let flow = leg.answered_in().unwrap_or(first.cite.flow);
-            let error = case.error(first.cite.flow, flow);
-            error.is_none_or(|error| first.at <= answered + error)
-        };
-        if by_server.is_some_and(before) {
+        if case.upstream_had_closed(number) {
             return Err("the upstream had closed before the gateway answered".into());
         }
         if let Some(why) = leg.upstream_failed().filter(|_| log.is_none()) {
@@ -71,15 +63,18 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         }
         let status = leg.status();
         let waited = leg.waited(answered);
-        if status.is_none() && log.is_none() && waited.is_none_or(|waited| waited < SHORTEST) {
-            return Err("what came back at once was no answer of a timer".into());
-        }
+        let let_go = next.first().filter(|first| first.by == Side::Client);
         let confidence = match status {
             Some(GATEWAY_TIMEOUT) => Confidence::Certain,
             _ if log.is_some() => Confidence::Certain,
             Some(status) if status < 500 => {
                 return Err(format!("the gateway answered {status} by itself").into());
             }
+            _ if waited.is_none_or(|waited| waited < SHORTEST) => {
+                return Err("what came back at once was no answer of a timer".into());
+            }
+            // Whoever waits no longer for an answer has no use for its connection (RFC 9112 section 9.3).
+            Some(_) if let_go.is_none() => Confidence::Possible,
             _ => Confidence::Likely,
         };
         let mut finding = found(
@@ -93,7 +88,6 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             "no answer from {} until then",
             case.name(number + 1, Side::Server)
         ));
-        let let_go = next.first().filter(|first| first.by == Side::Client);
         finding
             .evidence
             .extend(let_go.map(|mark| case.cite_mark(number + 1, mark)));

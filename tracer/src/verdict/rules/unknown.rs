@@ -1,8 +1,9 @@
 //! What was seen does not tell: says what it was, and what would be needed.
 
-use crate::flow::Side;
+use crate::flow::{End, Side};
+use crate::log::Entry;
 use crate::verdict::Confidence;
-use crate::verdict::case::{Author, Case};
+use crate::verdict::case::{Author, Case, has_flag};
 use crate::verdict::finding::{Culprit, Finding};
 use crate::verdict::gaps;
 use crate::verdict::leg::Leg;
@@ -19,8 +20,8 @@ pub(in crate::verdict) fn judge(case: &Case<'_>) -> Finding {
     finding.because = "no other rule holds".to_owned();
     finding.flow = leg.hop.sights.first().map(|sight| sight.flow);
     finding.at = case.legs[0].answered_at();
-    if let Some(refused) = refused(case) {
-        return refused;
+    if let Some(own) = refused(case).or_else(|| hasty(case)) {
+        return own;
     }
     if let Some(status) = status {
         let author = passed_on.count() - 1;
@@ -66,6 +67,63 @@ pub(in crate::verdict) fn judge(case: &Case<'_>) -> Finding {
     finding
 }
 
+/// A gateway answered with an error while its upstream still had the request: it did not wait for that, and
+/// only it can say why (a filter, a limit, an upstream of another kind that it asked besides).
+fn hasty(case: &Case<'_>) -> Option<Finding> {
+    let (number, pair) = case.legs.windows(2).enumerate().find(|(number, pair)| {
+        let [leg, next] = pair else { return false };
+        let failed = leg.answered() && leg.status().is_some_and(|status| status >= 500);
+        let connected = !matches!(next.digest.end, End::Refused | End::Unanswered);
+        let waiting = next.owed() && next.asked().is_some() && connected;
+        failed && waiting && leg.upstream_failed().is_none() && !case.upstream_had_closed(*number)
+    })?;
+    if case.logged(tells_of_upstream).is_some() {
+        return None;
+    }
+    let (leg, status) = (&pair[0], pair[0].status()?);
+    let (gateway, upstream) = (
+        case.name(number, Side::Server),
+        case.name(number + 1, Side::Server),
+    );
+    let waited = leg.waited(leg.answered_at()?)?;
+    let culprit = Culprit::End(number, Side::Server);
+    let mut finding = Finding::new(number, culprit, Confidence::Likely);
+    finding.at = leg.answered_at();
+    finding.flow = leg.answered_in();
+    finding.because = "no other rule holds".to_owned();
+    finding.summary = format!(
+        "{} answered {status} without waiting for {upstream}; only {gateway} can say why",
+        case.who(number, Side::Server)
+    );
+    finding.story = format!(
+        "{gateway} answered {status} {} after it had been asked: {upstream} had the request and had neither answered nor closed.",
+        words::length(waited)
+    );
+    finding
+        .evidence
+        .push(format!("the answer's status is {status}"));
+    finding
+        .evidence
+        .push(format!("no answer from {upstream}, FIN or RST until then"));
+    logged(case, &mut finding);
+    finding.against.push(
+        "not a request timeout, as far as can be told: timers are seldom that short, and those of gateways answer 504"
+            .to_owned(),
+    );
+    finding.advice.push(format!(
+        "look into the error log of {gateway}: what it does beside passing requests on (filters, authorization, limits, mirroring) may have failed"
+    ));
+    Some(finding)
+}
+
+/// A log says that the upstream failed, whatever was captured: Envoy's flags on upstreams, or HAProxy's first
+/// letter for a session that its server ended.
+fn tells_of_upstream(entry: &Entry) -> bool {
+    let by_server = |flags: &str| flags.len() == 4 && flags.starts_with('S');
+    has_flag(entry, &["UC", "UF", "UH", "UPE", "UR", "URX"])
+        || entry.flags.as_deref().is_some_and(by_server)
+}
+
 /// A gateway answered with an error although its upstream had answered without one: it did not like that
 /// answer (nginx: `upstream sent too big header`; HAProxy: `PH--`; Envoy: UPE). Who is proved by the two
 /// answers; why only the gateway can say.
@@ -104,6 +162,15 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
         let line = format!("{who} answered {status} at {}", words::clock(at));
         finding.evidence.push(line);
     }
+    logged(case, &mut finding);
+    finding.advice.push(format!(
+        "look into the error log of {gateway}: the answer's head may be larger than it takes (nginx: proxy_buffer_size; HAProxy: tune.bufsize; Envoy: max_response_headers_kb), or not be valid HTTP"
+    ));
+    Some(finding)
+}
+
+/// What access logs say of it.
+fn logged(case: &Case<'_>, finding: &mut Finding) {
     for (log, entry) in &case.entries {
         if let Some(flags) = &entry.flags {
             let details = entry.details.as_deref().unwrap_or_default();
@@ -111,8 +178,4 @@ fn refused(case: &Case<'_>) -> Option<Finding> {
             finding.evidence.push(line.trim_end().to_owned());
         }
     }
-    finding.advice.push(format!(
-        "look into the error log of {gateway}: the answer's head may be larger than it takes (nginx: proxy_buffer_size; HAProxy: tune.bufsize; Envoy: max_response_headers_kb), or not be valid HTTP"
-    ));
-    Some(finding)
 }
