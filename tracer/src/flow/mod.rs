@@ -230,6 +230,9 @@ impl Flow {
         }
         let of_what_was_seen = self.take_ack(segment, by, teller);
         let bare = segment.seq_len() == 0;
+        if bare && let Some(endings) = &mut self.endings {
+            endings.heard(segment, by);
+        }
         if self.sides[by].provisional || (bare && !self.sides[by].known) {
             self.unproven(segment, by);
         }

@@ -51,7 +51,7 @@ pub(super) struct Digest {
     pub(super) rests: Vec<Time>,
     /// When the client said something although it had heard that the server had closed: no requests, and
     /// not among the turns, but where they are of HTTP.
-    pub(super) deaf: Vec<Time>,
+    pub(super) deaf: Vec<Deaf>,
     /// The client's FIN right after its request, which was honoured as half a close and ended nothing.
     pub(super) half: Option<Mark>,
     /// FINs and RSTs as sent, by time, without those that the way made.
@@ -105,6 +105,14 @@ pub(super) struct Turn {
     pub(super) cite: Cite,
     /// The sequence number of its first byte, where that was shown.
     pub(super) seq: Option<Seq>,
+}
+
+/// What a client said although it had heard that the server had closed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deaf {
+    pub(super) at: Time,
+    /// No copy of it was sent before.
+    pub(super) proved: bool,
 }
 
 /// What the payload is.
@@ -328,6 +336,11 @@ impl Digest {
         let turn = self.last_turn(at).map_or(self.begun, |turn| turn.last(at));
         let handshaken = self.handshaken.filter(|until| *until <= at);
         handshaken.map_or(turn, |until| until.max(turn)).min(at)
+    }
+
+    /// What the client said then, although it had heard that the server had closed.
+    pub(super) fn deaf_at(&self, at: Time) -> Option<&Deaf> {
+        self.deaf.iter().find(|said| said.at == at)
     }
 
     /// What it was that a side did first to end it.
