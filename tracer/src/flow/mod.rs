@@ -336,12 +336,13 @@ impl Flow {
         expected: Option<Seq>,
         teller: &mut Teller<'_, O>,
     ) {
+        let after = segment.at.since(self.active_at);
         self.active(segment.at);
         if new_bytes > 0 {
             let before = self.exchanges.opening(by);
             teller.pass(self.exchanges.data(segment, by, new_bytes));
             if let Some(before) = before
-                && let Some(new) = New::of(segment, before, new_bytes, expected)
+                && let Some(new) = New::of(segment, before, new_bytes, expected, after)
             {
                 teller.observer.payload(teller.flow, by, segment, new);
             }

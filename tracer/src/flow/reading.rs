@@ -1,6 +1,7 @@
 //! What can be read of a flow's payload, turn by turn.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::event::{New, What};
 use super::trail::Trail;
@@ -28,6 +29,8 @@ pub struct TurnHeading {
     pub seen: u64,
     /// When that was seen.
     pub at: Time,
+    /// For how long nothing had moved the connection on then.
+    pub after: Duration,
     /// What it says.
     pub heading: Heading,
     /// How the body of an HTTP/1 message begins, where its head tells its length and any of it was
@@ -131,6 +134,7 @@ impl Reading {
             turn: turn.frame,
             frame: segment.frame,
             at: segment.at,
+            after: new.after,
         };
         turn.whole &= turn.next == seq;
         turn.next = seq + new.len;
@@ -270,6 +274,7 @@ fn put(
         by,
         seen: place.frame,
         at: place.at,
+        after: place.after,
         heading,
         body: None,
     });
@@ -287,6 +292,7 @@ mod tests {
             turn: 1,
             frame: 1,
             at: Time::default(),
+            after: Duration::ZERO,
         };
         let mut headings = Vec::new();
         let mut before = None;

@@ -26,6 +26,9 @@ use crate::segment::Head;
 use crate::seq::Seq;
 use crate::time::Time;
 
+/// What is said so soon before a close announces it.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// What one hop comes to.
 #[derive(Clone, Debug)]
 pub(super) struct Digest {
@@ -232,6 +235,8 @@ pub(super) struct Answer {
 pub(super) struct Goaway {
     pub(super) by: Side,
     pub(super) at: Time,
+    /// For how long nothing had moved the connection on then.
+    pub(super) after: Duration,
     pub(super) cite: Cite,
     /// Why (RFC 9113 section 7): 0 for no error.
     pub(super) error: u32,
@@ -336,6 +341,17 @@ impl Digest {
         let turn = self.last_turn(at).map_or(self.begun, |turn| turn.last(at));
         let handshaken = self.handshaken.filter(|until| *until <= at);
         handshaken.map_or(turn, |until| until.max(turn)).min(at)
+    }
+
+    /// For how long nothing had moved the connection on before that FIN or RST. Whoever says GOAWAY as it closes
+    /// had decided that before.
+    pub(super) fn silence_before(&self, mark: &Mark) -> Duration {
+        let own = mark.at.since(self.quiet_since(mark.at));
+        let said = self.goaway.filter(|said| {
+            let at_once = said.at <= mark.at && mark.at.since(said.at) <= GOODBYE;
+            at_once && said.by == mark.by && said.error == 0
+        });
+        said.map_or(own, |said| own.max(said.after))
     }
 
     /// What the client said then, although it had heard that the server had closed.
