@@ -303,3 +303,35 @@ fn what_is_sent_after_a_fin_was_acknowledged_did_not_cross_it() -> Result<()> {
     }
     Ok(())
 }
+
+/// Of a proxy that answers 504 where a timer runs out, another error says something else.
+#[test]
+fn a_proxy_whose_timers_answer_504_had_none_where_it_answers_502() -> Result<()> {
+    let own = "<html><body><h1>502 Bad Gateway</h1>\nThe server returned an invalid or incomplete response.\n</body></html>\n";
+    let head = format!(
+        "HTTP/1.1 502 Bad Gateway\r\ncontent-length: {}\r\n\r\n",
+        own.len()
+    );
+    let hex: String = format!("{head}{own}")
+        .bytes()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let asked = asked_through_a_proxy();
+    let script = format!(
+        "# A proxy is stopped.
+{asked}+0.002  S2 ACK
++3.310  S ACK hex={hex}
++0.0001 S FIN+ACK
++0.0001 C2 FIN+ACK
++0.001  C ACK
++0.001  C FIN+ACK
+---
+flows = 2
+"
+    );
+    let told = scripted("stopped", &[("lb.pcap", &script)])?;
+    let first = verdicts(&told).next().expect("a verdict");
+    assert_ne!(first["cause"], "request_timeout", "{first:#}");
+    assert_eq!(first["ended_by"], "the proxy 10.0.0.1:80", "{first:#}");
+    Ok(())
+}

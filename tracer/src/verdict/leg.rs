@@ -113,7 +113,9 @@ impl<'a> Leg<'a> {
             let there = exchange.at_server.and_then(|moments| moments.answered);
             let through = there.filter(|_| self.digest.unseen > 0);
             let answered = exchange.answered.or(through);
+            let interim = exchange.status.as_ref();
             return answered.is_none_or(|answered| self.came_too_late(answered))
+                || interim.is_some_and(|status| status.is_interim())
                 || self.cut_short().is_some()
                 || self.unended().is_some()
                 || self.reset_in_answer().is_some();
