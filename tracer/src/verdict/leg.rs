@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::case::World;
-use super::digest::{Carries, Cite, Digest, Mark, Turn};
+use super::digest::{Calls, Carries, Cite, Digest, Mark, Turn};
 use crate::chain::Exchange;
 use crate::flow::{End, Side};
 use crate::hop::Hop;
@@ -108,6 +108,9 @@ impl<'a> Leg<'a> {
         if self.parted() {
             return false;
         }
+        if self.lost_calls().is_some() {
+            return true;
+        }
         if let Some(exchange) = self.exchange {
             // What the capture at the client lacks and the client acknowledged came through.
             let there = exchange.at_server.and_then(|moments| moments.answered);
@@ -172,6 +175,18 @@ impl<'a> Leg<'a> {
         let closed = self.first().is_some_and(|first| first.by == Side::Server);
         let all = closed && !head && self.digest.unseen == 0;
         exchange.status.as_ref()?.unended.filter(|_| all)
+    }
+
+    /// Requests on streams of HTTP/2 that were begun and not ended when the connection ended. A client that
+    /// closes may have wanted no more of an answer that had begun.
+    pub(super) fn lost_calls(&self) -> Option<Calls> {
+        let closed = self.first()?;
+        let calls = self.digest.calls?;
+        let lost = match closed.by {
+            Side::Server => calls.open,
+            Side::Client => calls.unanswered,
+        };
+        (lost > 0).then_some(calls)
     }
 
     /// Bytes of an answer whose end only a close would have told, where its server reset the connection instead:
