@@ -29,7 +29,7 @@
 //! - `FLAGS`: `SYN`, `SYN+ACK`, `ACK`, `FIN+ACK`, `RST` ...
 //! - `LENGTH`: payload bytes, which are zeros, or the payload itself in double quotes, in
 //!   which `\r\n` ends a line. `tls=22:200,23:53`: records of TLS, content type and length of each;
-//!   `tls=21:2/2.48`: an alert of level 2 and description 48.
+//!   `tls=21:2/2.48`: an alert of level 2 and description 48. `hex=00ff`: any bytes.
 //! - `seq=5`, `ack=5`: relative to the initial sequence number, as Wireshark shows them.
 //!   `seq-1`, `ack+3`: relative to the automatic one, which is what comes next, and what arrived
 //!   without a gap. `seq=@0`: the number itself.
@@ -270,6 +270,10 @@ fn attribute(sent: &mut Sent, word: &str) -> Result<()> {
                 sent.payload = tls(records)?;
                 sent.len = u32::try_from(sent.payload.len())?;
             }
+            Some(("hex", bytes)) => {
+                sent.payload = hex(bytes)?;
+                sent.len = u32::try_from(sent.payload.len())?;
+            }
             Some(("id", id)) => sent.id = Some(id.parse()?),
             Some(("ts", stamps)) => sent.timestamps = Some(pair(stamps, "/")?),
             Some(("sack", block)) => sent.sack = Some(pair(block, "..")?),
@@ -281,6 +285,15 @@ fn attribute(sent: &mut Sent, word: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Bytes, two digits each.
+fn hex(digits: &str) -> Result<Vec<u8>> {
+    let pairs = (0..digits.len()).step_by(2);
+    let pairs = pairs.map(|at| digits.get(at..at + 2).context("half a byte"));
+    pairs
+        .map(|pair| Ok(u8::from_str_radix(pair?, 16)?))
+        .collect()
 }
 
 /// Records of TLS that hold an alert, or zeros (RFC 8446 section 5.1).

@@ -2,6 +2,7 @@
 //! tables of timeouts. Whether they are right is in `verdicts_on_recordings` and in the scripts.
 
 mod attempts;
+mod ends;
 mod written;
 
 use std::collections::BTreeMap;

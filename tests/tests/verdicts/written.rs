@@ -266,3 +266,40 @@ fn an_error_answered_at_once_is_no_timeout() -> Result<()> {
     }
     Ok(())
 }
+
+/// A request so long after a FIN, on a connection whose vantage is in the middle.
+fn asked_after_a_close(acknowledged: &str, seconds: &str) -> Result<Value> {
+    let script = format!(
+        "# The client goes on.
+0.000   C SYN
++0.001  S SYN+ACK
++0.001  C ACK
+0.010   C ACK {ASKED}
++0.001  S ACK \"HTTP/1.1 200 OK\\r\\ncontent-length: 0\\r\\n\\r\\n\"
++0.001  C ACK
+1.000   S FIN+ACK
+{acknowledged}+{seconds} C ACK {ASKED}
++0.001  S RST
+---
+flows = 1
+"
+    );
+    scripted(&format!("after-close-{seconds}"), &[("way.pcap", &script)])
+}
+
+/// Whose acknowledgment alone says that it had sent nothing more has not sent it before either.
+#[test]
+fn what_is_sent_after_a_fin_was_acknowledged_did_not_cross_it() -> Result<()> {
+    for (acknowledged, confidence, against) in
+        [("+0.040  C ACK\n", "certain", false), ("", "likely", true)]
+    {
+        let told = asked_after_a_close(acknowledged, "0.060")?;
+        let mut own = verdicts(&told).filter(|verdict| verdict["cause"] == "stale_reuse");
+        let own = own.next().expect("a verdict on the request");
+        assert_eq!(own["ended_by"], "the client 10.0.0.1", "{own:#}");
+        assert_eq!(own["confidence"], confidence, "{own:#}");
+        let says = lines(own, "against").join("\n").contains("first copy");
+        assert_eq!(says, against, "{own:#}");
+    }
+    Ok(())
+}

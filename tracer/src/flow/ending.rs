@@ -22,6 +22,8 @@ pub struct Closing {
     pub by: Side,
     acknowledges: Option<Seq>,
     end: Seq,
+    /// What its receiver would have sent next when it first acknowledged it, with nothing else.
+    heard_at: Option<Seq>,
 }
 
 impl Closing {
@@ -33,7 +35,16 @@ impl Closing {
             by,
             acknowledges,
             end: segment.seq_end(),
+            heard_at: None,
         }
+    }
+
+    /// Whether its receiver had sent nothing from this number on when it acknowledged this FIN: what it sent
+    /// there afterwards it had not sent before (an acknowledgment alone has the next number, RFC 9293
+    /// section 3.10.7.4).
+    #[must_use]
+    pub fn was_heard_before(&self, seq: Seq) -> bool {
+        self.heard_at.is_some_and(|next| !next.is_after(seq))
     }
 
     /// The sequence number after it.
@@ -125,6 +136,15 @@ impl Endings {
             self.first = Some(Ending::Fin(self.fins[0]));
         }
         true
+    }
+
+    /// An acknowledgment that brings nothing else.
+    pub(super) fn heard(&mut self, segment: &Segment<'_>, by: Side) {
+        let mut fins = self.fins.iter_mut();
+        let fin = fins.find(|fin| fin.by != by && segment.flags.ack() && fin.end == segment.ack);
+        if let Some(fin) = fin {
+            fin.heard_at.get_or_insert(segment.seq);
+        }
     }
 
     /// A RST; `next` is what each side would send next, where that is known.

@@ -136,6 +136,8 @@ pub struct New {
     pub from: u32,
     /// Payload bytes that are new.
     pub len: u32,
+    /// For how long nothing had moved the connection on.
+    pub after: Duration,
 }
 
 impl New {
@@ -146,10 +148,16 @@ impl New {
         before: u64,
         len: u32,
         expected: Option<Seq>,
+        after: Duration,
     ) -> Option<Self> {
         let sent = expected.map_or(0, |expected| expected.distance_from(segment.seq));
         let from = u32::try_from(sent).unwrap_or(0);
-        (from.saturating_add(len) == segment.len).then_some(Self { before, from, len })
+        (from.saturating_add(len) == segment.len).then_some(Self {
+            before,
+            from,
+            len,
+            after,
+        })
     }
 }
 

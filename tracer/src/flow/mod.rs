@@ -232,6 +232,9 @@ impl Flow {
         }
         let of_what_was_seen = self.take_ack(segment, by, teller);
         let bare = segment.seq_len() == 0;
+        if bare && let Some(endings) = &mut self.endings {
+            endings.heard(segment, by);
+        }
         if self.sides[by].provisional || (bare && !self.sides[by].known) {
             self.unproven(segment, by);
         }
@@ -335,12 +338,13 @@ impl Flow {
         expected: Option<Seq>,
         teller: &mut Teller<'_, O>,
     ) {
+        let after = segment.at.since(self.active_at);
         self.active(segment.at);
         if new_bytes > 0 {
             let before = self.exchanges.opening(by);
             teller.pass(self.exchanges.data(segment, by, new_bytes));
             if let Some(before) = before
-                && let Some(new) = New::of(segment, before, new_bytes, expected)
+                && let Some(new) = New::of(segment, before, new_bytes, expected, after)
             {
                 teller.observer.payload(teller.flow, by, segment, new);
             }

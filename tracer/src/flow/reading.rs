@@ -1,6 +1,7 @@
 //! What can be read of a flow's payload, turn by turn.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::calls::Following;
 use super::event::{New, What};
@@ -29,6 +30,8 @@ pub struct TurnHeading {
     pub seen: u64,
     /// When that was seen.
     pub at: Time,
+    /// For how long nothing had moved the connection on then.
+    pub after: Duration,
     /// What it says.
     pub heading: Heading,
     /// How the body of an HTTP/1 message begins, where its head tells its length and any of it was
@@ -135,6 +138,7 @@ impl Reading {
             turn: turn.frame,
             frame: segment.frame,
             at: segment.at,
+            after: new.after,
         };
         turn.whole &= turn.next == seq;
         turn.next = seq + new.len;
@@ -291,6 +295,7 @@ fn put(
         by,
         seen: place.frame,
         at: place.at,
+        after: place.after,
         heading,
         body: None,
     });
@@ -308,6 +313,7 @@ mod tests {
             turn: 1,
             frame: 1,
             at: Time::default(),
+            after: Duration::ZERO,
         };
         let mut headings = Vec::new();
         let mut before = None;

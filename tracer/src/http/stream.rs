@@ -3,6 +3,7 @@
 //! passed over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::frame::{self, Does, Footing, Framed};
 use super::{Heading, head, proxied, tls};
@@ -24,6 +25,8 @@ pub(crate) struct Place {
     pub(crate) frame: u64,
     /// When that was seen.
     pub(crate) at: Time,
+    /// For how long nothing had moved the connection on then.
+    pub(crate) after: Duration,
 }
 
 /// Bytes that a side sent, for the first time.

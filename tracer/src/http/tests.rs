@@ -43,6 +43,7 @@ impl Talk {
         let place = Place {
             turn: 1,
             frame: 1,
+            after: std::time::Duration::ZERO,
             at: Time::from_nanos(1),
         };
         let piece = Piece {

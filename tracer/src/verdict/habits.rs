@@ -32,6 +32,9 @@ const JITTER: f64 = 0.12;
 /// Ends of connections that somebody ends for their age are spread over at least this part of it.
 const SPREAD: f64 = 0.05;
 
+/// What is under way has at least so long to end.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// Silences longer than this may be what a timer waits for.
 const IDLE: Duration = Duration::from_millis(900);
 
@@ -42,8 +45,10 @@ const YOUNG: f64 = 1.0;
 #[derive(Debug, Default)]
 pub(super) struct Habits {
     ends: HashMap<(Endpoint, Side), Ends, RandomState>,
-    /// Ages at which servers announced the end of connections (HTTP/2 GOAWAY without an error).
-    announced: HashMap<Endpoint, Vec<Duration>, RandomState>,
+    /// Ends of connections that servers announced (HTTP/2 GOAWAY without an error), by age.
+    announced: HashMap<Endpoint, Vec<Announced>, RandomState>,
+    /// How long any connection to a server lasted at most.
+    oldest: HashMap<Endpoint, Duration, RandomState>,
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +69,26 @@ struct Life {
     ended: Time,
 }
 
+/// The end of a connection that its server announced.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Announced {
+    age: Duration,
+    /// For how long nothing had moved it on then.
+    pause: Duration,
+    at: Time,
+}
+
+/// What a server's announcements have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Announcements {
+    /// How many times it announced ends at about this age, up to [`LOOKED_AT`].
+    pub(super) times: usize,
+    /// How long each of these connections had been silent then, where that is one length, as a timer's is.
+    pub(super) pause: Option<Duration>,
+    /// Others lasted longer.
+    pub(super) outlived: bool,
+}
+
 /// An age at which connections end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Age {
@@ -75,26 +100,31 @@ pub(super) struct Age {
     pub(super) of: usize,
     /// The shortest and the longest silence before the end.
     pub(super) silences: (Duration, Duration),
+    /// All had as many exchanges.
+    pub(super) same_use: bool,
 }
 
 impl Habits {
     pub(super) fn of(hops: &Hops, digests: &[Digest]) -> Self {
         let mut habits = Self::default();
         for digest in digests {
-            if let Some(said) = digest
-                .goaway
-                .filter(|said| said.by == Side::Server && said.error == 0)
-            {
-                let server = hops.hops[digest.place].server;
-                let ages = habits.announced.entry(server).or_default();
-                ages.push(said.at.since(digest.begun));
+            let server = hops.hops[digest.place].server;
+            let oldest = habits.oldest.entry(server).or_default();
+            *oldest = digest.last.since(digest.begun).max(*oldest);
+            let goaway = digest.goaway;
+            if let Some(said) = goaway.filter(|said| said.by == Side::Server && said.error == 0) {
+                let announced = habits.announced.entry(server).or_default();
+                announced.push(Announced {
+                    age: said.at.since(digest.begun),
+                    pause: said.after,
+                    at: said.at,
+                });
             }
             let Some(first) = digest.first else {
                 continue;
             };
-            let server = hops.hops[digest.place].server;
             let ends = habits.ends.entry((server, first.by)).or_default();
-            let silence = first.at.since(digest.quiet_since(first.at));
+            let silence = digest.silence_before(&first);
             ends.silences.push((silence, first.at));
             ends.lives.push(Life {
                 age: first.at.since(digest.begun),
@@ -108,8 +138,8 @@ impl Habits {
             ends.lives.sort_unstable_by_key(|life| life.age);
             ends.age = common_age(&ends.lives);
         }
-        for ages in habits.announced.values_mut() {
-            ages.sort_unstable();
+        for announced in habits.announced.values_mut() {
+            announced.sort_unstable();
         }
         habits
     }
@@ -127,29 +157,55 @@ impl Habits {
         let to = ends
             .silences
             .partition_point(|known| known.0 <= silence + within);
-        let alike = &ends.silences[from..to];
-        // Of very many, some spread over all of them tell as much.
-        let every = alike.len().div_ceil(LOOKED_AT).max(1);
-        let mut at: Vec<Time> = alike.iter().step_by(every).map(|known| known.1).collect();
-        at.sort_unstable();
-        // One event ends many connections at once, and says nothing about each one's silence.
-        at.dedup_by(|later, earlier| later.since(*earlier) <= APART);
-        at.len()
+        events(ends.silences[from..to].iter().map(|known| known.1))
     }
 
-    /// How many connections that server announced the end of at about this age.
-    pub(super) fn announced(&self, server: Endpoint, age: Duration) -> usize {
-        let ages = self.announced.get(&server).map_or(&[][..], Vec::as_slice);
-        let (age, jitter) = (age.as_secs_f64(), 1.0 + JITTER);
-        let from = ages.partition_point(|other| other.as_secs_f64() * jitter < age);
-        let to = ages.partition_point(|other| other.as_secs_f64() <= age * jitter);
-        to - from
+    /// What is known of connections of about this age whose end that server announced. What it announces at once
+    /// to several is one event.
+    pub(super) fn announced(&self, server: Endpoint, age: Duration) -> Announcements {
+        let all = self.announced.get(&server).map_or(&[][..], Vec::as_slice);
+        let (seconds, jitter) = (age.as_secs_f64(), 1.0 + JITTER);
+        let from = all.partition_point(|other| other.age.as_secs_f64() * jitter < seconds);
+        let to = all.partition_point(|other| other.age.as_secs_f64() <= seconds * jitter);
+        let alike = &all[from..to];
+        let pauses = alike.iter().map(|other| other.pause);
+        let pauses = pauses.clone().min().zip(pauses.max());
+        let timer = |(least, most): &(Duration, Duration)| {
+            *least >= IDLE && *most - *least <= SAME.max(least.mul_f64(ABOUT))
+        };
+        let oldest = self.oldest.get(&server).copied().unwrap_or_default();
+        Announcements {
+            times: events(alike.iter().map(|other| other.at)),
+            pause: pauses.filter(timer).map(|(least, _)| least),
+            outlived: oldest > age.mul_f64(jitter) + GRACE,
+        }
+    }
+
+    /// Whether that server announced the end of connections of quite different age at that time: it does so where
+    /// it ends, or reads its configuration anew.
+    pub(super) fn announced_to_all(&self, server: Endpoint, at: Time) -> bool {
+        let all = self.announced.get(&server).map_or(&[][..], Vec::as_slice);
+        let then = all.iter().filter(|other| other.at.apart(at) <= APART);
+        let mut ages = then.map(|other| other.age.as_secs_f64());
+        let youngest = ages.clone().next().unwrap_or_default();
+        ages.any(|age| age > youngest * (1.0 + SPREAD))
     }
 
     /// The age at which that side ends connections to that server, where there is one.
     pub(super) fn age(&self, server: Endpoint, by: Side) -> Option<Age> {
         self.ends.get(&(server, by))?.age
     }
+}
+
+/// Of how many events these are. One of them ends many connections at once, and says nothing about each one's
+/// silence or age.
+fn events(times: impl ExactSizeIterator<Item = Time>) -> usize {
+    // Of very many, some spread over all of them tell as much.
+    let every = times.len().div_ceil(LOOKED_AT).max(1);
+    let mut at: Vec<Time> = times.step_by(every).collect();
+    at.sort_unstable();
+    at.dedup_by(|later, earlier| later.since(*earlier) <= APART);
+    at.len()
 }
 
 /// The age of most lives, sorted by it: they lived as long, whatever went on, and more than one
@@ -185,5 +241,6 @@ fn common_age(lives: &[Life]) -> Option<Age> {
         range: (alike.first()?.age, alike.last()?.age),
         of: alike.len(),
         silences: (least, most),
+        same_use: alike.iter().all(|life| life.turns == alike[0].turns),
     })
 }

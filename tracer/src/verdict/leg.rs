@@ -135,7 +135,7 @@ impl<'a> Leg<'a> {
     /// What was asked came after its client had heard that the server had closed.
     pub(super) fn is_deaf(&self) -> bool {
         let began = self.exchange.map(|exchange| exchange.began);
-        began.is_some_and(|began| self.digest.deaf.contains(&began))
+        began.is_some_and(|began| self.digest.deaf_at(began).is_some())
     }
 
     /// What was asked last is no request: the client said it as it closed.

@@ -42,7 +42,7 @@ pub(super) fn asked(case: &Case<'_>, leg: usize, request: &Turn) -> Option<Relay
         let mut deaf = other
             .turns
             .iter()
-            .filter(|turn| other.deaf.contains(&turn.at));
+            .filter(|turn| other.deaf_at(turn.at).is_some());
         deaf.any(|turn| {
             let (one, other) = ((turn.at, turn.cite), (request.at, request.cite));
             precedes(case, one, other, AT_ONCE)
@@ -76,7 +76,7 @@ impl Passed {
             }
             if let Some(vantage) = at.server {
                 let deaf = digest.deaf.iter();
-                said[vantage].extend(deaf.map(|said| (*said, digest.place)));
+                said[vantage].extend(deaf.map(|said| (said.at, digest.place)));
             }
         }
         for times in closed.iter_mut().chain(&mut said) {

@@ -14,17 +14,33 @@ use crate::hop::Hops;
 use crate::segment::Endpoint;
 use crate::time::Time;
 
+/// Shorter silences are those of conversations.
+pub(super) const SILENT: Duration = Duration::from_millis(900);
+
+/// Silences that differ by this are not of one timer.
+pub(super) const DIFFERENT: Duration = Duration::from_millis(200);
+
 /// A kernel that closes all that a process had open is done within this.
 const AT_ITS_END: Duration = Duration::from_millis(20);
 
 /// Of very many that ended at once, so many tell as much.
 const LOOKED_AT: usize = 64;
 
-/// When each server closed what it owed an answer on, and how long that had been silent: hops by their
-/// place.
+/// What each server closed that it owed an answer on, or that had been silent for long, by time.
 #[derive(Debug, Default)]
 pub(super) struct Together {
-    closed: HashMap<Endpoint, Vec<(Time, usize, Duration)>, RandomState>,
+    closed: HashMap<Endpoint, Vec<Closed>, RandomState>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Closed {
+    at: Time,
+    /// The hop, by its place.
+    place: usize,
+    /// How long before it had been used.
+    used: Duration,
+    /// An answer was owed.
+    owed: bool,
 }
 
 impl Together {
@@ -32,15 +48,21 @@ impl Together {
         let mut together = Self::default();
         for digest in digests {
             let first = digest.first.filter(|first| first.by == Side::Server);
-            let owed = first.filter(|first| {
-                let last = digest.last_turn(first.at);
-                last.is_some_and(|turn| turn.by == Side::Client)
-            });
-            if let Some(first) = owed {
-                let used = first.at.since(digest.quiet_since(first.at));
+            let Some(first) = first else {
+                continue;
+            };
+            let last = digest.last_turn(first.at);
+            let owed = last.is_some_and(|turn| turn.by == Side::Client);
+            let used = first.at.since(digest.quiet_since(first.at));
+            if owed || used >= SILENT {
                 let server = hops.hops[digest.place].server;
                 let closed = together.closed.entry(server).or_default();
-                closed.push((first.at, digest.place, used));
+                closed.push(Closed {
+                    at: first.at,
+                    place: digest.place,
+                    used,
+                    owed,
+                });
             }
         }
         for closed in together.closed.values_mut() {
@@ -50,13 +72,12 @@ impl Together {
     }
 
     /// What that server closed about that time.
-    fn about(&self, server: Endpoint, at: Time) -> impl Iterator<Item = (usize, Duration)> + '_ {
+    fn about(&self, server: Endpoint, at: Time) -> impl Iterator<Item = &Closed> {
         let closed = self.closed.get(&server).map_or(&[][..], Vec::as_slice);
-        let first = closed.partition_point(|(time, ..)| *time + AT_ITS_END < at);
+        let first = closed.partition_point(|closed| closed.at + AT_ITS_END < at);
         let about = closed[first..].iter();
         about
-            .take_while(move |(time, ..)| *time <= at + AT_ITS_END)
-            .map(|(_, place, used)| (*place, *used))
+            .take_while(move |closed| closed.at <= at + AT_ITS_END)
             .take(LOOKED_AT)
     }
 }
@@ -73,7 +94,20 @@ pub(super) fn closed_as_well<'a>(
     let quiet = case.legs[origin.leg].silence(origin.mark.at);
     let here = |place: usize| case.legs.iter().any(|leg| leg.digest.place == place);
     let mut others = case.world.together.about(server, origin.mark.at);
-    let (place, used) = others.find(|(place, used)| *used + later < quiet && !here(*place))?;
-    let first = case.world.digests[place].first.as_ref()?;
-    Some((first, used))
+    let other =
+        others.find(|other| other.owed && other.used + later < quiet && !here(other.place))?;
+    let first = case.world.digests[other.place].first.as_ref()?;
+    Some((first, other.used))
+}
+
+/// Another connection that the server of a leg closed at the same time, after a silence that was longer or
+/// shorter by that much at least.
+pub(super) fn closed_at_once(case: &Case<'_>, leg: usize, at: Time, unlike: Duration) -> bool {
+    let quiet = case.legs[leg].silence(at);
+    let here = |place: usize| case.legs.iter().any(|leg| leg.digest.place == place);
+    let mut others = case.world.together.about(case.legs[leg].hop.server, at);
+    others.any(|other| {
+        let apart = other.used.max(quiet) - other.used.min(quiet);
+        apart >= unlike && !here(other.place)
+    })
 }

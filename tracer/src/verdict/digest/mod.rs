@@ -27,6 +27,9 @@ use crate::segment::Head;
 use crate::seq::Seq;
 use crate::time::Time;
 
+/// What is said so soon before a close announces it.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// What one hop comes to.
 #[derive(Clone, Debug)]
 pub(super) struct Digest {
@@ -52,7 +55,7 @@ pub(super) struct Digest {
     pub(super) rests: Vec<Time>,
     /// When the client said something although it had heard that the server had closed: no requests, and
     /// not among the turns, but where they are of HTTP.
-    pub(super) deaf: Vec<Time>,
+    pub(super) deaf: Vec<Deaf>,
     /// The client's FIN right after its request, which was honoured as half a close and ended nothing.
     pub(super) half: Option<Mark>,
     /// FINs and RSTs as sent, by time, without those that the way made.
@@ -111,6 +114,14 @@ pub(super) struct Turn {
     pub(super) cite: Cite,
     /// The sequence number of its first byte, where that was shown.
     pub(super) seq: Option<Seq>,
+}
+
+/// What a client said although it had heard that the server had closed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deaf {
+    pub(super) at: Time,
+    /// No copy of it was sent before.
+    pub(super) proved: bool,
 }
 
 /// What the payload is.
@@ -230,6 +241,8 @@ pub(super) struct Answer {
 pub(super) struct Goaway {
     pub(super) by: Side,
     pub(super) at: Time,
+    /// For how long nothing had moved the connection on then.
+    pub(super) after: Duration,
     pub(super) cite: Cite,
     /// Why (RFC 9113 section 7): 0 for no error.
     pub(super) error: u32,
@@ -363,6 +376,22 @@ impl Digest {
         let asides = self.asides.partition_point(|aside| *aside <= at);
         let aside = self.asides[..asides].last();
         aside.map_or(turn, |aside| turn.max(*aside)).min(at)
+    }
+
+    /// For how long nothing had moved the connection on before that FIN or RST. Whoever says GOAWAY as it closes
+    /// had decided that before.
+    pub(super) fn silence_before(&self, mark: &Mark) -> Duration {
+        let own = mark.at.since(self.quiet_since(mark.at));
+        let said = self.goaway.filter(|said| {
+            let at_once = said.at <= mark.at && mark.at.since(said.at) <= GOODBYE;
+            at_once && said.by == mark.by && said.error == 0
+        });
+        said.map_or(own, |said| own.max(said.after))
+    }
+
+    /// What the client said then, although it had heard that the server had closed.
+    pub(super) fn deaf_at(&self, at: Time) -> Option<&Deaf> {
+        self.deaf.iter().find(|said| said.at == at)
     }
 
     /// What it was that a side did first to end it.

@@ -53,6 +53,7 @@ pub(super) fn goaway(views: &[View<'_>]) -> Option<Goaway> {
             Heading::GoAway(said) => Some(Goaway {
                 by: view.side(turn.by),
                 at: view.common(turn.at),
+                after: turn.after,
                 cite: view.cite(turn.seen),
                 error: said.error,
             }),

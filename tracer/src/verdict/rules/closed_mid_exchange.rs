@@ -20,9 +20,8 @@ use crate::verdict::digest::{Away, Digest, Mark, Turn};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::Leg;
 use crate::verdict::origin::Origin;
-use crate::verdict::rules::idle_timeout::{DIFFERENT, SILENT};
 use crate::verdict::rules::stale_reuse;
-use crate::verdict::together::closed_as_well;
+use crate::verdict::together::{DIFFERENT, SILENT, closed_as_well};
 use crate::verdict::{timeouts, words};
 
 /// The least that a stack waits for an acknowledgment before it sends again (TCP_RTO_MIN,

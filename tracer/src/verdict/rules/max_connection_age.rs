@@ -4,8 +4,8 @@
 //! age (a jitter of 10 % either way, FACTS 3.15), and not after silences of one length. An HTTP/2
 //! GOAWAY says so as well.
 //!
-//! Looks alike: an idle timeout, whose silences are alike; a server that closes after each answer; a
-//! restart, which ends all connections at once.
+//! Looks alike: an idle timeout, whose silences are alike; a server that closes after each answer, or after so
+//! many; a restart, which ends all connections at once.
 
 use crate::flow::Side;
 use crate::verdict::Confidence;
@@ -38,12 +38,14 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             why = "the server did not end enough connections of about this age at different times, or all after silences of one length";
             continue;
         };
+        // Whoever counts requests (nginx: keepalive_requests; Envoy: max_requests_per_connection) answers the last.
+        if habit.same_use && !leg.owed() {
+            why = "each connection had as many requests: their number may be what is limited";
+            continue;
+        }
         let server = case.name(number, Side::Server);
-        let mut finding = Finding::new(
-            number,
-            Culprit::End(number, Side::Server),
-            Confidence::Likely,
-        );
+        let culprit = Culprit::End(number, Side::Server);
+        let mut finding = Finding::new(number, culprit, Confidence::Likely);
         let middle = words::timer(habit.middle);
         finding.at = Some(first.at);
         finding.flow = Some(first.cite.flow);
@@ -99,9 +101,18 @@ fn announced(case: &Case<'_>, number: usize) -> Option<Finding> {
     if said.by != Side::Server || said.error != 0 || !leg.is_last {
         return None;
     }
+    if case.world.habits.announced_to_all(leg.hop.server, said.at) {
+        return None;
+    }
     let age = said.at.since(leg.digest.begun);
-    let times = case.world.habits.announced(leg.hop.server, age);
-    let confidence = if times >= 2 {
+    let alike = case.world.habits.announced(leg.hop.server, age);
+    let pause = alike.pause;
+    // All were silent for one length, and one that was not lived on.
+    if pause.is_some() && alike.outlived {
+        return None;
+    }
+    let times = alike.times;
+    let confidence = if times >= 2 && pause.is_none() {
         Confidence::Likely
     } else {
         Confidence::Possible
@@ -118,6 +129,13 @@ fn announced(case: &Case<'_>, number: usize) -> Option<Finding> {
         "{} ended it: maximum connection age of {length}, announced with GOAWAY",
         case.who(number, Side::Server)
     );
+    if let Some(pause) = pause {
+        let pause = words::timer(pause);
+        finding.summary += &format!(", or idle timeout of {pause}");
+        finding.against.push(format!(
+            "nothing had moved it on for {pause}: an idle timer ends connections so as well (Envoy: common_http_protocol_options.idle_timeout; nginx: keepalive_timeout), and no connection shows which of both it is"
+        ));
+    }
     finding.story = format!(
         "{server} announced at {}, {length} after the connection began, that it will serve no further request on it; whoever closed then did so for that.",
         words::clock(said.at)

@@ -19,6 +19,7 @@ use crate::verdict::case::{Author, Case, has_flag};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::{Leg, NOT_IN_TIME};
 use crate::verdict::product::{Product, Settings};
+use crate::verdict::together::{DIFFERENT, closed_at_once};
 use crate::verdict::words;
 
 /// Gateway Timeout (RFC 9110 section 15.6.5).
@@ -153,6 +154,9 @@ fn unfinished(case: &Case<'_>) -> Option<Finding> {
     let gave_up = waited(case, number)?;
     let waited = leg.waited(gave_up.until);
     let waited = words::timer(waited.filter(|waited| *waited >= STALLED)?);
+    if is_held_back(leg, gave_up.until) {
+        return None;
+    }
     let client = case.name(number, Side::Client);
     let gateway = &gave_up.who;
     let culprit = Culprit::End(number, Side::Client);
@@ -193,6 +197,14 @@ fn unfinished(case: &Case<'_>) -> Option<Finding> {
     Some(finding)
 }
 
+/// Whether the server let its client send nothing more then: its window was zero.
+fn is_held_back(leg: &Leg<'_>, then: Time) -> bool {
+    let stall = leg.digest.stalls[Side::Server];
+    stall.is_some_and(|stall| {
+        stall.since <= then && (!stall.opened || then <= stall.since + stall.held)
+    })
+}
+
 fn waited(case: &Case<'_>, number: usize) -> Option<Waited> {
     let leg = &case.legs[number];
     let gateway = [NOT_ASKED_IN_TIME, GATEWAY_TIMEOUT];
@@ -208,7 +220,9 @@ fn waited(case: &Case<'_>, number: usize) -> Option<Waited> {
     // A proxy that closes both its sides had a timer of its own for them.
     let origin = case.origins.first()?;
     let server = origin.mark.by == Side::Server && origin.both.is_none();
-    let silent = leg.status().is_none() && leg.owed();
+    let at = origin.mark.at;
+    let silent =
+        leg.status().is_none() && leg.owed() && !closed_at_once(case, origin.leg, at, DIFFERENT);
     (server && silent).then(|| Waited {
         who: case.name(origin.leg, Side::Server),
         status: None,

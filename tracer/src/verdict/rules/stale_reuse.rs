@@ -132,8 +132,14 @@ fn found(case: &Case<'_>, leg: usize, digest: &Digest, request: &Turn, fin: &Mar
     } else {
         Confidence::Likely
     };
-    if digest.deaf.contains(&request.at) {
-        return deaf(case, leg, digest, (request, fin, reset), confidence);
+    if let Some(said) = digest.deaf_at(request.at) {
+        return deaf(
+            case,
+            leg,
+            digest,
+            (request, fin, reset),
+            (confidence, said.proved),
+        );
     }
     let behind = relay::closed(case, leg, fin);
     let culprit = behind
@@ -245,14 +251,12 @@ fn deaf(
     leg: usize,
     digest: &Digest,
     (request, fin, reset): (&Turn, &Mark, Option<&Mark>),
-    confidence: Confidence,
+    (confidence, proved): (Confidence, bool),
 ) -> Finding {
     let (client, server) = (case.name(leg, Side::Client), case.name(leg, Side::Server));
     let late = words::length(request.at.since(fin.at));
-    // Elsewhere the first copy of the request may have crossed the FIN, and been lost.
-    let seen = case.world.hops.hops[digest.place].at.client
-        == Some(case.world.scene.flows[request.cite.flow].vantage);
-    let confidence = if seen {
+    // A first copy of the request may have crossed the FIN, and been lost.
+    let confidence = if proved {
         confidence
     } else {
         confidence.min(Confidence::Likely)
@@ -297,7 +301,7 @@ fn deaf(
     finding.against.push(format!(
         "not {server} closing as the request was on its way: its FIN had arrived"
     ));
-    if !seen {
+    if !proved {
         finding.against.push(format!(
             "if a first copy of the request was lost it may have crossed the FIN: no vantage at {client} shows when it was sent"
         ));

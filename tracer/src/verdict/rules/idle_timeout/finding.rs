@@ -62,7 +62,7 @@ pub(super) fn found(
 
 /// Whether nearly all that speaks for a timer is that both sides were closed at once in the middle of an
 /// exchange, as a process does that ends: its kernel closes all that it had open (do_exit, kernel/exit.c).
-fn may_have_died(origin: &Origin, timer: &Timer<'_>) -> bool {
+pub(super) fn may_have_died(origin: &Origin, timer: &Timer<'_>) -> bool {
     let whole = whole_seconds(timer.silence).is_some();
     let fixed = !timer.known.is_empty() || timer.repeated >= OFTEN || whole;
     origin.both.is_some() && timer.owed && !fixed && timer.log.is_none()

@@ -17,7 +17,7 @@ mod finding;
 
 use std::time::Duration;
 
-use self::finding::found;
+use self::finding::{found, may_have_died};
 use crate::flow::Side;
 use crate::log::{AccessLog, Entry};
 use crate::time::Time;
@@ -27,14 +27,8 @@ use crate::verdict::digest::{Digest, Mark};
 use crate::verdict::finding::Found;
 use crate::verdict::origin::Origin;
 use crate::verdict::timeouts::{Kind, Timeout, nearly_whole_seconds, whole_seconds};
-use crate::verdict::together::closed_as_well;
+use crate::verdict::together::{DIFFERENT, SILENT, closed_as_well, closed_at_once};
 use crate::verdict::words;
-
-/// Shorter silences are those of conversations.
-pub(super) const SILENT: Duration = Duration::from_millis(900);
-
-/// Silences that differ by this are not of one timer.
-pub(super) const DIFFERENT: Duration = Duration::from_millis(200);
 
 /// Connections that ended after the same silence, this one included.
 const OFTEN: usize = 3;
@@ -71,6 +65,17 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     if timer.log.is_none() && timer.owed && closed_as_well(case, origin, DIFFERENT).is_some() {
         return Err("a connection that was used later was closed at the same time: no timer, but the end of a process, closes both".into());
     }
+    if timer.log.is_none() && may_be_aged(case, origin) {
+        return Err("the close was announced with GOAWAY, which may be for the connection's age: none to this server lived longer".into());
+    }
+    let own = origin.both.is_none() && origin.mark.by == Side::Server;
+    if timer.log.is_none()
+        && timer.repeated < OFTEN
+        && own
+        && closed_at_once(case, origin.leg, origin.mark.at, DIFFERENT)
+    {
+        return Err("the server closed another connection at the same time, after another silence: no timer, but the end of a process, closes both".into());
+    }
     let mut confidence = confidence(case, origin, &timer)?;
     if timer.log.is_none() && timer.doubt.is_some() {
         confidence = Confidence::Possible;
@@ -78,9 +83,19 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     Ok(found(case, origin, &timer, confidence))
 }
 
+/// Whether the close was announced (HTTP/2 GOAWAY), and no other connection shows that it is not for the age.
+fn may_be_aged(case: &Case<'_>, origin: &Origin) -> bool {
+    let leg = &case.legs[origin.leg];
+    let said = leg.digest.goaway.filter(|said| said.by == origin.mark.by);
+    said.is_some_and(|said| {
+        let age = said.at.since(leg.digest.begun);
+        !case.world.habits.announced(leg.hop.server, age).outlived
+    })
+}
+
 fn timer<'a>(case: &Case<'a>, origin: &Origin) -> Timer<'a> {
     let leg = &case.legs[origin.leg];
-    let mut silence = leg.silence(origin.mark.at);
+    let mut silence = leg.digest.silence_before(&origin.mark);
     let mut gone = forgotten(leg.digest, &origin.mark);
     if let Some((other, mark)) = origin.both {
         let beyond = &case.legs[other];
@@ -164,7 +179,8 @@ fn confidence(
         return Ok(Confidence::Possible);
     }
     if origin.both.is_some() {
-        return Ok(if fixed || timer.whole.is_some() {
+        let timed = fixed || timer.whole.is_some();
+        return Ok(if timed && !may_have_died(origin, timer) {
             Confidence::Likely
         } else {
             Confidence::Possible
