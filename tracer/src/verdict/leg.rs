@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::case::World;
-use super::digest::{Calls, Carries, Cite, Digest, Mark, Turn};
+use super::digest::{Carries, Cite, Digest, Mark, Turn};
 use crate::chain::Exchange;
 use crate::flow::{End, Side};
 use crate::hop::Hop;
@@ -108,7 +108,7 @@ impl<'a> Leg<'a> {
         if self.parted() {
             return false;
         }
-        if self.lost_calls().is_some() {
+        if self.lost_calls() > 0 {
             return true;
         }
         if let Some(exchange) = self.exchange {
@@ -177,16 +177,21 @@ impl<'a> Leg<'a> {
         exchange.status.as_ref()?.unended.filter(|_| all)
     }
 
-    /// Requests on streams of HTTP/2 that were begun and not ended when the connection ended. A client that
-    /// closes may have wanted no more of an answer that had begun.
-    pub(super) fn lost_calls(&self) -> Option<Calls> {
-        let closed = self.first()?;
-        let calls = self.digest.calls?;
-        let lost = match closed.by {
-            Side::Server => calls.open,
-            Side::Client => calls.unanswered,
+    /// Requests on streams of HTTP/2 that were begun and not ended when the connection ended, or that a server
+    /// broke off which had announced that end. A client that closes may have wanted no more of an answer
+    /// that had begun.
+    pub(super) fn lost_calls(&self) -> usize {
+        let (Some(closed), Some(calls)) = (self.first(), &self.digest.calls) else {
+            return 0;
         };
-        (lost > 0).then_some(calls)
+        let said = self.digest.goaway;
+        let announced = said.is_some_and(|said| said.by == Side::Server);
+        let broken_off = if announced { calls.broken_off } else { 0 };
+        broken_off
+            + match closed.by {
+                Side::Server => calls.open,
+                Side::Client => calls.unanswered,
+            }
     }
 
     /// Bytes of an answer whose end only a close would have told, where its server reset the connection instead:

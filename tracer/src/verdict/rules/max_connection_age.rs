@@ -121,7 +121,7 @@ fn announced(case: &Case<'_>, number: usize) -> Option<Finding> {
     let length = words::timer(age);
     let mut finding = Finding::new(number, Culprit::End(number, Side::Server), confidence);
     let calls = Calls::of(leg);
-    finding.alarm = leg.owed() || calls.lost > 0;
+    finding.alarm = leg.owed();
     finding.at = Some(said.at);
     finding.flow = Some(said.cite.flow);
     finding.because = format!("{server} said GOAWAY at an age of {length}");
@@ -180,11 +180,10 @@ struct Calls {
 
 impl Calls {
     fn of(leg: &Leg<'_>) -> Self {
-        let open = leg.lost_calls().map_or(0, |calls| calls.open);
         let calls = leg.digest.calls;
         let broken_off = calls.map_or(0, |calls| calls.broken_off);
         Self {
-            lost: open + broken_off,
+            lost: leg.lost_calls(),
             sure: calls.is_some_and(|calls| calls.all),
             broken_off: broken_off > 0,
         }
