@@ -3,6 +3,7 @@
 mod busy;
 mod closing;
 mod logs;
+mod passages;
 mod same;
 mod stage;
 

@@ -38,7 +38,7 @@ pub(super) fn of_sight(scene: &Scene<'_>, sight: Sight) -> Vec<Told> {
         else {
             continue;
         };
-        if seen.trail.is_handshake(event) {
+        if seen.trail.is_aside(event) {
             continue;
         }
         // What answers a close asks for nothing.
@@ -54,7 +54,10 @@ pub(super) fn of_sight(scene: &Scene<'_>, sight: Sight) -> Vec<Told> {
             (Side::Client, Some(last)) if control && (said.ping || last.is_answered()) => {
                 last.bytes.0 += bytes;
             }
-            (Side::Client, Some(last)) if control || last.goes_on(&said) => {
+            // What the server said between is about the connection, and answers nothing.
+            (Side::Client, Some(last))
+                if control || last.goes_on(&said) || (http2 && last.bytes.1 == 0) =>
+            {
                 last.ask(bytes, asked, said);
             }
             (Side::Client, _) => {

@@ -11,6 +11,7 @@ mod exchange;
 mod index;
 mod matching;
 pub(crate) mod nodes;
+mod passages;
 mod place;
 mod proxied;
 mod sessions;

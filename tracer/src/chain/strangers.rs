@@ -6,12 +6,13 @@ use foldhash::fast::RandomState;
 
 use super::Content;
 use super::context::{Context, Found, Joined};
+use super::passages;
 use super::place::Nearness;
 use crate::flow::Side;
 use crate::segment::Endpoint;
 
 /// Of so many turns more than one goes on, if any do.
-const MANY: u64 = 8;
+pub(super) const MANY: u64 = 8;
 
 /// Pairs of turns, before and behind a proxy.
 pub(super) type Pairs = HashSet<(usize, usize), RandomState>;
@@ -19,7 +20,7 @@ pub(super) type Pairs = HashSet<(usize, usize), RandomState>;
 /// Parts those that cannot be one, and returns them: what is surer first, for what is left then may look
 /// otherwise when it is joined anew.
 pub(super) fn part(context: &Context<'_>, found: &mut Found) -> Pairs {
-    for part in [part_chances, part_rings, part_returns] {
+    for part in [passages::part, part_chances, part_rings, part_returns] {
         let parted = part(context, found);
         if !parted.is_empty() {
             return parted;

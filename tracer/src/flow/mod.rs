@@ -6,6 +6,7 @@
 
 mod batch;
 mod belonging;
+mod calls;
 mod direction;
 mod duplicate;
 mod ending;
@@ -29,6 +30,7 @@ mod zero_window;
 
 use std::time::Duration;
 
+pub use self::calls::{Calls, Failed, OpenCall};
 use self::direction::Direction;
 use self::duplicate::Recent;
 use self::ending::Endings;

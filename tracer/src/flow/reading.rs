@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::calls::Following;
 use super::event::{New, What};
 use super::trail::Trail;
 use super::{Side, Sides};
-use crate::http::{Conversation, Found, Heading, Piece, Place, Print};
+use crate::http::{Conversation, Does, Found, Heading, Piece, Place, Print};
 use crate::segment::Segment;
 use crate::seq::Seq;
 use crate::time::Time;
@@ -62,6 +63,9 @@ pub(super) struct Reading {
     /// Turns that have a print.
     prints: usize,
     streams: Sides<Option<u32>>,
+    calls: Following,
+    /// Bytes of each side that were shown, captured or not.
+    shown: Sides<u64>,
 }
 
 /// The turn whose bytes come.
@@ -162,10 +166,18 @@ impl Reading {
             headings,
             last,
             streams,
+            calls,
+            shown,
             ..
         } = self;
+        shown[by] += u64::from(new.len);
         conversation.read(by, piece, |found| match found {
             Found::Heading(heading, place) => {
+                match &heading {
+                    Heading::Http2 => calls.begin(),
+                    Heading::GoAway(said) => calls.goaway(by, said, place),
+                    _ => {}
+                }
                 last[by] = put(headings, by, heading, place, last[by]);
             }
             Found::Body(bytes) => {
@@ -173,7 +185,13 @@ impl Reading {
                     of.body.get_or_insert_default().add(bytes);
                 }
             }
-            Found::Stream(number) => streams[by] = streams[by].max(Some(number)),
+            Found::Frame(framed, place) => {
+                if matches!(framed.does, Does::Headers { .. }) {
+                    streams[by] = streams[by].max(Some(framed.stream));
+                }
+                calls.frame(by, framed, place);
+            }
+            Found::Lost => calls.lose(),
         });
         ended
     }
@@ -189,6 +207,8 @@ impl Reading {
         self.conversation.swap_sides();
         self.last.swap();
         self.streams.swap();
+        self.shown.swap();
+        self.calls.swap_sides();
         let headings = self.headings.iter_mut().map(|turn| &mut turn.by);
         let turn = self.turn.iter_mut().map(|turn| &mut turn.by);
         for by in headings.chain(turn) {
@@ -250,6 +270,7 @@ impl Reading {
         trail.prints.extend(last);
         trail.headings = self.headings;
         trail.streams = self.streams;
+        trail.calls = self.calls.finish(&trail.events, self.shown);
     }
 }
 

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use super::batch::Batch;
 use super::event::{Event, New, Observer, What};
 use super::reading::{Reading, TurnHeading, TurnPrint};
-use super::{FlowId, Side, Sides};
+use super::{Calls, FlowId, Side, Sides};
 use crate::http::{HandshakeFailure, Handshaking};
 use crate::segment::Segment;
 
@@ -30,6 +30,8 @@ pub struct Trail {
     /// The highest HTTP/2 stream on which each side sent headers. The client's have odd numbers:
     /// of `n`, `(n + 1) / 2` requests were begun on the connection.
     pub streams: Sides<Option<u32>>,
+    /// What became of the requests of an HTTP/2 connection; `None` of any other.
+    pub calls: Option<Box<Calls>>,
     /// Turns that hold nothing but a part of a handshake of TLS, by which nothing is asked or answered.
     /// There are few.
     pub handshakes: Vec<Handshaking>,
@@ -49,8 +51,13 @@ const AT_LEAST: usize = 1 << 12;
 const AT_MOST: usize = 1 << 21;
 
 impl Trail {
-    /// Whether a turn certainly holds nothing but a part of a handshake of TLS.
-    pub(crate) fn is_handshake(&self, turn: &Event) -> bool {
+    /// Whether a turn certainly asks for nothing and answers nothing: it holds a part of a handshake of TLS, or
+    /// frames about an HTTP/2 connection, and nothing else.
+    pub(crate) fn is_aside(&self, turn: &Event) -> bool {
+        let control = self.calls.as_ref().map(|calls| &calls.control);
+        if control.is_some_and(|control| control.binary_search(&turn.frame).is_ok()) {
+            return true;
+        }
         let mut sure = self.handshakes.iter().filter(|known| known.sure);
         sure.any(|known| known.frame == turn.frame && known.by == turn.by)
     }

@@ -5,6 +5,34 @@
 use super::stream::Unit;
 use super::{GoAway, Heading};
 
+/// So much of what a GOAWAY says beside its code is kept.
+const DEBUG: usize = 64;
+
+/// What a frame does to the streams of its connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Framed {
+    /// Bytes of it, with its header.
+    pub(crate) length: u64,
+    /// Its stream; 0 for the connection.
+    pub(crate) stream: u32,
+    pub(crate) does: Does,
+}
+
+/// The same without numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Does {
+    /// It carries headers; the last that its sender says on the stream, where it `ends` it.
+    Headers { ends: bool },
+    /// It carries data; in the same way.
+    Data { ends: bool },
+    /// It gives the stream up.
+    Resets,
+    /// It is about the connection, or how a stream is served: it asks for nothing and answers nothing.
+    Control,
+    /// Something else.
+    Else,
+}
+
 /// The header of every frame.
 const HEADER: usize = 9;
 
@@ -29,6 +57,7 @@ const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
 const ACK: u8 = 1;
+const END_STREAM: u8 = 1;
 
 /// How sure it is that a frame begins here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,7 +86,9 @@ pub(super) fn read(bytes: &[u8], footing: Footing) -> Unit {
     let Some(payload) = bytes[HEADER..].get(..told) else {
         return Unit::Partial;
     };
-    frame.unit(payload, footing)
+    let more = &bytes[HEADER + told..];
+    let more = &more[..more.len().min(frame.length as usize - told)];
+    frame.unit(payload, more, footing)
 }
 
 /// Those frames that are known without footing are short.
@@ -117,7 +148,7 @@ impl Frame {
         }
     }
 
-    fn unit(self, payload: &[u8], footing: Footing) -> Unit {
+    fn unit(self, payload: &[u8], more: &[u8], footing: Footing) -> Unit {
         let number = |at: usize| {
             let bytes = payload.get(at..).and_then(<[u8]>::first_chunk);
             u32::from_be_bytes(*bytes.unwrap_or(&[0; 4]))
@@ -126,6 +157,7 @@ impl Frame {
             GOAWAY => Some(Heading::GoAway(GoAway {
                 last_stream: number(0) & 0x7fff_ffff,
                 error: number(4),
+                debug: debug(more),
             })),
             PING => Some(Heading::Ping {
                 answer: self.flags & ACK != 0,
@@ -148,8 +180,33 @@ impl Frame {
         }
         Unit::Frame {
             heading,
-            length: HEADER as u64 + u64::from(self.length),
-            stream: (self.kind == HEADERS).then_some(self.stream),
+            framed: Framed {
+                length: HEADER as u64 + u64::from(self.length),
+                stream: self.stream,
+                does: self.does(),
+            },
         }
     }
+
+    const fn does(self) -> Does {
+        let ends = self.flags & END_STREAM != 0;
+        match self.kind {
+            HEADERS => Does::Headers { ends },
+            DATA => Does::Data { ends },
+            RST_STREAM => Does::Resets,
+            SETTINGS | PING | GOAWAY | WINDOW_UPDATE | PRIORITY => Does::Control,
+            // Extensions (RFC 9113 section 5.5) that are about the connection.
+            10.. if self.stream == 0 => Does::Control,
+            _ => Does::Else,
+        }
+    }
+}
+
+/// What a GOAWAY says beside its code, as far as it is there and in plain words: it means something to
+/// people only (RFC 9113 section 6.8).
+fn debug(bytes: &[u8]) -> Option<Box<str>> {
+    let bytes = &bytes[..bytes.len().min(DEBUG)];
+    let plain = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+    let words = std::str::from_utf8(bytes).ok()?;
+    (!words.is_empty() && bytes.iter().all(plain)).then(|| words.into())
 }

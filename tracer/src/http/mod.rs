@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 pub use self::alert::{Alert, Failing, HandshakeFailure};
 pub(crate) use self::conversation::Conversation;
+pub(crate) use self::frame::{Does, Framed};
 pub use self::handshake::Handshaking;
 pub use self::print::Print;
 pub(crate) use self::proxied::{ProxiedHeader, header as proxied_header};
@@ -80,12 +81,14 @@ impl fmt::Display for Heading {
 }
 
 /// A GOAWAY frame (RFC 9113 section 6.8).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct GoAway {
     /// The last stream that is still served; 2^31 - 1 where the end is only announced.
     pub last_stream: u32,
     /// Why (RFC 9113 section 7): 0 for no error.
     pub error: u32,
+    /// What it says beside, where that was captured and is in plain ASCII: `too_many_pings`.
+    pub debug: Option<Box<str>>,
 }
 
 /// `NO_ERROR, last stream 7`.

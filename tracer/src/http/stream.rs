@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::frame::{self, Footing};
+use super::frame::{self, Does, Footing, Framed};
 use super::{Heading, head, proxied, tls};
 use crate::seq::Seq;
 use crate::time::Time;
@@ -52,8 +52,10 @@ pub(crate) enum Found<'a> {
     /// Bytes of the body of the message that the last heading of the side is about, from its beginning
     /// on and without a gap.
     Body(&'a [u8]),
-    /// A stream of HTTP/2 on which headers were sent.
-    Stream(u32),
+    /// A frame of HTTP/2, or the preface.
+    Frame(Framed, Place),
+    /// Frames of HTTP/2 may be missing here.
+    Lost,
 }
 
 /// What bytes are found to begin with.
@@ -70,9 +72,7 @@ pub(super) enum Unit {
     /// A frame of HTTP/2.
     Frame {
         heading: Option<Heading>,
-        length: u64,
-        /// The stream that it sends headers on.
-        stream: Option<u32>,
+        framed: Framed,
     },
     /// Nothing that follows can be read.
     Opaque(Heading),
@@ -142,10 +142,16 @@ impl Stream {
             return;
         }
         if !follows {
+            if *http2 && self.kept.is_some() {
+                tell(Found::Lost);
+            }
             self.give_up(tell);
         }
         #[expect(clippy::cast_possible_truncation, reason = "of one segment")]
         let end = piece.seq + piece.bytes.len() as u32;
+        if *http2 && self.begun && self.kept.is_none() && self.lacks(piece.seq) {
+            tell(Found::Lost);
+        }
         if let Some(kept) = self.kept.take() {
             let Kept { mut bytes, rest } = *kept;
             bytes.extend_from_slice(piece.bytes);
@@ -169,6 +175,17 @@ impl Stream {
         if piece.bytes.len() < piece.len as usize {
             self.give_up(tell);
         }
+        let read = self.kept.is_some() || !self.lacks(piece.seq + piece.len);
+        if *http2 && !read && !self.tunnel {
+            tell(Found::Lost);
+        }
+    }
+
+    /// What comes next begins behind the beginning of a unit that was not read, or it is not known where
+    /// units begin.
+    fn lacks(&self, next: Seq) -> bool {
+        self.boundary
+            .is_none_or(|boundary| boundary.distance_from(next) < 0)
     }
 
     /// What follows is a tunnel's (RFC 9110 section 9.3.6).
@@ -343,8 +360,17 @@ impl Stream {
                 None
             }
             Unit::Read(heading, length) => {
+                let preface = heading == Some(Heading::Http2);
                 if let Some(heading) = heading {
                     tell(Found::Heading(heading, place));
+                }
+                if preface {
+                    let framed = Framed {
+                        length: length as u64,
+                        stream: 0,
+                        does: Does::Control,
+                    };
+                    tell(Found::Frame(framed, place));
                 }
                 after(begins, length as u64)
             }
@@ -359,18 +385,12 @@ impl Stream {
                 self.pass(begins, &rest[..rest.len().min(there)], tell);
                 after(begins, length)
             }
-            Unit::Frame {
-                heading,
-                length,
-                stream,
-            } => {
+            Unit::Frame { heading, framed } => {
                 if let Some(heading) = heading {
                     tell(Found::Heading(heading, place));
                 }
-                if let Some(stream) = stream {
-                    tell(Found::Stream(stream));
-                }
-                after(begins, length)
+                tell(Found::Frame(framed, place));
+                after(begins, framed.length)
             }
         }
     }

@@ -63,7 +63,12 @@ impl Talk {
         conversation.read(by, piece, |found| match found {
             Found::Heading(heading, _) => told.push((by, heading)),
             Found::Body(bytes) => bodies.extend_from_slice(bytes),
-            Found::Stream(stream) => streams.push(stream),
+            Found::Frame(framed, _) => {
+                if matches!(framed.does, Does::Headers { .. }) {
+                    streams.push(framed.stream);
+                }
+            }
+            Found::Lost => {}
         });
         self.sent[by] += len;
     }

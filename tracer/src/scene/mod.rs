@@ -18,6 +18,7 @@ static UNKNOWN: Trail = Trail {
         client: None,
         server: None,
     },
+    calls: None,
     handshakes: Vec::new(),
     handshake_failure: None,
     omitted: 0,

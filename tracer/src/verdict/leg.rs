@@ -108,6 +108,9 @@ impl<'a> Leg<'a> {
         if self.parted() {
             return false;
         }
+        if self.lost_calls() > 0 {
+            return true;
+        }
         if let Some(exchange) = self.exchange {
             // What the capture at the client lacks and the client acknowledged came through.
             let there = exchange.at_server.and_then(|moments| moments.answered);
@@ -174,6 +177,23 @@ impl<'a> Leg<'a> {
         let closed = self.first().is_some_and(|first| first.by == Side::Server);
         let all = closed && !head && self.digest.unseen == 0;
         exchange.status.as_ref()?.unended.filter(|_| all)
+    }
+
+    /// Requests on streams of HTTP/2 that were begun and not ended when the connection ended, or that a server
+    /// broke off which had announced that end. A client that closes may have wanted no more of an answer
+    /// that had begun.
+    pub(super) fn lost_calls(&self) -> usize {
+        let (Some(closed), Some(calls)) = (self.first(), &self.digest.calls) else {
+            return 0;
+        };
+        let said = self.digest.goaway;
+        let announced = said.is_some_and(|said| said.by == Side::Server);
+        let broken_off = if announced { calls.broken_off } else { 0 };
+        broken_off
+            + match closed.by {
+                Side::Server => calls.open,
+                Side::Client => calls.unanswered,
+            }
     }
 
     /// Bytes of an answer whose end only a close would have told, where its server reset the connection instead:

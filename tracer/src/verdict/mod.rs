@@ -314,7 +314,7 @@ fn sorted(verdicts: Vec<Verdict>) -> Vec<Verdict> {
         let times = times[&(verdict.cause, verdict.ended_by)];
         if verdict.alarm { times } else { 0 }
     };
-    let rank = |cause: Cause| rules::ALL.iter().position(|(known, _)| *known == cause);
+    let rank = |cause: Cause| rules::ALL.iter().rposition(|(known, _)| *known == cause);
     let mut verdicts = verdicts;
     verdicts.sort_by_cached_key(|verdict| {
         (

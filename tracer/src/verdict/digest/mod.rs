@@ -7,6 +7,7 @@
 mod away;
 mod deaf;
 mod half;
+mod http2;
 mod marks;
 mod parting;
 mod said;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use self::view::View;
 use crate::flow::{BeforeFin, End, RunEnd, Side, Sides};
 use crate::hop::Hops;
-use crate::http::{Failing, Print, Status};
+use crate::http::{Failing, GoAway, Print, Status};
 use crate::kernel::FactKind;
 use crate::scene::Scene;
 use crate::segment::Head;
@@ -81,8 +82,9 @@ pub(super) struct Digest {
     pub(super) told: Vec<Told>,
     /// What answers say.
     pub(super) answers: Vec<Answer>,
-    /// When the last bytes came that are of the handshake of TLS alone and not among the turns.
-    pub(super) handshaken: Option<Time>,
+    /// When bytes came that are of the handshake of TLS alone, or about an HTTP/2 connection, and not among the
+    /// turns; by time.
+    pub(super) asides: Vec<Time>,
     /// The server's last bytes, where they may be session tickets of TLS rather than an answer.
     pub(super) doubt: Option<Cite>,
     /// A handshake of TLS that failed.
@@ -93,6 +95,10 @@ pub(super) struct Digest {
     pub(super) unseen: u64,
     /// A side said that it will end the connection (HTTP/2 GOAWAY).
     pub(super) goaway: Option<Goaway>,
+    /// A side ended the connection for an error (HTTP/2 GOAWAY).
+    pub(super) failed: Option<FailedHttp2>,
+    /// What became of its requests, where it speaks HTTP/2 and its frames could be read.
+    pub(super) calls: Option<Calls>,
 }
 
 /// Bytes of one side, until the other sent some.
@@ -242,6 +248,32 @@ pub(super) struct Goaway {
     pub(super) error: u32,
 }
 
+/// An HTTP/2 GOAWAY with an error.
+#[derive(Clone, Debug)]
+pub(super) struct FailedHttp2 {
+    pub(super) by: Side,
+    pub(super) at: Time,
+    pub(super) cite: Cite,
+    pub(super) said: GoAway,
+    /// Requests that were under way; `None` where that is not known.
+    pub(super) open: Option<usize>,
+    /// PINGs that the other side had sent, and the time between them on average.
+    pub(super) pings: (usize, Option<Duration>),
+}
+
+/// Requests on an HTTP/2 connection that were begun and not ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Calls {
+    /// How many there were for certain.
+    pub(super) open: usize,
+    /// Those among them of which no answer had begun.
+    pub(super) unanswered: usize,
+    /// Requests that the server broke off, as it seems, as the connection ended.
+    pub(super) broken_off: usize,
+    /// There were no others, and none was given up before its end.
+    pub(super) all: bool,
+}
+
 /// A handshake of TLS that failed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FailedHandshake {
@@ -303,7 +335,7 @@ impl Digest {
             last: last.max().unwrap_or_default(),
             end: end(&views, client),
             syns: client.flow().syns(),
-            handshaken: turns::handshaken(&views),
+            asides: turns::asides(&views),
             doubt: turns::doubt(&views, &turns),
             handshake_failure: said::handshake_failure(&views),
             turns,
@@ -327,6 +359,8 @@ impl Digest {
             is_asked_whole: is_whole(&views, Side::Client),
             unseen: unseen(&views),
             goaway: said::goaway(&views),
+            failed: http2::failed(&views),
+            calls: http2::calls(&views),
         }
     }
 
@@ -339,8 +373,9 @@ impl Digest {
     /// Since when nothing moved the connection on, at that time.
     pub(super) fn quiet_since(&self, at: Time) -> Time {
         let turn = self.last_turn(at).map_or(self.begun, |turn| turn.last(at));
-        let handshaken = self.handshaken.filter(|until| *until <= at);
-        handshaken.map_or(turn, |until| until.max(turn)).min(at)
+        let asides = self.asides.partition_point(|aside| *aside <= at);
+        let aside = self.asides[..asides].last();
+        aside.map_or(turn, |aside| turn.max(*aside)).min(at)
     }
 
     /// For how long nothing had moved the connection on before that FIN or RST. Whoever says GOAWAY as it closes

@@ -49,7 +49,7 @@ pub(super) fn answers(views: &[View<'_>]) -> Vec<Answer> {
 pub(super) fn goaway(views: &[View<'_>]) -> Option<Goaway> {
     views.iter().find_map(|view| {
         let headings = &view.scene.flows[view.sight.flow].trail.headings;
-        headings.iter().find_map(|turn| match turn.heading {
+        headings.iter().find_map(|turn| match &turn.heading {
             Heading::GoAway(said) => Some(Goaway {
                 by: view.side(turn.by),
                 at: view.common(turn.at),

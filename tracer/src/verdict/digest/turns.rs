@@ -18,7 +18,7 @@ pub(super) fn turns(views: &[View<'_>]) -> Vec<Turn> {
                 until,
                 bytes,
                 before_fin,
-            } if view.side(event.by) == side && !view.is_handshake(event) => Some(Turn {
+            } if view.side(event.by) == side && !view.is_aside(event) => Some(Turn {
                 by: side,
                 at: view.common(event.at),
                 until: view.common(until),
@@ -38,20 +38,25 @@ pub(super) fn turns(views: &[View<'_>]) -> Vec<Turn> {
     turns
 }
 
-/// When the last of those bytes were sent that are no turn, because they are of the handshake of TLS alone.
-pub(super) fn handshaken(views: &[View<'_>]) -> Option<Time> {
+/// When those bytes were sent that are no turn, because nothing is asked or answered by them: the last of each
+/// such turn, by time.
+pub(super) fn asides(views: &[View<'_>]) -> Vec<Time> {
     let nearest = |side| match side {
         Side::Client => views.first(),
         Side::Server => views.last(),
     };
-    let of = |side| {
-        let view = nearest(side)?;
+    let mut asides: Vec<Time> = Vec::new();
+    for side in [Side::Client, Side::Server] {
+        let Some(view) = nearest(side) else {
+            continue;
+        };
         let events = view.events().iter();
-        let own = events.filter(|event| view.side(event.by) == side && view.is_handshake(event));
-        own.map(|event| view.common(last_byte(event, view.flow().last_at())))
-            .max()
-    };
-    of(Side::Client).max(of(Side::Server))
+        let own = events.filter(|event| view.side(event.by) == side && view.is_aside(event));
+        asides.extend(own.map(|event| view.common(last_byte(event, view.flow().last_at()))));
+    }
+    asides.shrink_to_fit();
+    asides.sort_unstable();
+    asides
 }
 
 /// The last turn of the server, where it may be an answer or only session tickets (RFC 8446 section 4.6.1).

@@ -36,10 +36,11 @@ impl<'a> View<'a> {
         &self.scene.flows[self.sight.flow].trail.events
     }
 
-    /// Nothing is asked or answered in that turn: it is of the handshake of TLS alone.
-    pub(super) fn is_handshake(&self, turn: &Event) -> bool {
+    /// Nothing is asked or answered in that turn: it is of the handshake of TLS alone, or about an HTTP/2
+    /// connection.
+    pub(super) fn is_aside(&self, turn: &Event) -> bool {
         let trail = self.scene.flows[self.sight.flow].trail;
-        trail.is_handshake(turn)
+        trail.is_aside(turn)
     }
 
     pub(super) fn cite(&self, frame: u64) -> Cite {

@@ -11,6 +11,7 @@ use crate::flow::Side;
 use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::finding::{Culprit, Finding, Found};
+use crate::verdict::leg::Leg;
 use crate::verdict::words;
 
 pub(super) fn judge(case: &Case<'_>) -> Found {
@@ -119,6 +120,7 @@ fn announced(case: &Case<'_>, number: usize) -> Option<Finding> {
     let server = case.name(number, Side::Server);
     let length = words::timer(age);
     let mut finding = Finding::new(number, Culprit::End(number, Side::Server), confidence);
+    let calls = Calls::of(leg);
     finding.alarm = leg.owed();
     finding.at = Some(said.at);
     finding.flow = Some(said.cite.flow);
@@ -151,8 +153,60 @@ fn announced(case: &Case<'_>, number: usize) -> Option<Finding> {
     } else {
         finding.against.push("one connection alone does not tell whether it is for its age or for a restart of the server".to_owned());
     }
+    calls.tell(case, number, &mut finding);
+    finding.advice.push(match finding.alarm {
+        true => format!(
+            "give {server} a longer grace period than the longest request takes (gRPC MAX_CONNECTION_AGE_GRACE, Envoy drain_timeout), or let clients try again what was lost"
+        ),
+        false => format!(
+            "nothing has to be done where clients open a new connection{}",
+            if calls.sure { "" } else { " and no request was under way when it ended" }
+        ),
+    });
     finding.advice.push(format!(
-        "nothing has to be done where clients open a new connection; the age is set at {server} (gRPC MAX_CONNECTION_AGE, Envoy common_http_protocol_options.max_connection_duration)"
+        "the age is set at {server} (gRPC MAX_CONNECTION_AGE, Envoy common_http_protocol_options.max_connection_duration)"
     ));
     Some(finding)
+}
+
+/// Requests that were under way when an announced end came.
+struct Calls {
+    lost: usize,
+    /// There were no others.
+    sure: bool,
+    /// They had been ended and given up at once, which tells less than that they were not ended.
+    broken_off: bool,
+}
+
+impl Calls {
+    fn of(leg: &Leg<'_>) -> Self {
+        let calls = leg.digest.calls;
+        let broken_off = calls.map_or(0, |calls| calls.broken_off);
+        Self {
+            lost: leg.lost_calls(),
+            sure: calls.is_some_and(|calls| calls.all),
+            broken_off: broken_off > 0,
+        }
+    }
+
+    fn tell(&self, case: &Case<'_>, number: usize, finding: &mut Finding) {
+        let server = case.name(number, Side::Server);
+        if self.lost > 0 {
+            finding.summary += &format!("; {} lost", words::count(self.lost, "request"));
+            finding.evidence.push(format!(
+                "{} not over when the connection ended{}",
+                words::count(self.lost, "request"),
+                if self.broken_off {
+                    format!(": {server} gave up streams that both sides had ended (RST_STREAM), as it closed")
+                } else {
+                    String::new()
+                }
+            ));
+        } else if !self.sure {
+            finding.against.push(
+                "not all frames of the connection could be read: whether a request was under way when it ended is not known"
+                    .to_owned(),
+            );
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod client_gave_up;
 mod closed_mid_exchange;
+mod goaway_error;
 mod half_close;
 mod idle_timeout;
 mod injected_reset;
@@ -27,8 +28,9 @@ use super::finding::Found;
 /// A rule.
 pub(super) type Rule = fn(&Case<'_>) -> Found;
 
-/// All rules, the most specific first: of several that hold equally well, the first counts.
-pub(super) const ALL: [(Cause, Rule); 17] = [
+/// All rules, the most specific first: of several that hold equally well, the first counts. A cause may have
+/// several.
+pub(super) const ALL: [(Cause, Rule); 20] = [
     (Cause::InjectedReset, injected_reset::judge),
     (Cause::KeepaliveDeath, keepalive_death::judge),
     (Cause::RetransmissionDeath, retransmission_death::judge),
@@ -36,6 +38,9 @@ pub(super) const ALL: [(Cause, Rule); 17] = [
     (Cause::Unreachable, unreachable::judge),
     (Cause::ReceiverStalled, receiver_stalled::judge),
     (Cause::TlsHandshakeFailed, tls_handshake_failed::judge),
+    (Cause::ClosedMidExchange, goaway_error::by_server),
+    (Cause::ClientGaveUp, goaway_error::by_client),
+    (Cause::NormalClose, goaway_error::unasked),
     (Cause::StaleReuse, stale_reuse::judge),
     (Cause::MaxConnectionAge, max_connection_age::judge),
     (Cause::Overload, overload::judge),

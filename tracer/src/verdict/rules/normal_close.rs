@@ -147,11 +147,13 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
     let unheard = parting.is_some_and(|parting| !parting.alone);
     let doubt = case.doubt(number);
     let begun_before = !exchanged && leg.digest.syns == 0;
-    let confidence = if unheard || doubt.is_some() || begun_before || first.rst && !exchanged {
-        Confidence::Possible
-    } else {
-        Confidence::Likely
-    };
+    let unread = is_unread(leg, first);
+    let confidence =
+        if unheard || unread || doubt.is_some() || begun_before || first.rst && !exchanged {
+            Confidence::Possible
+        } else {
+            Confidence::Likely
+        };
     let mut finding = Finding::new(number, culprit, confidence);
     finding.alarm = false;
     finding.at = Some(first.at);
@@ -215,6 +217,11 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
         ));
     }
     finding.against.extend(doubt);
+    if unread {
+        finding.against.push(format!(
+            "not all frames of the HTTP/2 connection could be read, and {closer} did not say that it would close: a request may have been under way"
+        ));
+    }
     if begun_before {
         finding.against.push(
             "the capture began in the middle of the connection: what was asked before may have been owed an answer"
@@ -225,4 +232,12 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
         finding.against.push(format!("{closer} closed with a RST, which some programs do to save TIME-WAIT: bytes on their way would be lost"));
     }
     finding
+}
+
+/// A server closed an HTTP/2 connection without a GOAWAY, which it should have sent (RFC 9113 section 6.8), and
+/// frames are missing that would tell whether it was done with all requests.
+fn is_unread(leg: &Leg<'_>, first: &Mark) -> bool {
+    let digest = leg.digest;
+    let calls = digest.calls.is_some_and(|calls| !calls.all);
+    calls && first.by == Side::Server && digest.goaway.is_none()
 }
