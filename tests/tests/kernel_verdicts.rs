@@ -312,6 +312,33 @@ fn what_the_kernel_gave_up_is_not_open() -> Outcome {
     Ok(())
 }
 
+/// A server whose interface goes with it, as where a pod is deleted; its client waits on.
+#[test]
+fn a_close_that_no_vantage_shows_is_told_by_the_kernel() -> Outcome {
+    let gone = What::Closed {
+        socket: id(78, SERVER, CLIENT),
+        by: process(4711, "python"),
+    };
+    let asked = |told: &[(i64, What)]| {
+        let mut things = vec![
+            forth(0, Flags::SYN, [1000, 0], 0),
+            back(1, Flags::SYN.with(ACK), [5000, 1001], 0),
+            forth(2, ACK, [1001, 5001], 10),
+            back(3, ACK, [5001, 1011], 0),
+        ];
+        let told = told.iter().cloned();
+        things.extend(told.map(|(at, what)| note(ms(at), "b", what)));
+        things.push(forth(4000, Flags::FIN.with(ACK), [1011, 5001], 0));
+        verdict(&things)
+    };
+    let unseen = asked(&[(1000, gone.clone())])?;
+    is(&unseen, "closed_mid_exchange", "certain");
+    assert!(says(&unseen, "python"), "{unseen:#}");
+    // Who closes afterwards ended nothing.
+    assert_eq!(asked(&[(4500, gone)])?["cause"], "client_gave_up");
+    Ok(())
+}
+
 #[test]
 fn the_kernel_says_that_nobody_listens() -> Outcome {
     let refused = |reason: Option<&str>| {

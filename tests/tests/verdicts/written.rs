@@ -411,3 +411,34 @@ fn an_answer_that_goes_on_when_its_proxy_lets_go_is_broken_off() -> Result<()> {
     assert_eq!(first["alarm"], true, "{first:#}");
     Ok(())
 }
+
+/// Uploads whose first segments are sent again until nothing more is heard, of this size.
+#[test]
+fn what_is_too_large_for_the_way_is_no_dead_path() -> Result<()> {
+    for (before, size, hint) in [(100, 1_448, true), (1_448, 1_448, false), (100, 300, false)] {
+        let again: String = [0.2, 0.6, 1.4, 3.0, 6.2]
+            .iter()
+            .map(|later| format!("{:.3} C ACK {size} seq={} lost\n", 1.0 + later, before + 1))
+            .collect();
+        let script = format!(
+            "# An upload.
+0.000   C SYN
++0.001  S SYN+ACK
++0.001  C ACK
+0.010   C ACK {before}
++0.001  S ACK
+1.000   C ACK {size} lost
+{again}30.0 C2 SYN
++0.001  S2 SYN+ACK
+---
+flows = 2
+"
+        );
+        let told = scripted(&format!("mtu-{before}-{size}"), &[("client.pcap", &script)])?;
+        let mut dead = verdicts(&told).filter(|verdict| verdict["cause"] == "retransmission_death");
+        let dead = dead.next().expect("a verdict on what was lost");
+        let says = lines(dead, "advice").join("\n").contains("ping -M do");
+        assert_eq!(says, hint, "{before} {size}: {dead:#}");
+    }
+    Ok(())
+}

@@ -196,6 +196,8 @@ pub(super) struct Unheard {
     pub(super) times: u32,
     /// The time between the last two.
     pub(super) gap: Duration,
+    /// The least payload of what was sent again, in bytes, where nothing as large was ever acknowledged.
+    pub(super) large: Option<u32>,
 }
 
 /// Bytes of the server that nothing acknowledged before its RST.

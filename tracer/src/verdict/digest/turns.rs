@@ -171,6 +171,9 @@ pub(super) fn unheard(view: &View<'_>, side: Side) -> Option<Unheard> {
     let mut found: Option<Unheard> = None;
     let mut sent: Option<&Event> = None;
     let mut from = None;
+    let own = view.side(side);
+    let acknowledged = u64::from(flow.unacknowledged(own).unwrap_or(0));
+    let acknowledged = flow.bytes(own).saturating_sub(acknowledged);
     for event in view.events() {
         if view.side(event.by) != side {
             // The peer is there, but for a RST, and for what it sends without having heard.
@@ -194,7 +197,10 @@ pub(super) fn unheard(view: &View<'_>, side: Side) -> Option<Unheard> {
                     cite: view.cite(event.frame),
                     times: 0,
                     gap: Duration::ZERO,
+                    large: Some(bytes),
                 });
+                let large = unheard.large.map(|least| least.min(bytes));
+                unheard.large = large.filter(|least| acknowledged < u64::from(*least));
                 let at = view.common(event.at);
                 unheard.gap = at.since(unheard.until.min(at));
                 unheard.until = at;
@@ -228,6 +234,7 @@ pub(super) fn unheard_fin(view: &View<'_>, side: Side) -> Option<Unheard> {
                     cite: view.cite(event.frame),
                     times: 0,
                     gap: Duration::ZERO,
+                    large: None,
                 });
             }
             // Data that is sent again is another matter ([`unheard`]).

@@ -20,7 +20,7 @@ use crate::verdict::digest::{Away, Digest, Mark, Turn};
 use crate::verdict::finding::{Culprit, Finding, Found};
 use crate::verdict::leg::Leg;
 use crate::verdict::origin::Origin;
-use crate::verdict::rules::stale_reuse;
+use crate::verdict::rules::{stale_reuse, unseen};
 use crate::verdict::together::{DIFFERENT, SILENT, closed_as_well};
 use crate::verdict::{timeouts, words};
 
@@ -34,6 +34,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     }
     if case.handshake_failure().is_some() {
         return Err("the handshake of TLS was not over".into());
+    }
+    if let Some(finding) = unseen::closed(case) {
+        return Ok(finding);
     }
     let Some(origin) = case.origins.first() else {
         return Err("nobody closed".into());

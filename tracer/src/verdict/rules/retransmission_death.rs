@@ -27,6 +27,10 @@ const MANY: u32 = 5;
 /// Fewer may still be one, with other evidence.
 const SOME: u32 = 3;
 
+/// Segments as large as this may be too large for something on the way: every IPv6 path takes packets of 1280 bytes
+/// (RFC 8200 section 5), and tunnels leave little less.
+const FULL: u32 = 1_180;
+
 /// Whoever gives up before has been told to: by default it takes about 15 minutes, and what is advised to
 /// set takes longer.
 const SOON: Duration = Duration::from_secs(60);
@@ -151,8 +155,17 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
         way[1],
         words::clock(unheard.since)
     ));
+    if let Some(large) = unheard.large.filter(|large| *large >= FULL && !back) {
+        finding.advice.push(format!(
+            "nothing as large as what was lost, {large} bytes, had ever come through: if small requests do, an MTU on the way is smaller and the ICMP message that says so is dropped; try 'ping -M do -s {large}', clamp the MSS there, or set net.ipv4.tcp_mtu_probing=1 at {sender}"
+        ));
+    }
     if kernel.is_some() && unheard.until.since(unheard.since) < SOON {
         finding.advice.push(format!("{sender} tried for a short time only: TCP_USER_TIMEOUT of its socket, which goes before net.ipv4.tcp_retries2, or that one is set low ('hopscope sockets' shows the first)"));
+        return Some(finding);
+    }
+    if gave_up && kernel.is_none() {
+        // Its process did not wait for the stack.
         return Some(finding);
     }
     finding.advice.push(format!("how long {sender} tries is TCP_USER_TIMEOUT of the socket, else net.ipv4.tcp_retries2 (about 15 minutes by default)"));

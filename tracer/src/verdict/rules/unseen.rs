@@ -1,6 +1,8 @@
 //! What only a kernel tells: it gave a connection up, and no vantage shows what it sent in vain. What drops
 //! segments in its own network namespace does so before a vantage there sees them.
 
+use std::time::Duration;
+
 use crate::flow::Side;
 use crate::kernel::FactKind;
 use crate::time::Time;
@@ -8,6 +10,10 @@ use crate::verdict::Confidence;
 use crate::verdict::case::Case;
 use crate::verdict::digest::Digest;
 use crate::verdict::finding::{Culprit, Finding};
+use crate::verdict::words;
+
+/// The FIN or RST of whoever closes goes out sooner, where nothing else has to before.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Who gave up, and when.
 pub(super) struct GaveUp {
@@ -59,4 +65,42 @@ impl GaveUp {
         ));
         finding
     }
+}
+
+/// A process closed its server's end while an answer was owed, and no vantage shows a FIN or RST of it: the
+/// interface may have gone with it, as where a pod is deleted.
+pub(super) fn closed(case: &Case<'_>) -> Option<Finding> {
+    let closed = |kind: &FactKind| matches!(kind, FactKind::Closed(_));
+    let gave_up = GaveUp::of(case, closed, |_, side| side == Side::Client)?;
+    let leg = &case.legs[gave_up.leg];
+    // What it had begun to answer may go out first, and its FIN after that.
+    let silent = leg.owed() && leg.answered_at().is_none();
+    let waited = leg.waited(gave_up.at).filter(|_| silent)?;
+    let mut marks = leg.digest.marks.iter();
+    // What comes later is somebody else's in its name.
+    if marks.any(|mark| mark.by == gave_up.side && mark.at <= gave_up.at + SOON) {
+        return None;
+    }
+    let told = leg.digest.kernel(gave_up.side, closed)?;
+    let ([server, client], at) = (gave_up.names(case), words::clock(gave_up.at));
+    let waited = words::length(waited);
+    let mut finding = gave_up.finding(case, Confidence::Certain);
+    finding.because = format!("the kernel says that {server} closed while it owed an answer");
+    finding.summary = format!(
+        "{} ended it: it closed while it owed an answer for {waited}, and {client} did not hear of it",
+        gave_up.who(case)
+    );
+    finding.story = format!(
+        "{server} closed at {at}, {waited} after it had been asked. No FIN or RST of it was seen at any vantage: what dropped it did so before it came there."
+    );
+    if let FactKind::Closed(process) = &told.kind {
+        finding.evidence.push(format!(
+            "the kernel says that {} (pid {}) closed it at {at}",
+            process.comm, process.pid
+        ));
+    }
+    finding
+        .advice
+        .insert(0, words::restarted(&server, gave_up.at));
+    Some(finding)
 }
