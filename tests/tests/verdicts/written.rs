@@ -303,3 +303,111 @@ fn what_is_sent_after_a_fin_was_acknowledged_did_not_cross_it() -> Result<()> {
     }
     Ok(())
 }
+
+/// Of a proxy that answers 504 where a timer runs out, another error says something else.
+#[test]
+fn a_proxy_whose_timers_answer_504_had_none_where_it_answers_502() -> Result<()> {
+    let own = "<html><body><h1>502 Bad Gateway</h1>\nThe server returned an invalid or incomplete response.\n</body></html>\n";
+    let head = format!(
+        "HTTP/1.1 502 Bad Gateway\r\ncontent-length: {}\r\n\r\n",
+        own.len()
+    );
+    let hex: String = format!("{head}{own}")
+        .bytes()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let asked = asked_through_a_proxy();
+    let script = format!(
+        "# A proxy is stopped.
+{asked}+0.002  S2 ACK
++3.310  S ACK hex={hex}
++0.0001 S FIN+ACK
++0.0001 C2 FIN+ACK
++0.001  C ACK
++0.001  C FIN+ACK
+---
+flows = 2
+"
+    );
+    let told = scripted("stopped", &[("lb.pcap", &script)])?;
+    let first = verdicts(&told).next().expect("a verdict");
+    assert_ne!(first["cause"], "request_timeout", "{first:#}");
+    assert_eq!(first["ended_by"], "the proxy 10.0.0.1:80", "{first:#}");
+    Ok(())
+}
+
+/// A client, a proxy and an app, each seen where it is: who sends what, by milliseconds.
+fn watched(test: &str, sent: &[(f64, &str, &str)]) -> Result<Value> {
+    let script = |at: [&str; 2], there: &[&str]| {
+        let mut lines: Vec<(f64, String)> = sent
+            .iter()
+            .filter(|(_, who, _)| at.contains(who) || there.contains(who))
+            .map(|(time, who, what)| {
+                // What others sent takes 0.2 ms.
+                let time = if at.contains(who) { *time } else { time + 0.2 };
+                (time, format!("{who} {what}"))
+            })
+            .collect();
+        lines.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let lines: String = lines
+            .iter()
+            .map(|(time, line)| format!("{:.4} {line}\n", time / 1e3))
+            .collect();
+        format!(
+            "# Seen where it is.
+connection 1 10.0.0.9:40000 10.0.0.1:80 isn 1000 50000
+connection 2 10.0.1.1:50000 10.0.1.2:80 isn 2000 70000
+{lines}---
+flows = 1
+"
+        )
+    };
+    let client = script(["C", ""], &["S"]);
+    let proxy = script(["S", "C2"], &["C", "S2"]);
+    let app = script(["S2", ""], &["C2"]);
+    let captures = [("client", client), ("lb", proxy), ("app", app)];
+    let captures = captures.map(|(name, script)| (format!("{name}.pcap"), script));
+    let captures = captures
+        .each_ref()
+        .map(|(name, script)| (name.as_str(), script.as_str()));
+    scripted(test, &captures)
+}
+
+/// Events that a proxy passes on until they pause: it lets go of its server first, which has more to say.
+#[test]
+fn an_answer_that_goes_on_when_its_proxy_lets_go_is_broken_off() -> Result<()> {
+    let asked = format!("ACK {ASKED}");
+    let event =
+        "ACK \"HTTP/1.1 200 OK\\r\\ntransfer-encoding: chunked\\r\\n\\r\\n7\\r\\nevent 1\\r\\n\"";
+    let told = watched(
+        "events",
+        &[
+            (0.0, "C", "SYN"),
+            (0.3, "S", "SYN+ACK"),
+            (0.6, "C", "ACK"),
+            (1.0, "C", &asked),
+            (1.5, "S", "ACK"),
+            (2.0, "C2", "SYN"),
+            (2.3, "S2", "SYN+ACK"),
+            (2.6, "C2", "ACK"),
+            (3.0, "C2", &asked),
+            (3.3, "S2", "ACK"),
+            (12.0, "S2", event),
+            (12.3, "C2", "ACK"),
+            (12.5, "S", event),
+            (12.8, "C", "ACK"),
+            (2_013.0, "C2", "FIN+ACK"),
+            (2_013.3, "S2", "ACK"),
+            (3_013.0, "S", "FIN+ACK"),
+            (3_013.3, "C", "FIN+ACK"),
+            (3_013.6, "S", "ACK"),
+            (4_500.0, "S2", "ACK \"7\\r\\nevent 2\\r\\n0\\r\\n\\r\\n\""),
+            (4_500.3, "C2", "RST"),
+        ],
+    )?;
+    let first = verdicts(&told).next().expect("a verdict");
+    assert_eq!(first["cause"], "idle_timeout", "{first:#}");
+    assert_eq!(first["ended_by"], "lb", "{first:#}");
+    assert_eq!(first["alarm"], true, "{first:#}");
+    Ok(())
+}

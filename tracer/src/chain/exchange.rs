@@ -251,11 +251,10 @@ impl Told {
     /// section 15.2), and begins no request. Where what it was told was not captured, the length that the
     /// request announced tells.
     fn goes_on(&self, said: &Said) -> bool {
-        let interim = |status: &Status| (100..200).contains(&status.code) && status.code != 101;
         let whole = self.request.as_ref().and_then(|request| request.whole);
         let unfinished = whole.is_some_and(|whole| self.bytes.0 < whole);
         let told_to = match &self.status {
-            Some(status) => interim(status),
+            Some(status) => status.is_interim(),
             None => unfinished && self.bytes.1 == 0,
         };
         told_to && said.request.is_none()

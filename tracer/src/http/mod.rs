@@ -193,6 +193,11 @@ impl Status {
     pub(crate) const fn is_success(&self) -> bool {
         self.code >= 200 && self.code < 300
     }
+
+    /// The answer is still to come (RFC 9110 section 15.2); after 101 another protocol speaks.
+    pub(crate) const fn is_interim(&self) -> bool {
+        self.code >= 100 && self.code < 200 && self.code != 101
+    }
 }
 
 #[cfg(test)]

@@ -116,7 +116,9 @@ impl<'a> Leg<'a> {
             let there = exchange.at_server.and_then(|moments| moments.answered);
             let through = there.filter(|_| self.digest.unseen > 0);
             let answered = exchange.answered.or(through);
+            let interim = exchange.status.as_ref();
             return answered.is_none_or(|answered| self.came_too_late(answered))
+                || interim.is_some_and(|status| status.is_interim())
                 || self.cut_short().is_some()
                 || self.unended().is_some()
                 || self.reset_in_answer().is_some();
@@ -192,6 +194,21 @@ impl<'a> Leg<'a> {
                 Side::Server => calls.open,
                 Side::Client => calls.unanswered,
             }
+    }
+
+    /// Its answer had begun and was not complete, whoever closed, as far as its head or its last bytes tell.
+    pub(super) fn is_broken_off(&self) -> bool {
+        let Some(status) = self.head() else {
+            return false;
+        };
+        let by_client = self.first().is_some_and(|first| first.by == Side::Client);
+        let unended = status.unended.is_some() && self.digest.unseen == 0;
+        // Only a close of the server ends an answer of no length (RFC 9112 section 6.3); of another one, more may
+        // have come when nobody took it in any more.
+        let mut turns = self.digest.turns.iter().rev();
+        let last = turns.find(|turn| turn.by == Side::Server);
+        let goes_on = last.is_some_and(|turn| turn.before_fin.is_some());
+        self.cut_short().is_some() || unended || (by_client && (status.until_close || goes_on))
     }
 
     /// Bytes of an answer whose end only a close would have told, where its server reset the connection instead:

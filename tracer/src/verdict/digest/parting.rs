@@ -89,6 +89,9 @@ pub(super) fn take(
     {
         turns.remove(place);
     }
+    if let Some(at) = answered_goodbye(turns, marks, soon).filter(|_| carries == Carries::Tls) {
+        return Some(Parting { at, alone: true });
+    }
     let place = last(turns, marks, Side::Client, soon)?;
     let turn = turns[place];
     let used = turns[..place].iter().any(|turn| turn.by == Side::Server);
@@ -110,6 +113,25 @@ pub(super) fn take(
         return None;
     }
     Some(Parting { at: turn.at, alone })
+}
+
+/// Takes out the alert of a client that answers the server's own goodbye at once: a server that does not wait for
+/// it resets the connection (RFC 8446 section 6.1, RFC 1122 section 4.2.2.13), and the client closes no more.
+/// Nothing that asks for anything fits into so few bytes.
+fn answered_goodbye(turns: &mut Vec<Turn>, marks: &[Mark], soon: Duration) -> Option<Time> {
+    let [.., before, last] = &turns[..] else {
+        return None;
+    };
+    let [mark] = marks else {
+        return None;
+    };
+    let small = last.by == Side::Client && last.bytes <= ALERT && before.by == Side::Server;
+    let at_once = last.at.since(before.until) < soon;
+    let reset = mark.by == Side::Server && mark.rst && mark.at >= last.until;
+    if !small || !at_once || !reset || mark.at.since(last.until) >= soon {
+        return None;
+    }
+    turns.pop().map(|turn| turn.at)
 }
 
 /// Takes out of the turns what the client sends on of a request after its final answer, as where an

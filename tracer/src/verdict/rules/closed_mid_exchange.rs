@@ -288,20 +288,30 @@ fn found(case: &Case<'_>, origin: &Origin) -> Finding {
     finding.at = Some(mark.at);
     finding.flow = Some(mark.cite.flow);
     finding.because = format!("the first {kind} is a server's that owed an answer");
-    finding.summary = format!(
-        "{} ended it: {kind} while it owed an answer for {}",
-        case.who(number, Side::Server),
-        words::length(silence)
-    );
+    let (who, quiet) = (case.who(number, Side::Server), words::length(silence));
+    let begun = leg.answered_at().is_some_and(|begun| begun <= mark.at);
+    let (owed, since) = match leg.waited(mark.at).filter(|_| begun) {
+        Some(waited) => (
+            format!("in the middle of its answer, {quiet} after the last byte"),
+            format!(
+                "{} after it had been asked and {quiet} after the last byte of its answer",
+                words::length(waited)
+            ),
+        ),
+        None => (
+            format!("while it owed an answer for {quiet}"),
+            format!("{quiet} after it had been asked"),
+        ),
+    };
+    finding.summary = format!("{who} ended it: {kind} {owed}");
     finding.story = format!(
-        "{server} {} at {}, {} after it had been asked, before anybody else closed.",
+        "{server} {} at {}, {since}, before anybody else closed.",
         if mark.rst {
             "reset the connection"
         } else {
             "closed"
         },
-        words::clock(mark.at),
-        words::length(silence)
+        words::clock(mark.at)
     );
     finding.evidence.push(case.cite_mark(number, &mark));
     if let Some((log, entry)) = case.broken_off() {

@@ -173,7 +173,14 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
             "bytes that nothing answered"
         };
         let client = case.who(number, Side::Client);
-        format!("nothing wrong: {client} sent {what} and closed the connection")
+        match first.by {
+            Side::Client => {
+                format!("nothing wrong: {client} sent {what} and closed the connection")
+            }
+            Side::Server => {
+                format!("nothing wrong: {who} {how} the connection; {client} sent {what}")
+            }
+        }
     } else if exchanged {
         format!("nothing wrong: answered, then {who} {how} the connection")
     } else {
@@ -192,6 +199,8 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
             "; what was sent last is the rest of a request that had its answer"
         } else if leg.is_deaf() {
             "; what came later was sent by a client that had acknowledged the close, and nobody took it in"
+        } else if parting.is_some() && first.by == Side::Server {
+            "; what the client sent last answers the server's own goodbye, and is owed nothing"
         } else if parting.is_some() {
             "; the client closed right after what it had sent, and waited for no answer to it"
         } else if exchanged {

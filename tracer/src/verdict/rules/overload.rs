@@ -3,6 +3,8 @@
 //!
 //! Looks alike: a 503 that stands for an upstream that failed; there are segments to it.
 
+use std::time::Duration;
+
 use crate::flow::Side;
 use crate::log::Entry;
 use crate::verdict::Confidence;
@@ -24,6 +26,9 @@ const FLAGS: [(&str, &str); 6] = [
     ),
     (NO_SERVER, "no server is up"),
 ];
+
+/// What is refused later than this may have waited for a server.
+const QUEUES: Duration = Duration::from_millis(100);
 
 /// HAProxy: the timeout of the queue struck.
 const QUEUED: &str = "sQ";
@@ -119,12 +124,16 @@ fn found(
         Culprit::Else(format!("{gateway}, or something behind it"))
     };
     let mut finding = Finding::new(number, culprit, confidence);
-    let after = leg.answered_at().zip(leg.asked());
-    let after = after.map(|(answered, asked)| words::length(answered.since(asked)));
+    let waited = leg.answered_at().and_then(|answered| leg.waited(answered));
+    let after = waited.map(words::length);
     finding.at = leg.answered_at();
     finding.flow = leg.hop.sights.first().map(|sight| sight.flow);
     finding.because = "an error answer without an upstream".to_owned();
-    let unsaid = "an open circuit breaker, or no healthy upstream";
+    let unsaid = if waited.is_some_and(|waited| waited >= QUEUES) {
+        "an open circuit breaker, no healthy upstream, or a queue whose timeout ran out"
+    } else {
+        "an open circuit breaker, or no healthy upstream"
+    };
     let why = said.map_or(unsaid, |(_, why)| why);
     let who = case.who(number, Side::Server);
     let after = after.map_or_else(String::new, |after| format!(" after {after}"));

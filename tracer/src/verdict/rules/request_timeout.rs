@@ -74,6 +74,14 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
             _ if waited.is_none_or(|waited| waited < SHORTEST) => {
                 return Err("what came back at once was no answer of a timer".into());
             }
+            // Of each of them 504 is what a timer answers (HAProxy's configuration manual, `timeout server`; nginx,
+            // `proxy_read_timeout`; Envoy, `timeout` of a route).
+            Some(status) if Product::of(case, number, Side::Server).is_some() => {
+                return Err(format!(
+                    "such a proxy answers 504 where a timer runs out, not {status}"
+                )
+                .into());
+            }
             // Whoever waits no longer for an answer has no use for its connection (RFC 9112 section 9.3).
             Some(_) if let_go.is_none() => Confidence::Possible,
             _ => Confidence::Likely,
@@ -104,6 +112,10 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         if waited.is_none() && log.is_none() {
             return Err(UNSEEN.into());
         }
+        let worded = leg.own_words() == Some(NOT_IN_TIME);
+        if waited.is_some_and(|waited| waited < SHORTEST) && log.is_none() && !worded {
+            return Err("504 was answered at once: no timer ran out for this request".into());
+        }
         let gateway = case.name(number, Side::Server);
         let author = case.author(number);
         if author == Author::Server && log.is_none() {
@@ -115,7 +127,7 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         let (culprit, confidence) = match (&log, author) {
             (Some(_), _) => (own, Confidence::Certain),
             (None, Author::Gateway) => (own, Confidence::Likely),
-            _ if leg.own_words() == Some(NOT_IN_TIME) => (behind, Confidence::Likely),
+            _ if worded => (behind, Confidence::Likely),
             _ => (behind, Confidence::Possible),
         };
         let mut finding = found(case, number, leg, culprit, confidence);

@@ -16,7 +16,7 @@ pub(in crate::verdict) fn judge(case: &Case<'_>) -> Finding {
     let passed_on = case.legs.iter().take_while(|leg| failed(leg).is_some());
     let status = failed(&case.legs[0]);
     let mut finding = Finding::new(0, Culprit::Nobody, Confidence::Possible);
-    let server = case.name(number, Side::Server);
+    let mut asked = number;
     finding.because = "no other rule holds".to_owned();
     finding.flow = leg.hop.sights.first().map(|sight| sight.flow);
     finding.at = case.legs[0].answered_at();
@@ -25,11 +25,15 @@ pub(in crate::verdict) fn judge(case: &Case<'_>) -> Finding {
     }
     if let Some(status) = status {
         let author = passed_on.count() - 1;
+        asked = author;
         let server = case.name(author, Side::Server);
+        let alone = author == number && case.sees_upstream_of(author) && case.covers(author);
         finding.summary = format!("answered {status}; what was captured does not tell why");
         finding.story = format!(
             "{server} answered {status}: it, or something behind it, failed. {}",
-            if author == number {
+            if alone {
+                "It is not seen to have asked anybody for it."
+            } else if author == number {
                 "Nothing behind it was captured, or nothing could be joined to this request."
             } else {
                 "What was captured behind it does not tell why."
@@ -61,9 +65,12 @@ pub(in crate::verdict) fn judge(case: &Case<'_>) -> Finding {
         finding.summary = "what was captured does not tell how it ended".to_owned();
         finding.story = "No rule explains what was seen.".to_owned();
     }
-    finding.advice.push(format!(
-        "capture at {server} and behind it as well, and give the access logs of the proxies (--access-log)"
-    ));
+    let server = case.name(asked, Side::Server);
+    let logs = "give the access logs of the proxies (--access-log)";
+    finding.advice.push(match case.at(asked, Side::Server) {
+        Some(_) => format!("{logs}, and look into the error log of {server}"),
+        None => format!("capture at {server} and behind it as well, and {logs}"),
+    });
     finding
 }
 

@@ -198,6 +198,10 @@ fn advise(case: &Case<'_>, origin: &Origin, timer: &Timer<'_>, finding: &mut Fin
         finding.advice.push(format!(
             "let either side send pings of the protocol (WebSocket: RFC 6455 section 5.5.2) more often than every {length}, or raise the timeout of {who} (HAProxy: timeout tunnel; nginx: proxy_read_timeout; Envoy: stream_idle_timeout)"
         ));
+    } else if origin.mark.by == Side::Client {
+        finding.advice.push(format!(
+            "nothing has to be done: {who} lets go of connections that it does not use"
+        ));
     } else {
         finding.advice.push(format!(
             "nothing has to be done where whoever pools connections to {who} lets go of them earlier than after {length}"

@@ -108,7 +108,8 @@ fn timer<'a>(case: &Case<'a>, origin: &Origin) -> Timer<'a> {
         .legs
         .iter()
         .any(|leg| leg.asked().is_some() && leg.owed());
-    let kinds: &[Kind] = if owed || origin.both.is_some() {
+    let by_client = origin.mark.by == Side::Client;
+    let kinds: &[Kind] = if owed || by_client || origin.both.is_some() {
         &[Kind::Proxy]
     } else {
         &[Kind::Proxy, Kind::Server]
@@ -199,7 +200,7 @@ fn confidence(
     let stalled = side == Side::Client
         && origin.node != 0
         && case.is_proxy(origin.leg, side)
-        && case.legs[origin.leg].cut_short().is_some();
+        && case.legs[origin.leg].is_broken_off();
     // A proxy that lets go of its upstream in a conversation that was meant to live on; Envoy closes its
     // other side a second later (`delayed_close_timeout`).
     let switched = timer.switched && case.is_proxy(origin.leg, side);
