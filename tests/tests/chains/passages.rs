@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
-use hopscope_tests::craft::Trace;
+use hopscope_tests::craft::{Trace, link};
 use hopscope_tests::script::Script;
 use hopscope_tests::watched::{Shown, Thing, watched};
 use tracer::decode::LinkType;
@@ -227,5 +227,40 @@ fn nothing_passes_between_namespaces_unseen() -> Result<()> {
     let report = Report::new(&[whole], &Given::default());
     let hops: Vec<usize> = report.chains.iter().map(|chain| chain.hops.len()).collect();
     assert_eq!(hops, [2, 2], "{:?}", report.chains);
+    Ok(())
+}
+
+/// The same captured on all interfaces of the node (Linux cooked v2), where segments go out that come from
+/// one of these addresses.
+fn cooked(trace: &Trace, own: [u8; 4]) -> Trace {
+    const IN: u8 = 0;
+    const OUT: u8 = 4;
+    let mut cooked = trace.clone();
+    cooked.link = link::SLL2;
+    for packet in &mut cooked.packets {
+        let passage = if packet.data.get(12..16) == Some(&own[..]) {
+            OUT
+        } else {
+            IN
+        };
+        // Protocol, reserved, interface, hardware type, passage, address.
+        let mut header = vec![8, 0, 0, 0, 0, 0, 0, 2, 0, 1, passage, 6];
+        header.resize(20, 0);
+        packet.wire_len += 20;
+        packet.data.splice(..0, header);
+    }
+    cooked
+}
+
+/// Of two hosts, of each of which all interfaces were captured, and nothing between them.
+#[test]
+fn nothing_passes_unseen_where_all_interfaces_are_captured() -> Result<()> {
+    let whole = twins([["c", "p", "a"], ["c", "p", "a"]]);
+    let captures = [("c", [10, 0, 1, 1]), ("a", [10, 0, 2, 2])];
+    let captures = captures
+        .map(|(node, own)| -> Result<_> { Ok((node, cooked(&captured(node, &whole)?, own))) });
+    let [c, a] = captures;
+    let recorded = Recorded::made([c?, a?]);
+    assert_eq!(recorded.chains().len(), 4, "{:?}", recorded.chains());
     Ok(())
 }

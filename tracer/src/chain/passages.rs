@@ -6,10 +6,11 @@
 //!
 //! - turns go the other way round, from the second place to the first, as was seen;
 //! - the chain comes back to a place where it has been;
-//! - one watch watched both, and knows that they are two network namespaces.
+//! - one watch watched both, and knows that they are two network namespaces;
+//! - both captures are of all interfaces, and would each show both hops if they were of one host.
 //!
-//! The last two can be, as filters leave out hops; then most of what comes to the one place goes on from
-//! the other.
+//! All but the first can be, as filters leave out hops; then most of what comes to the one place goes on
+//! from the other.
 
 use std::collections::{HashMap, HashSet};
 
@@ -52,7 +53,7 @@ pub(super) fn part(context: &Context<'_>, found: &mut Found) -> Pairs {
 /// From one watched place to another.
 struct Passage {
     stacks: Stacks,
-    /// One watch knows them to be two namespaces.
+    /// Two hosts, or namespaces, as far as their captures show all that passes.
     parted: bool,
     /// One of the hops never leaves its host, of which other interfaces are captured by themselves.
     loopback: bool,
@@ -71,15 +72,30 @@ impl Passage {
         let (here, there) = (hops[before].at.server?, hops[behind].at.client?);
         let namespace = |vantage: usize| context.scene.vantages[vantage].vantage.namespace.as_ref();
         let known = namespace(here).is_some() && namespace(there).is_some();
+        let all = shows_all(context, before, here) && shows_all(context, behind, there);
         Some(Self {
             stacks: (context.places.stack(here), context.places.stack(there)),
-            parted: known && context.scene.same_clock(here, there),
+            parted: all || (known && context.scene.same_clock(here, there)),
             loopback: [before, behind].iter().any(|hop| {
                 let at = hops[*hop].at;
                 at.client == at.server
             }),
         })
     }
+}
+
+/// Whether the capture of a vantage that sees a hop is of all interfaces of its host: only those say which
+/// way segments passed, and name no interface.
+fn shows_all(context: &Context<'_>, hop: usize, vantage: usize) -> bool {
+    let interface = context.scene.vantages[vantage].vantage.interface.as_deref();
+    let sights = context.hops.hops[hop].sights.iter();
+    let flows = sights.map(|sight| &context.scene.flows[sight.flow]);
+    let mut own = flows.filter(|seen| seen.vantage == vantage);
+    let passes = own.any(|seen| {
+        let mut heads = seen.trail.events.iter().filter_map(|event| event.head);
+        heads.any(|head| head.passage.is_some())
+    });
+    passes && interface.is_none_or(|name| name == "any")
 }
 
 /// Whether something names both turns, or the request.

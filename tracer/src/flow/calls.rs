@@ -72,6 +72,8 @@ pub struct Failed {
 pub(super) struct Following {
     /// It speaks HTTP/2.
     spoken: bool,
+    /// Who asks.
+    client: Option<Side>,
     open: BTreeMap<u32, OpenCall>,
     /// The highest stream that was begun: they only go up.
     highest: u32,
@@ -89,7 +91,8 @@ pub(super) struct Following {
 
 impl Following {
     /// The preface: the connection begins here.
-    pub(super) const fn begin(&mut self) {
+    pub(super) const fn begin(&mut self, by: Side) {
+        self.client = Some(by);
         self.all = true;
     }
 
@@ -111,7 +114,7 @@ impl Following {
                     self.give_up(open, place.at);
                 }
                 // Who gives up asks for nothing; who refuses answers.
-                if open.is_none_or(|open| open.by == by) {
+                if self.client == Some(by) {
                     self.control(framed.length, place);
                 }
             }
@@ -126,6 +129,7 @@ impl Following {
             return;
         }
         self.highest = stream;
+        self.client.get_or_insert(by);
         if self.open.len() == KEPT {
             self.all = false;
             return;
@@ -199,6 +203,7 @@ impl Following {
     }
 
     pub(super) fn swap_sides(&mut self) {
+        self.client = self.client.map(Side::other);
         let open = self.open.values_mut().map(|open| &mut open.by);
         let failed = self.failed.iter_mut().map(|failed| &mut failed.by);
         let given_up = self.given_up.iter_mut().map(|(_, open)| &mut open.by);

@@ -174,7 +174,7 @@ impl Reading {
         conversation.read(by, piece, |found| match found {
             Found::Heading(heading, place) => {
                 match &heading {
-                    Heading::Http2 => calls.begin(),
+                    Heading::Http2 => calls.begin(by),
                     Heading::GoAway(said) => calls.goaway(by, said, place),
                     _ => {}
                 }

@@ -142,8 +142,13 @@ fn goaway(last_stream: u32, error: u32) -> Vec<u8> {
     frame(7, 0, 0, &payload)
 }
 
-const GOING: fn(u32, u32) -> Heading =
-    |last_stream, error| Heading::GoAway(GoAway { last_stream, error });
+const GOING: fn(u32, u32) -> Heading = |last_stream, error| {
+    Heading::GoAway(GoAway {
+        last_stream,
+        error,
+        debug: None,
+    })
+};
 
 #[test]
 fn bytes_that_were_not_shown_are_passed_over() {

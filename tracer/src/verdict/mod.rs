@@ -214,7 +214,7 @@ fn verdicts(case: &Case<'_>, many: bool) -> Vec<Verdict> {
     let mut considered = Vec::with_capacity(rules::ALL.len());
     for (cause, rule) in rules::ALL {
         let result = rule(case);
-        considered.push(consider(cause, &result));
+        put(&mut considered, consider(cause, &result));
         let Ok(finding) = result else {
             continue;
         };
@@ -263,6 +263,20 @@ fn consider(cause: Cause, result: &Found) -> Considered {
         held,
         because,
     }
+}
+
+/// Of several rules for one cause, tells of the first that holds, or else of the last.
+fn put(considered: &mut Vec<Considered>, rule: Considered) {
+    let known = considered
+        .iter()
+        .position(|known| known.cause == rule.cause);
+    if let Some(known) = known {
+        if considered[known].held.is_some() {
+            return;
+        }
+        considered.remove(known);
+    }
+    considered.push(rule);
 }
 
 fn told(case: &Case<'_>, cause: Cause, finding: Finding, considered: Vec<Considered>) -> Verdict {
