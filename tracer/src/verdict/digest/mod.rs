@@ -187,6 +187,8 @@ pub(super) struct Unheard {
     pub(super) times: u32,
     /// The time between the last two.
     pub(super) gap: Duration,
+    /// How often it was sent on after its peer had closed, which is not among these.
+    pub(super) later: u32,
 }
 
 /// Bytes of the server that nothing acknowledged before its RST.
@@ -287,6 +289,10 @@ impl Digest {
         let rests = parting::rests(&mut turns, &views, carries);
         let half = half::of(&turns, &marks, parting.as_ref());
         let first = half.map_or(first, |half| half::end(&marks, &half));
+        let unheard = sides(|side| {
+            let closed = marks.iter().find(|mark| mark.by != side);
+            turns::unheard(nearest[side], side, closed.map(|mark| mark.at))
+        });
         let begun = views.iter().map(|view| {
             let flow = view.flow();
             view.common(flow.opened_at().unwrap_or_else(|| flow.first_at()))
@@ -315,7 +321,7 @@ impl Digest {
             probes: sides(|side| turns::probes(nearest[side], side)),
             run_end: sides(|side| nearest[side].flow().run_end(nearest[side].side(side))),
             stalls: sides(|side| turns::stall(nearest[side], side)),
-            unheard: sides(|side| turns::unheard(nearest[side], side)),
+            unheard,
             unheard_fin: sides(|side| turns::unheard_fin(nearest[side], side)),
             told: said::told(&views),
             answers: said::answers(&views),

@@ -155,8 +155,9 @@ pub(super) fn stall(view: &View<'_>, side: Side) -> Option<Stall> {
     Some(Stall { total, ..longest })
 }
 
-/// Data that a side sent again until the end, while nothing came back.
-pub(super) fn unheard(view: &View<'_>, side: Side) -> Option<Unheard> {
+/// Data that a side sent again until the end, or until its peer had `closed`, while nothing came back: what is
+/// sent on after that does not take away from what nobody acknowledged before.
+pub(super) fn unheard(view: &View<'_>, side: Side, closed: Option<Time>) -> Option<Unheard> {
     let flow = view.flow();
     if flow.retransmissions(view.side(side)) == 0
         || flow.unacknowledged(view.side(side)).unwrap_or(0) == 0
@@ -180,6 +181,11 @@ pub(super) fn unheard(view: &View<'_>, side: Side) -> Option<Unheard> {
         match event.what {
             What::Data { .. } => sent = Some(event),
             What::Retransmission { bytes, .. } if bytes > 0 => {
+                let late = closed.is_some_and(|closed| view.common(event.at) > closed);
+                if let Some(unheard) = found.as_mut().filter(|_| late) {
+                    unheard.later += 1;
+                    continue;
+                }
                 if found.is_none() {
                     from = event.head.map(|head| head.seq);
                 }
@@ -189,6 +195,7 @@ pub(super) fn unheard(view: &View<'_>, side: Side) -> Option<Unheard> {
                     cite: view.cite(event.frame),
                     times: 0,
                     gap: Duration::ZERO,
+                    later: 0,
                 });
                 let at = view.common(event.at);
                 unheard.gap = at.since(unheard.until.min(at));
@@ -223,6 +230,7 @@ pub(super) fn unheard_fin(view: &View<'_>, side: Side) -> Option<Unheard> {
                     cite: view.cite(event.frame),
                     times: 0,
                     gap: Duration::ZERO,
+                    later: 0,
                 });
             }
             // Data that is sent again is another matter ([`unheard`]).

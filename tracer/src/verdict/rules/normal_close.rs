@@ -75,7 +75,7 @@ fn unheard(case: &Case<'_>) -> Option<String> {
     legs.find_map(|(number, leg)| {
         let unheard = leg.digest.unheard[Side::Server]?;
         let closed = leg.first().filter(|first| first.by == Side::Client)?;
-        let in_vain = unheard.times >= IN_VAIN && closed.at >= unheard.until;
+        let in_vain = unheard.times + unheard.later >= IN_VAIN && closed.at >= unheard.until;
         let server = case.name(number, Side::Server);
         in_vain.then(|| format!("nothing acknowledged the answer of {server}"))
     })
