@@ -207,6 +207,7 @@ pub fn tally(since: Time, lower: Counts, higher: Counts, between: [Time; 2]) -> 
         next: Seq(next),
         acknowledged: Seq(acknowledged),
         window: 500,
+        tail: 0,
         first_at: (segments > 0).then_some(between[0]),
         last_at: (segments > 0).then_some(between[1]),
         data_at: (bytes > 0).then_some(between[1]),

@@ -45,6 +45,9 @@ pub enum What {
         /// What came before the other side's FIN, where more came after it. That may only answer it, as
         /// the close_notify alert of TLS does (RFC 8446 section 6.1), or find nobody who reads it.
         before_fin: Option<BeforeFin>,
+        /// The last of them are an empty line, as heads of HTTP and chunked bodies end with; `None` where
+        /// they were not captured.
+        ends: Option<bool>,
     },
     /// Sent a keepalive probe.
     KeepaliveProbe {

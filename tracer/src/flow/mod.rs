@@ -34,7 +34,7 @@ use self::duplicate::Recent;
 use self::ending::Endings;
 pub use self::ending::{Closing, End, Ending};
 pub use self::event::{BeforeFin, Event, New, OPENING, Observer, Timeline, What};
-use self::exchange::Exchanges;
+use self::exchange::{Exchanges, Last};
 use self::keepalive::BareAck;
 use self::opening::Opening;
 pub use self::probe::{Probe, RunEnd, Wait};
@@ -313,7 +313,7 @@ impl Flow {
         let of_what_was_seen = self.sides[peer].known && self.sides[peer].next == segment.ack;
         if self.sides[peer].acknowledged(segment.ack, segment.at) {
             // What it acknowledges was sent before, though not seen, or not yet.
-            teller.pass(self.exchanges.data(segment, peer, 0));
+            teller.pass(self.exchanges.data(segment, peer, 0, None));
         }
         if let Some(endings) = &mut self.endings
             && endings.outlived(segment.ack, peer)
@@ -339,7 +339,10 @@ impl Flow {
         self.active(segment.at);
         if new_bytes > 0 {
             let before = self.exchanges.opening(by);
-            teller.pass(self.exchanges.data(segment, by, new_bytes));
+            // What fills a hole says nothing of the end.
+            let is_last = self.sides[by].next == segment.seq_end();
+            let last = is_last.then(|| Last::of(segment, expected));
+            teller.pass(self.exchanges.data(segment, by, new_bytes, last));
             if let Some(before) = before
                 && let Some(new) = New::of(segment, before, new_bytes, expected)
             {

@@ -105,6 +105,8 @@ pub(super) struct Turn {
     pub(super) cite: Cite,
     /// The sequence number of its first byte, where that was shown.
     pub(super) seq: Option<Seq>,
+    /// The last of its bytes are an empty line; `None` where they were not captured.
+    pub(super) ends: Option<bool>,
 }
 
 /// What a client said although it had heard that the server had closed.

@@ -18,6 +18,7 @@ pub(super) fn turns(views: &[View<'_>]) -> Vec<Turn> {
                 until,
                 bytes,
                 before_fin,
+                ends,
             } if view.side(event.by) == side && !view.is_handshake(event) => Some(Turn {
                 by: side,
                 at: view.common(event.at),
@@ -29,6 +30,7 @@ pub(super) fn turns(views: &[View<'_>]) -> Vec<Turn> {
                 bytes,
                 cite: view.cite(event.frame),
                 seq: event.head.map(|head| head.seq),
+                ends,
             }),
             _ => None,
         }));

@@ -147,11 +147,13 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
     let unheard = parting.is_some_and(|parting| !parting.alone);
     let doubt = case.doubt(number);
     let begun_before = !exchanged && leg.digest.syns == 0;
-    let confidence = if unheard || doubt.is_some() || begun_before || first.rst && !exchanged {
-        Confidence::Possible
-    } else {
-        Confidence::Likely
-    };
+    let end_unseen = leg.is_end_unseen();
+    let confidence =
+        if unheard || doubt.is_some() || begun_before || end_unseen || first.rst && !exchanged {
+            Confidence::Possible
+        } else {
+            Confidence::Likely
+        };
     let mut finding = Finding::new(number, culprit, confidence);
     finding.alarm = false;
     finding.at = Some(first.at);
@@ -172,6 +174,10 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
         };
         let client = case.who(number, Side::Client);
         format!("nothing wrong: {client} sent {what} and closed the connection")
+    } else if end_unseen {
+        format!(
+            "nothing wrong as far as was captured: an answer in chunks began, then {who} {how} the connection"
+        )
     } else if exchanged {
         format!("nothing wrong: answered, then {who} {how} the connection")
     } else {
@@ -192,6 +198,8 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
             "; what came later was sent by a client that had acknowledged the close, and nobody took it in"
         } else if parting.is_some() {
             "; the client closed right after what it had sent, and waited for no answer to it"
+        } else if end_unseen {
+            ", when the last answer had begun at least"
         } else if exchanged {
             ", when every request had been answered"
         } else {
@@ -206,6 +214,11 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
         ));
     }
     finding.against.extend(doubt);
+    if end_unseen {
+        finding.against.push(format!(
+            "the last answer came in chunks, and whether it was complete cannot be told: its end was not captured; capture all bytes (tcpdump -s 0) at {closer}"
+        ));
+    }
     if begun_before {
         finding.against.push(
             "the capture began in the middle of the connection: what was asked before may have been owed an answer"
