@@ -255,6 +255,7 @@ pub fn seen(moment: Moment, id: SocketId, state: State, keepidle: u64) -> What {
         cookie: id.cookie,
         inode: Some(4711),
         owner: Some(process(19_495, "envoy")),
+        accepted: None,
         also_held_by: Vec::new(),
         queues: None,
         timer: None,

@@ -115,6 +115,11 @@ pub trait Observer {
     /// way round.
     fn sides_swapped(&mut self, _: FlowId) {}
 
+    /// The side of a flow that asks, where anything that was read of it says so.
+    fn asks(&self, _: FlowId) -> Option<Side> {
+        None
+    }
+
     /// New payload within the first [`OPENING`] bytes of a turn. What was captured of the segment's
     /// payload may end earlier.
     fn payload(&mut self, _: FlowId, _: Side, _: &Segment<'_>, _: New) {}
@@ -180,6 +185,10 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn sides_swapped(&mut self, flow: FlowId) {
         self.0.sides_swapped(flow);
         self.1.sides_swapped(flow);
+    }
+
+    fn asks(&self, flow: FlowId) -> Option<Side> {
+        self.0.asks(flow).or_else(|| self.1.asks(flow))
     }
 
     #[inline]

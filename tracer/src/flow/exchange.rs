@@ -13,8 +13,8 @@ use crate::time::Time;
 /// Whose turn it is, and how many exchanges there were.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Exchanges {
-    /// Exchanges that the server has answered, or begun to.
-    pub(super) complete: u64,
+    /// Turns of each side that followed one of the other's.
+    complete: Sides<u64>,
     turn: Option<Turn>,
 }
 
@@ -141,9 +141,7 @@ impl Exchanges {
                     bytes,
                     tail: last.map_or(tail::UNKNOWN, |last| last.after(tail::NONE)),
                 });
-                if by == Side::Server && before.is_some() {
-                    self.complete += 1;
-                }
+                self.complete[by] += u64::from(before.is_some());
                 before.map(Turn::event)
             }
         }
@@ -167,8 +165,10 @@ impl Exchanges {
             Ordering::Less => Side::Server,
             Ordering::Equal => last.other(),
         };
-        let unasked = self.turn.is_none() && first == Side::Server;
-        self.complete += turns.server - u64::from(unasked);
+        let began = self.turn.is_none().then_some(first);
+        for by in [Side::Client, Side::Server] {
+            self.complete[by] += turns[by].saturating_sub(u64::from(began == Some(by)));
+        }
         let until = counted[last].until.unwrap_or_default();
         let turn = Turn {
             by: last,
@@ -215,6 +215,11 @@ impl Exchanges {
         }
     }
 
+    /// Exchanges that the server has answered, or begun to.
+    pub(super) fn complete(&self) -> u64 {
+        self.complete.server
+    }
+
     /// The client's data came last: an answer is owed.
     pub(super) fn answer_pending(&self) -> bool {
         self.turn.is_some_and(|turn| turn.by == Side::Client)
@@ -226,6 +231,7 @@ impl Exchanges {
     }
 
     pub(super) fn swap_sides(&mut self) {
+        self.complete.swap();
         if let Some(turn) = &mut self.turn {
             turn.by = turn.by.other();
         }

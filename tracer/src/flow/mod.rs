@@ -40,6 +40,7 @@ use self::opening::Opening;
 pub use self::probe::{Probe, RunEnd, Wait};
 pub(crate) use self::probe::{idle, interval};
 pub use self::reading::{TurnHeading, TurnPrint};
+pub use self::roles::Roles;
 pub use self::side::{Side, Sides};
 pub use self::table::{FlowId, FlowTable};
 use self::teller::Teller;
@@ -73,14 +74,14 @@ pub struct Flow {
     first_at: Time,
     duplicates: u64,
     bare_acks: Sides<Option<BareAck>>,
-    /// A SYN told who is client.
-    roles_seen: bool,
+    /// By what it is known who is client.
+    roles: Roles,
     /// What a thinned source had counted when it was last asked.
     counted: Option<Box<Tally>>,
 }
 
 impl Flow {
-    fn new(segment: &Segment<'_>, by: Side) -> Self {
+    fn new(segment: &Segment<'_>, by: Side, roles: Roles) -> Self {
         let endpoints = match by {
             Side::Client => Sides {
                 client: segment.source,
@@ -94,7 +95,7 @@ impl Flow {
         Self {
             endpoints,
             vantage: segment.vantage,
-            roles_seen: segment.flags.syn(),
+            roles,
             first_at: segment.at,
             last_at: segment.at,
             active_at: segment.at,

@@ -160,6 +160,15 @@ impl Reading {
         self.turn.as_ref().map_or(0, |turn| turn.frame) ^ self.conversation.touch()
     }
 
+    /// The side that asks: it sent a request first, or the other one an answer.
+    pub(super) fn asks(&self) -> Option<Side> {
+        self.headings.iter().find_map(|said| match said.heading {
+            Heading::Request(_) => Some(said.by),
+            Heading::Status(_) => Some(said.by.other()),
+            _ => None,
+        })
+    }
+
     /// Client and server are the other way round.
     pub(super) fn swap_sides(&mut self) {
         self.conversation.swap_sides();

@@ -137,12 +137,23 @@ fn closed<'a>(case: &'a Case<'_>) -> Result<(usize, &'a Mark), Cow<'static, str>
     Ok((origin.leg, &origin.mark))
 }
 
+/// The connection is older than what was seen of it, and what was asked was not seen: only what came back, or
+/// what its client said when the other side had closed.
+fn is_begun_before(leg: &Leg<'_>, first: &Mark) -> bool {
+    let unasked = leg
+        .exchange
+        .is_some_and(|exchange| exchange.bytes.0 == 0 && exchange.status.is_none());
+    let silent = leg.is_deaf() && leg.digest.last_turn(first.at).is_none();
+    leg.digest.syns == 0 && (unasked || silent)
+}
+
 fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
     let leg: &Leg<'_> = &case.legs[number];
     let who = case.who(number, first.by);
     let closer = case.name(number, first.by);
     let culprit = Culprit::End(number, first.by);
-    let exchanged = case.legs[0].asked().is_some();
+    let older = is_begun_before(leg, first);
+    let exchanged = case.legs[0].asked().is_some() && !older;
     let parting = leg.digest.parting.filter(|_| leg.parted());
     let unheard = parting.is_some_and(|parting| !parting.alone);
     let doubt = case.doubt(number);
@@ -160,7 +171,9 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
     finding.flow = Some(first.cite.flow);
     finding.because = format!("nothing was owed when {closer} closed");
     let how = if first.rst { "reset" } else { "closed" };
-    finding.summary = if leg.is_rest() {
+    finding.summary = if older {
+        format!("nothing wrong: {who} {how} a connection on which nothing was seen to be asked")
+    } else if leg.is_rest() {
         let client = case.who(number, Side::Client);
         format!("nothing wrong: {client} sent the rest of a request that had been answered before")
     } else if leg.is_deaf() {
