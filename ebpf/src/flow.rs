@@ -1,5 +1,7 @@
 //! Flows as the kernel counts them: the state that decides which segments are telling.
 
+use crate::tail::Tail;
+
 /// How many flows are counted at once at most, over all namespaces watched.
 pub const FLOWS: u32 = 131_072;
 
@@ -82,6 +84,20 @@ pub struct Sent {
     pub state: u16,
 }
 
+impl Sent {
+    /// What its last bytes are.
+    #[inline(always)]
+    #[must_use]
+    pub const fn tail(&self) -> Tail {
+        (self.state >> state::TAIL_SHIFT) & state::TAIL
+    }
+
+    #[inline(always)]
+    pub(crate) const fn end_with(&mut self, tail: Tail) {
+        self.state = self.state & !(state::TAIL << state::TAIL_SHIFT) | tail << state::TAIL_SHIFT;
+    }
+}
+
 /// Bits of [`Counters::marks`].
 pub mod mark {
     /// A FIN was seen: from then on everything is told.
@@ -89,6 +105,11 @@ pub mod mark {
     /// The last byte was sent again, or a garbage byte probed: `active_at` may be too early, and the
     /// next data is told.
     pub const DOUBT: u32 = 2;
+    /// How many segments with data the turn had until now, up to the mask's own number, shifted by
+    /// [`PIECES_SHIFT`].
+    pub const PIECES: u32 = 7;
+    /// Where [`PIECES`] begin.
+    pub const PIECES_SHIFT: u32 = 8;
 }
 
 /// Bits of [`Sent::state`].
@@ -103,4 +124,8 @@ pub mod state {
     pub const FIN: u16 = 4;
     /// The other side acknowledged it.
     pub const FIN_ACKNOWLEDGED: u16 = 8;
+    /// What its last bytes are: a [`Tail`](crate::tail::Tail), shifted by [`TAIL_SHIFT`].
+    pub const TAIL: u16 = 7;
+    /// Where [`TAIL`] begins.
+    pub const TAIL_SHIFT: u16 = 8;
 }

@@ -8,6 +8,7 @@
 mod flow;
 mod settings;
 mod socket;
+pub mod tail;
 pub mod thin;
 
 pub use flow::{Counters, FLOWS, FlowKey, SILENCE_NS, Sent, mark, side, state};

@@ -7,13 +7,20 @@
 //!
 //! Nothing here needs the kernel: tests run it over whole captures.
 
-use crate::{Counters, Counts, SILENCE_NS, STRETCH_NS, Sent, TURNS_TOLD, mark, side, state};
+use crate::{Counters, Counts, SILENCE_NS, STRETCH_NS, Sent, TURNS_TOLD, mark, side, state, tail};
 
 const FIN: u8 = 1;
 const SYN: u8 = 2;
 const RST: u8 = 4;
 const ACK: u8 = 16;
 const CONTROL: u8 = FIN | SYN | RST;
+
+/// A segment that is shorter is not full, whatever the path's MTU: its sender had no more to send.
+const SMALL: u32 = 512;
+
+/// So many pieces of a turn are told, while they are small and do not end with an empty line: a head may
+/// be written line by line.
+const PIECES_TOLD: u32 = 4;
 
 /// What is looked at of a segment.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +37,10 @@ pub struct Seen {
     pub window: u16,
     /// Flags, as in the header.
     pub flags: u8,
+    /// The last bytes of the payload, the last of them last; fewer where it is shorter.
+    pub last: [u8; 4],
+    /// They could be read.
+    pub last_known: bool,
 }
 
 impl Seen {
@@ -51,6 +62,15 @@ impl Seen {
             higher
         };
         me.state & state::KNOWN == 0
+    }
+
+    /// Whether what its flow has counted is told with it: if anything, and how data ended before the close.
+    #[inline(always)]
+    #[must_use]
+    pub const fn brings_counters(&self, flow: &Counters) -> bool {
+        let [lower, higher] = &flow.sent;
+        let closing = self.flags & (FIN | RST) != 0 || flow.marks & mark::CLOSING != 0;
+        lower.segments + higher.segments > 0 || (closing && flow.turn != 0)
     }
 }
 
@@ -113,21 +133,35 @@ pub fn is_telling(flow: &Counters, segment: &Seen, now: u64, counts: &mut Counts
         || segment.len == 1
         || beyond
         || now.wrapping_sub(flow.last_at) >= SILENCE_NS
-        || (segment.len > 0 && flow.turn != segment.by as u32 + 1 && is_affordable(counts, now))
+        || (segment.len > 0 && flow.turn != segment.by as u32 + 1 && is_affordable(counts, now, TURNS_TOLD))
+        // Turns go first: what goes on may take half of what there is for them.
+        || (goes_on(flow, me, segment) && is_affordable(counts, now, TURNS_TOLD / 2))
+}
+
+/// Whether a segment may bring more of a head that has not ended.
+#[inline(always)]
+fn goes_on(flow: &Counters, me: &Sent, segment: &Seen) -> bool {
+    let pieces = (flow.marks >> mark::PIECES_SHIFT) & mark::PIECES;
+    segment.len > 0
+        && segment.len < SMALL
+        && flow.turn == segment.by as u32 + 1
+        && pieces < PIECES_TOLD
+        && me.tail() != tail::EMPTY_LINE
 }
 
 /// Turns of the conversation are told while there are few: they carry request and status lines.
 #[inline(always)]
-fn is_affordable(counts: &mut Counts, now: u64) -> bool {
+fn is_affordable(counts: &mut Counts, now: u64, most: u64) -> bool {
     if now.wrapping_sub(counts.stretch) >= STRETCH_NS {
         counts.stretch = now;
         counts.told = 0;
     }
-    let affordable = counts.told < TURNS_TOLD;
+    let affordable = counts.told < most;
     if affordable {
         counts.told += 1;
     } else {
-        counts.turns_not_told += 1;
+        // Not what only goes on.
+        counts.turns_not_told += u64::from(most == TURNS_TOLD);
     }
     affordable
 }
@@ -183,6 +217,14 @@ pub fn take(flow: &mut Counters, segment: &Seen, now: u64, told: bool) -> bool {
     let fresh = advance(me, peer, segment, probe);
     let done = segment.flags & RST != 0 || me.state & peer.state & state::FIN_ACKNOWLEDGED != 0;
     if fresh && segment.len > 0 {
+        let pieces = (flow.marks >> mark::PIECES_SHIFT) & mark::PIECES;
+        let pieces = match flow.turn == by {
+            true if pieces == mark::PIECES => pieces,
+            true => pieces + 1,
+            false => 1,
+        };
+        flow.marks =
+            flow.marks & !(mark::PIECES << mark::PIECES_SHIFT) | pieces << mark::PIECES_SHIFT;
         flow.turn = by;
     }
     done
@@ -220,6 +262,17 @@ fn advance(me: &mut Sent, peer: &mut Sent, segment: &Seen, probe: bool) -> bool 
     if segment.flags & RST != 0 {
         return fresh;
     }
+    if segment.flags & SYN != 0 {
+        me.end_with(tail::NONE);
+    }
+    if fresh && segment.len > 0 {
+        let follows = known && segment.seq == me.next;
+        let before = if follows { me.tail() } else { tail::UNKNOWN };
+        me.end_with(match segment.last_known {
+            true => tail::after(before, segment.last, segment.len),
+            false => tail::UNKNOWN,
+        });
+    }
     if fresh {
         me.next = end;
     }
@@ -239,6 +292,7 @@ fn acknowledge(me: &mut Sent, peer: &mut Sent, ack: u32) {
     // What is acknowledged was sent, seen or not.
     if peer.state & state::KNOWN != 0 && is_after(ack, peer.next) {
         peer.next = ack;
+        peer.end_with(tail::UNKNOWN);
     }
     if peer.state & state::FIN != 0 && !is_after(peer.fin, ack) {
         peer.state |= state::FIN_ACKNOWLEDGED;

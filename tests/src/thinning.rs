@@ -44,6 +44,11 @@ impl Thinning {
             .flows
             .entry(key)
             .or_insert_with(|| Counters::beginning(now));
+        let mut last = [0; 4];
+        let known = segment.payload.len() == segment.len as usize;
+        for (to, byte) in last.iter_mut().rev().zip(segment.payload.iter().rev()) {
+            *to = *byte;
+        }
         let seen = Seen {
             by: if lower { side::LOWER } else { side::HIGHER },
             seq: segment.seq.0,
@@ -51,13 +56,22 @@ impl Thinning {
             len: segment.len,
             window: segment.window,
             flags: segment.flags.0,
+            last,
+            last_known: known,
         };
         if self.busy {
             self.counts.stretch = now;
             self.counts.told = hopscope_ebpf::TURNS_TOLD;
         }
         let told = thin::is_telling(flow, &seen, now, &mut self.counts);
-        let tally = told.then(|| tally(flow));
+        // Others tell only when counting began.
+        let tally = told.then(|| match seen.brings_counters(flow) {
+            true => tally(flow),
+            false => tally(&Counters {
+                since: flow.since,
+                ..Counters::default()
+            }),
+        });
         if thin::take(flow, &seen, now, told) {
             self.flows.remove(&key);
         }

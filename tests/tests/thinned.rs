@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hopscope_ebpf::tail;
 use hopscope_tests::script::Script;
 use hopscope_tests::thinning::{differences, is_live};
 use tracer::decode;
@@ -70,6 +71,29 @@ fn captures(folder: &Path) -> Vec<PathBuf> {
         })
         .filter(|path| path.extension().is_some_and(|ending| ending == "pcap"))
         .collect()
+}
+
+/// The tail of bytes is the same however they are cut, and says whether they end with an empty line.
+#[test]
+fn tails_do_not_depend_on_cuts() {
+    let letters = [b'\r', b'\n', b'x'];
+    for number in 0..3_usize.pow(7) {
+        let bytes: Vec<u8> = (0..7)
+            .map(|place| letters[number / 3_usize.pow(place) % 3])
+            .collect();
+        for cut in 0..bytes.len() {
+            let pieces = [&bytes[..cut], &bytes[cut..]];
+            let tail = pieces.into_iter().fold(tail::NONE, |before, piece| {
+                let mut last = [0; 4];
+                for (to, byte) in last.iter_mut().rev().zip(piece.iter().rev()) {
+                    *to = *byte;
+                }
+                tail::after(before, last, u32::try_from(piece.len()).unwrap_or(u32::MAX))
+            });
+            let ends = bytes.ends_with(b"\r\n\r\n");
+            assert_eq!(tail == tail::EMPTY_LINE, ends, "{bytes:?} cut at {cut}");
+        }
+    }
 }
 
 #[test]

@@ -52,6 +52,13 @@ impl Endpoint {
         self.port
     }
 
+    /// Its port is one of those that Linux gives to callers (`net.ipv4.ip_local_port_range`), and with it of
+    /// RFC 6335 section 6, whose range begins at 49152; and none that servers customarily listen on all the
+    /// same: MySQL's X protocol, OpenStack's Keystone, gRPC in its own examples.
+    pub(crate) fn is_ephemeral(self) -> bool {
+        self.port >= 32_768 && ![33_060, 35_357, 50_051].contains(&self.port)
+    }
+
     /// The address as sixteen bytes: an IPv4 address in its IPv4-mapped form.
     pub(crate) const fn octets(self) -> [u8; 16] {
         self.address

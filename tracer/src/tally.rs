@@ -5,6 +5,7 @@
 //! bytes, segments and silences in the report are exact all the same.
 
 use hopscope_ebpf::Counters;
+use hopscope_ebpf::tail::Tail;
 use serde::{Deserialize, Serialize};
 
 use crate::segment::Endpoint;
@@ -39,6 +40,7 @@ impl Tally {
             next: Seq(sent.next),
             acknowledged: Seq(sent.acknowledged),
             window: sent.window,
+            tail: sent.tail(),
             first_at: some(sent.first_at),
             last_at: some(sent.last_at),
             data_at: some(sent.data_at),
@@ -72,6 +74,8 @@ pub struct Sent {
     pub acknowledged: Seq,
     /// Its last window, not scaled.
     pub window: u16,
+    /// What the last bytes are that it sent, reported segments included: a [`hopscope_ebpf::tail::Tail`].
+    pub tail: Tail,
     /// The first of them.
     pub first_at: Option<Time>,
     /// The last of them.

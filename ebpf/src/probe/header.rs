@@ -208,6 +208,8 @@ fn tcp(
             len: length - header,
             window: u16::from_be((tcp[3] >> 16) as u16),
             flags: (tcp[3] >> 8) as u8,
+            last: [0; 4],
+            last_known: false,
         };
         (*to).payload = offset as u32 + header;
     }

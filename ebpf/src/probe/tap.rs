@@ -50,13 +50,20 @@ fn tap(ctx: &TcContext, ethernet: bool, out: bool) -> i32 {
     let content = read(ctx, ethernet, &mut segment);
     let segment = match content {
         // SAFETY: was filled.
-        Content::Segment => Some(unsafe { segment.assume_init_ref() }),
+        Content::Segment => Some(unsafe { segment.assume_init_mut() }),
         Content::Hidden => None,
         Content::Other => return TC_ACT_UNSPEC,
     };
-    if segment.is_some_and(|segment| !settings().asks_for(segment.key.ports)) {
+    if segment
+        .as_ref()
+        .is_some_and(|segment| !settings().asks_for(segment.key.ports))
+    {
         return TC_ACT_UNSPEC;
     }
+    let segment = segment.map(|segment| {
+        read_last(ctx, segment);
+        &*segment
+    });
     let now = now();
     let flow = segment.and_then(|segment| count(segment, now, counts));
     // SAFETY: an entry's memory stays an entry's while a program runs. What another processor writes to
@@ -79,6 +86,20 @@ fn tap(ctx: &TcContext, ethernet: bool, out: bool) -> i32 {
         let _ = FLOW_COUNTERS.remove(&segment.key);
     }
     TC_ACT_UNSPEC
+}
+
+/// Reads the last bytes of the payload. Where it is shorter, those before are the header's.
+#[inline(always)]
+fn read_last(ctx: &TcContext, segment: &mut Segment) {
+    if segment.seen.len == 0 || settings().all_segments != 0 {
+        return;
+    }
+    let last = &raw mut segment.seen.last;
+    let length = size_of::<[u8; 4]>() as u32;
+    let from = segment.payload + segment.seen.len - length;
+    // SAFETY: writes within the segment.
+    let read = unsafe { bpf_skb_load_bytes(ctx.skb.skb.cast(), from, last.cast(), length) };
+    segment.seen.last_known = read == 0;
 }
 
 #[inline(always)]
@@ -144,7 +165,10 @@ fn tell(
         }
         _ => 0,
     };
-    let counted = flow.filter(|flow| flow.sent[0].segments + flow.sent[1].segments > 0);
+    let counted = match (flow, segment) {
+        (Some(flow), Some(segment)) if segment.seen.brings_counters(flow) => Some(flow),
+        _ => None,
+    };
     let told = match counted {
         None if headers > 0 => write::<HEADERS>(ctx, &head, headers),
         None => write::<HEADERS_AND_TEXT>(ctx, &head, HEADERS_AND_TEXT as u32),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde_json::{Map, Value, json};
-use tracer::flow::{Event, Flow, FlowId, FlowTable, Observer, Trail, Trails};
+use tracer::flow::{Event, Flow, FlowId, FlowTable, Observer, Trail, Trails, What};
 use tracer::report::{Given, Report};
 use tracer::vantage::{Gathered, Vantage};
 
@@ -132,7 +132,12 @@ fn by_kind<'a>(events: impl Iterator<Item = &'a Event>) -> Value {
         .map(|kind| ((*kind).to_owned(), json!([])))
         .collect();
     for event in events {
-        let what = format!("{:?}", event.what);
+        let mut what = event.what;
+        if let What::Data { ends, .. } = &mut what {
+            // That is read of payload, and not of headers.
+            *ends = None;
+        }
+        let what = format!("{what:?}");
         let kind = what.split(' ').next().unwrap_or_default();
         let list = kinds.entry(kind).or_insert_with(|| json!([]));
         if let Value::Array(list) = list {

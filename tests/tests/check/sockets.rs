@@ -31,6 +31,7 @@ fn socket() -> Socket {
             pid: 19_495,
             comm: "envoy".to_owned(),
         }),
+        accepted: None,
         also_held_by: Vec::new(),
         queues: None,
         timer: None,

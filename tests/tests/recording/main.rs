@@ -5,6 +5,7 @@ mod damage;
 mod kernel;
 mod live;
 mod random;
+mod roles;
 mod same;
 mod seeds;
 mod story;

@@ -57,8 +57,9 @@ fn any_time() -> impl Strategy<Value = Time> {
 
 fn sent() -> impl Strategy<Value = Sent> {
     let times = any::<[Option<i64>; 3]>();
-    (any::<(u64, u64, u32)>(), any::<(u32, u32, u16)>(), times).prop_map(
-        |((segments, bytes, turns), (next, acknowledged, window), times)| {
+    let numbers = (any::<(u32, u32, u16)>(), 0..=5_u16);
+    (any::<(u64, u64, u32)>(), numbers, times).prop_map(
+        |((segments, bytes, turns), ((next, acknowledged, window), tail), times)| {
             let [first_at, last_at, data_at] = times.map(|at| at.map(Time::from_nanos));
             Sent {
                 segments,
@@ -67,6 +68,7 @@ fn sent() -> impl Strategy<Value = Sent> {
                 next: Seq(next),
                 acknowledged: Seq(acknowledged),
                 window,
+                tail,
                 first_at,
                 last_at,
                 data_at,

@@ -34,6 +34,7 @@ pub(super) fn of_sight(scene: &Scene<'_>, sight: Sight) -> Vec<Told> {
             bytes,
             until,
             before_fin,
+            ..
         } = event.what
         else {
             continue;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::direction::Direction;
-use super::{Flow, Side};
+use super::{Flow, Roles, Side};
 use crate::segment::{Endpoint, Segment};
 
 /// A sequence number this far off on endpoints whose connection has ended, after a pause, is
@@ -72,8 +72,8 @@ impl Flow {
             None => self.began_with(&self.sides[by], segment),
         };
         let client_speaks = !segment.flags.ack();
-        if belongs && !self.roles_seen {
-            self.roles_seen = true;
+        if belongs && self.roles != Roles::Seen {
+            self.roles = Roles::Seen;
             if client_speaks != (by == Side::Client) {
                 self.swap_roles();
             }

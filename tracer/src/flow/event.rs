@@ -45,6 +45,9 @@ pub enum What {
         /// What came before the other side's FIN, where more came after it. That may only answer it, as
         /// the close_notify alert of TLS does (RFC 8446 section 6.1), or find nobody who reads it.
         before_fin: Option<BeforeFin>,
+        /// The last of them are an empty line, as heads of HTTP and chunked bodies end with; `None` where
+        /// they were not captured.
+        ends: Option<bool>,
     },
     /// Sent a keepalive probe.
     KeepaliveProbe {
@@ -111,6 +114,11 @@ pub trait Observer {
     /// A SYN, captured late, shows that client and server of what was told before are the other
     /// way round.
     fn sides_swapped(&mut self, _: FlowId) {}
+
+    /// The side of a flow that asks, where anything that was read of it says so.
+    fn asks(&self, _: FlowId) -> Option<Side> {
+        None
+    }
 
     /// New payload within the first [`OPENING`] bytes of a turn. What was captured of the segment's
     /// payload may end earlier.
@@ -185,6 +193,10 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn sides_swapped(&mut self, flow: FlowId) {
         self.0.sides_swapped(flow);
         self.1.sides_swapped(flow);
+    }
+
+    fn asks(&self, flow: FlowId) -> Option<Side> {
+        self.0.asks(flow).or_else(|| self.1.asks(flow))
     }
 
     #[inline]

@@ -2,16 +2,19 @@
 
 use std::cmp::Ordering;
 
+use hopscope_ebpf::tail::{self, Tail};
+
 use super::event::{BeforeFin, Event, OPENING, What};
 use super::{Side, Sides};
 use crate::segment::{Head, Segment};
+use crate::seq::Seq;
 use crate::time::Time;
 
 /// Whose turn it is, and how many exchanges there were.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Exchanges {
-    /// Exchanges that the server has answered, or begun to.
-    pub(super) complete: u64,
+    /// Turns of each side that followed one of the other's.
+    complete: Sides<u64>,
     turn: Option<Turn>,
 }
 
@@ -36,6 +39,43 @@ struct Turn {
     /// What came before the peer's FIN, where there was one.
     before_fin: Option<BeforeFin>,
     bytes: u64,
+    /// What its last bytes are.
+    tail: Tail,
+}
+
+/// The last bytes of a segment behind which nothing was sent yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Last {
+    bytes: [u8; 4],
+    len: u32,
+    captured: bool,
+    /// All of it comes right behind what was sent before.
+    follows: bool,
+}
+
+impl Last {
+    /// Where `expected` should have come next.
+    pub(super) fn of(segment: &Segment<'_>, expected: Option<Seq>) -> Self {
+        let mut bytes = [0; 4];
+        let payload = segment.payload.iter().rev();
+        for (to, byte) in bytes.iter_mut().rev().zip(payload) {
+            *to = *byte;
+        }
+        Self {
+            bytes,
+            len: segment.len,
+            captured: segment.payload.len() == segment.len as usize,
+            follows: expected.is_none_or(|expected| expected == segment.seq),
+        }
+    }
+
+    const fn after(self, before: Tail) -> Tail {
+        match (self.captured, self.follows) {
+            (false, _) => tail::UNKNOWN,
+            (true, true) => tail::after(before, self.bytes, self.len),
+            (true, false) => tail::after(tail::UNKNOWN, self.bytes, self.len),
+        }
+    }
 }
 
 impl Turn {
@@ -48,6 +88,7 @@ impl Turn {
             until,
             before_fin,
             bytes,
+            tail,
         } = self;
         Event {
             at,
@@ -57,6 +98,7 @@ impl Turn {
                 bytes,
                 until,
                 before_fin: before_fin.filter(|before| before.bytes < bytes),
+                ends: (tail != tail::UNKNOWN).then_some(tail == tail::EMPTY_LINE),
             },
             head,
         }
@@ -64,16 +106,27 @@ impl Turn {
 }
 
 impl Exchanges {
-    /// Data came, or was acknowledged without having been seen (`bytes` 0). Returns the turn that
-    /// this ends.
+    /// Data came, or was acknowledged without having been seen (`bytes` 0); `last` are its last bytes,
+    /// where it fills no hole. Returns the turn that this ends.
     #[inline]
-    pub(super) fn data(&mut self, segment: &Segment<'_>, by: Side, bytes: u32) -> Option<Event> {
+    pub(super) fn data(
+        &mut self,
+        segment: &Segment<'_>,
+        by: Side,
+        bytes: u32,
+        last: Option<Last>,
+    ) -> Option<Event> {
         let bytes = u64::from(bytes);
         let at = segment.at;
         match &mut self.turn {
             Some(turn) if turn.by == by => {
                 turn.until = at;
                 turn.bytes += bytes;
+                match last {
+                    Some(last) => turn.tail = last.after(turn.tail),
+                    None if bytes == 0 => turn.tail = tail::UNKNOWN,
+                    None => {}
+                }
                 None
             }
             turn => {
@@ -86,10 +139,9 @@ impl Exchanges {
                     until: at,
                     before_fin: None,
                     bytes,
+                    tail: last.map_or(tail::UNKNOWN, |last| last.after(tail::NONE)),
                 });
-                if by == Side::Server && before.is_some() {
-                    self.complete += 1;
-                }
+                self.complete[by] += u64::from(before.is_some());
                 before.map(Turn::event)
             }
         }
@@ -113,8 +165,10 @@ impl Exchanges {
             Ordering::Less => Side::Server,
             Ordering::Equal => last.other(),
         };
-        let unasked = self.turn.is_none() && first == Side::Server;
-        self.complete += turns.server - u64::from(unasked);
+        let began = self.turn.is_none().then_some(first);
+        for by in [Side::Client, Side::Server] {
+            self.complete[by] += turns[by].saturating_sub(u64::from(began == Some(by)));
+        }
         let until = counted[last].until.unwrap_or_default();
         let turn = Turn {
             by: last,
@@ -124,8 +178,19 @@ impl Exchanges {
             until,
             before_fin: None,
             bytes: counted[last].bytes.min(1 << 62),
+            tail: tail::UNKNOWN,
         };
         self.turn.replace(turn).map(Turn::event)
+    }
+
+    /// What the last bytes of each side are, by a source that looks at all of them: of a turn that went on
+    /// with what was not told, it alone knows. An older one does not tell.
+    pub(super) fn end_with(&mut self, tails: Sides<Tail>, counted: Sides<u64>) {
+        if let Some(turn) = &mut self.turn
+            && (tails[turn.by] != tail::UNKNOWN || counted[turn.by] > 0)
+        {
+            turn.tail = tails[turn.by];
+        }
     }
 
     /// A side sent its first FIN.
@@ -150,6 +215,11 @@ impl Exchanges {
         }
     }
 
+    /// Exchanges that the server has answered, or begun to.
+    pub(super) fn complete(&self) -> u64 {
+        self.complete.server
+    }
+
     /// The client's data came last: an answer is owed.
     pub(super) fn answer_pending(&self) -> bool {
         self.turn.is_some_and(|turn| turn.by == Side::Client)
@@ -161,6 +231,7 @@ impl Exchanges {
     }
 
     pub(super) fn swap_sides(&mut self) {
+        self.complete.swap();
         if let Some(turn) = &mut self.turn {
             turn.by = turn.by.other();
         }

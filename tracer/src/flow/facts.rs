@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Closing, End, Ending, Flow, Probe, RunEnd, Side};
+use super::{Closing, End, Ending, Flow, Probe, Roles, RunEnd, Side};
 use crate::segment::Endpoint;
 use crate::seq::Seq;
 use crate::time::Time;
@@ -23,7 +23,13 @@ impl Flow {
     /// A SYN or SYN-ACK told who is client; otherwise it is inferred.
     #[must_use]
     pub fn roles_seen(&self) -> bool {
-        self.roles_seen
+        self.roles == Roles::Seen
+    }
+
+    /// By what it is known who is client.
+    #[must_use]
+    pub fn roles(&self) -> Roles {
+        self.roles
     }
 
     /// First segment.
@@ -222,7 +228,7 @@ impl Flow {
     /// Turns: bytes of the client, then bytes of the server.
     #[must_use]
     pub fn exchanges(&self) -> u64 {
-        self.exchanges.complete
+        self.exchanges.complete()
     }
 
     /// The last data came from the client.

@@ -36,12 +36,13 @@ use self::duplicate::Recent;
 use self::ending::Endings;
 pub use self::ending::{Closing, End, Ending};
 pub use self::event::{BeforeFin, Event, New, OPENING, Observer, Timeline, What};
-use self::exchange::Exchanges;
+use self::exchange::{Exchanges, Last};
 use self::keepalive::BareAck;
 use self::opening::Opening;
 pub use self::probe::{Probe, RunEnd, Wait};
 pub(crate) use self::probe::{idle, interval};
 pub use self::reading::{TurnHeading, TurnPrint};
+pub use self::roles::Roles;
 pub use self::side::{Side, Sides};
 pub use self::table::{FlowId, FlowTable};
 use self::teller::Teller;
@@ -75,14 +76,14 @@ pub struct Flow {
     first_at: Time,
     duplicates: u64,
     bare_acks: Sides<Option<BareAck>>,
-    /// A SYN told who is client.
-    roles_seen: bool,
+    /// By what it is known who is client.
+    roles: Roles,
     /// What a thinned source had counted when it was last asked.
     counted: Option<Box<Tally>>,
 }
 
 impl Flow {
-    fn new(segment: &Segment<'_>, by: Side) -> Self {
+    fn new(segment: &Segment<'_>, by: Side, roles: Roles) -> Self {
         let endpoints = match by {
             Side::Client => Sides {
                 client: segment.source,
@@ -96,7 +97,7 @@ impl Flow {
         Self {
             endpoints,
             vantage: segment.vantage,
-            roles_seen: segment.flags.syn(),
+            roles,
             first_at: segment.at,
             last_at: segment.at,
             active_at: segment.at,
@@ -315,7 +316,7 @@ impl Flow {
         let of_what_was_seen = self.sides[peer].known && self.sides[peer].next == segment.ack;
         if self.sides[peer].acknowledged(segment.ack, segment.at) {
             // What it acknowledges was sent before, though not seen, or not yet.
-            teller.pass(self.exchanges.data(segment, peer, 0));
+            teller.pass(self.exchanges.data(segment, peer, 0, None));
         }
         if let Some(endings) = &mut self.endings
             && endings.outlived(segment.ack, peer)
@@ -342,7 +343,10 @@ impl Flow {
         self.active(segment.at);
         if new_bytes > 0 {
             let before = self.exchanges.opening(by);
-            teller.pass(self.exchanges.data(segment, by, new_bytes));
+            // What fills a hole says nothing of the end.
+            let is_last = self.sides[by].next == segment.seq_end();
+            let last = is_last.then(|| Last::of(segment, expected));
+            teller.pass(self.exchanges.data(segment, by, new_bytes, last));
             if let Some(before) = before
                 && let Some(new) = New::of(segment, before, new_bytes, expected, after)
             {

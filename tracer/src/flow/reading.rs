@@ -79,29 +79,11 @@ struct Turn {
     whole: bool,
     /// How many were shown.
     bytes: u64,
-    /// The last of them.
-    tail: [u8; END.len()],
     /// How it begins.
     print: Option<Print>,
 }
 
-/// What chunks end with: an empty line, behind the last of them or its trailers (RFC 9112 section 7.1).
-const END: [u8; 4] = *b"\r\n\r\n";
-
 impl Turn {
-    /// Keeps the last of its bytes.
-    fn keep(&mut self, bytes: &[u8]) {
-        let last = &bytes[bytes.len().saturating_sub(END.len())..];
-        self.tail.rotate_left(last.len());
-        let kept = END.len() - last.len();
-        self.tail[kept..].copy_from_slice(last);
-    }
-
-    /// All of it was captured, and does not end as chunks do.
-    fn is_unended(&self, sent: u64) -> bool {
-        self.whole && self.bytes == sent && self.tail != END
-    }
-
     fn printed(&self) -> Option<TurnPrint> {
         Some(TurnPrint {
             frame: self.frame,
@@ -124,7 +106,6 @@ impl Reading {
                 next: seq,
                 whole: true,
                 bytes: 0,
-                tail: [0; END.len()],
                 print: None,
             });
         }
@@ -143,7 +124,6 @@ impl Reading {
         turn.whole &= turn.next == seq;
         turn.next = seq + new.len;
         turn.bytes += bytes.len() as u64;
-        turn.keep(bytes);
         if turn.whole {
             if turns && !bytes.is_empty() && self.prints < KEPT {
                 self.prints += 1;
@@ -202,6 +182,15 @@ impl Reading {
         self.turn.as_ref().map_or(0, |turn| turn.frame) ^ self.conversation.touch()
     }
 
+    /// The side that asks: it sent a request first, or the other one an answer.
+    pub(super) fn asks(&self) -> Option<Side> {
+        self.headings.iter().find_map(|said| match said.heading {
+            Heading::Request(_) => Some(said.by),
+            Heading::Status(_) => Some(said.by.other()),
+            _ => None,
+        })
+    }
+
     /// Client and server are the other way round.
     pub(super) fn swap_sides(&mut self) {
         self.conversation.swap_sides();
@@ -216,20 +205,25 @@ impl Reading {
         }
     }
 
-    /// Marks the last answer, where its chunks have no end and nothing more was said.
+    /// Marks the last answer, where its chunks have no end and nothing more was said: they end with an empty
+    /// line, behind the last of them or its trailers (RFC 9112 section 7.1).
     fn chunks(&mut self, trail: &Trail) {
         let Some(turn) = self.turn.as_ref().filter(|turn| turn.by == Side::Server) else {
             return;
         };
         let mut turns = trail.events.iter().rev();
-        let sent = turns.find_map(|event| match event.what {
-            What::Data { bytes, .. } => Some((event.frame, event.by, bytes)),
+        let last = turns.find_map(|event| match event.what {
+            What::Data { bytes, ends, .. } => Some((event.frame, event.by, bytes, ends)),
             _ => None,
         });
-        let sent = sent.filter(|(frame, by, _)| (*frame, *by) == (turn.frame, turn.by));
-        let Some((_, _, sent)) = sent.filter(|(_, _, sent)| turn.is_unended(*sent)) else {
+        let own = last.filter(|(frame, by, ..)| (*frame, *by) == (turn.frame, turn.by));
+        let Some((_, _, sent, Some(false))) = own else {
             return;
         };
+        let read = turn.whole && turn.bytes == sent;
+        if !read && !self.is_only_answer(turn.frame) {
+            return;
+        }
         let last = self.headings.iter_mut().rfind(|said| said.by == turn.by);
         if let Some(last) = last
             && last.frame == turn.frame
@@ -238,6 +232,19 @@ impl Reading {
         {
             Arc::make_mut(status).unended = Some(sent);
         }
+    }
+
+    /// A turn of the server holds the answer to one request only: what was not read of it is of that answer.
+    fn is_only_answer(&self, frame: u64) -> bool {
+        let is_request = |said: &&TurnHeading| matches!(said.heading, Heading::Request(_));
+        let is_final = |said: &&TurnHeading| match &said.heading {
+            Heading::Status(status) => said.frame == frame && status.code >= 200,
+            _ => false,
+        };
+        let asked = self.headings.iter().filter(is_request);
+        let last = asked.clone().next_back().map(|last| last.frame);
+        let asked = asked.filter(|said| Some(said.frame) == last);
+        asked.count() == 1 && self.headings.iter().filter(is_final).count() == 1
     }
 
     /// Nothing more comes.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::table::FlowTable;
-use super::{Flow, FlowId, Observer, Teller};
+use super::{Flow, FlowId, Observer, Roles, Teller};
 use crate::time::Time;
 
 /// A connection that is closed is let go when nothing was heard of it for so long: retransmissions
@@ -149,7 +149,7 @@ impl<O: Observer> FlowTable<O> {
         let mut stays = is_gone.iter().map(|is_gone| !is_gone);
         self.flows.retain(|_| stays.next().unwrap_or(true));
         self.listeners.clear();
-        let seen = self.flows.iter().filter(|flow| flow.roles_seen);
+        let seen = self.flows.iter().filter(|flow| flow.roles == Roles::Seen);
         self.listeners
             .extend(seen.map(|flow| flow.endpoints.server));
     }

@@ -231,8 +231,9 @@ impl<O: Observer> FlowTable<O> {
     /// Begins a flow, which takes the place of an older one between the same endpoints.
     #[cold]
     fn open(&mut self, hash: u64, segment: &Segment<'_>) -> u32 {
-        let by = roles::sender(segment, |endpoint| self.listeners.contains(&endpoint));
-        let flow = Flow::new(segment, by);
+        let listens = |endpoint| self.listeners.contains(&endpoint);
+        let (by, roles) = roles::sender(segment, listens);
+        let flow = Flow::new(segment, by, roles);
         if segment.flags.syn() {
             self.listeners.insert(flow.endpoints.server);
         }
@@ -294,6 +295,7 @@ impl<O: Observer> FlowTable<O> {
     /// All flows in the order of their first segments, and the observer.
     #[must_use]
     pub fn finish(mut self) -> (Vec<Flow>, O) {
+        self.settle_roles(|_| None);
         for (place, flow) in (0..).zip(&mut self.flows) {
             flow.finish(&mut Teller {
                 observer: &mut self.observer,

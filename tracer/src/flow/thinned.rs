@@ -37,7 +37,10 @@ impl Flow {
             now: of(tally, side),
             before: of(&before, side),
         });
+        let tails = sent.as_ref().map(|of| of.now.tail);
+        let bytes = sent.as_ref().map(Passed::bytes);
         if sent.client.segments() == 0 && sent.server.segments() == 0 {
+            self.exchanges.end_with(tails, bytes);
             return;
         }
         for side in [Side::Client, Side::Server] {
@@ -56,6 +59,7 @@ impl Flow {
             false => Side::Server,
         });
         teller.pass(self.exchanges.pass(sent.as_ref().map(Passed::data), last));
+        self.exchanges.end_with(tails, bytes);
         for side in [Side::Client, Side::Server] {
             if sent[side].bytes() > 0 {
                 let at = sent[side].now.data_at.unwrap_or(self.last_at);

@@ -167,6 +167,10 @@ impl Observer for Trails {
         }
     }
 
+    fn asks(&self, flow: FlowId) -> Option<Side> {
+        self.readings.get(&flow)?.asks()
+    }
+
     fn payload(&mut self, flow: FlowId, by: Side, segment: &Segment<'_>, new: New) {
         let reading = self.readings.entry(flow).or_default();
         let print = reading.read(by, segment, new);

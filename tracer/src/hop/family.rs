@@ -102,8 +102,10 @@ impl<'s> Families<'s> {
         let mut families = self.members;
         families.retain(|family| !family.is_empty());
         for family in &mut families {
-            let wrong = |kin: &&Kin| scene.flows[kin.flow].flow.roles_seen();
-            let turn = family.iter().find(wrong).unwrap_or(&family[0]).swapped;
+            let sure = |kin: &&Kin| scene.flows[kin.flow].flow.roles();
+            // Of several the first.
+            let surest = family.iter().rev().max_by_key(sure);
+            let turn = surest.is_some_and(|kin| kin.swapped);
             family.iter_mut().for_each(|kin| kin.swapped ^= turn);
             family.sort_by_key(|kin| kin.flow);
             // Whoever was found first does not depend on the order of files.

@@ -173,6 +173,11 @@ impl Account {
         }
     }
 
+    /// A socket listened on its own end when sockets were looked at, or none did.
+    pub(crate) fn accepted(&self) -> Option<bool> {
+        self.seen.iter().find_map(|seen| seen.socket.accepted)
+    }
+
     /// What it was like at that moment.
     #[must_use]
     pub fn at(&self, moment: Moment) -> Option<&Seen> {

@@ -10,6 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::{Item, Settings, Sink};
 use crate::netns::Namespace;
 use crate::note::{Moment, Note, What};
+use crate::segment::Endpoint;
 use crate::socket::{Socket, State};
 use crate::survey::{Method, Survey, SurveyError, survey};
 use crate::time::Time;
@@ -62,12 +63,15 @@ impl Standing {
         };
         for survey in surveys {
             let namespace: Arc<str> = survey.namespace.into();
+            let listeners = listeners(&survey.sockets);
             for socket in survey.sockets {
                 if self.is_wanted(&socket) {
                     // A parent's ten thousand connections in each of its children say nothing more.
                     let also_held_by = Vec::new();
+                    let accepted = Some(listeners.iter().any(|end| is_at(*end, socket.local)));
                     let socket = Arc::new(Socket {
                         also_held_by,
+                        accepted,
                         ..socket
                     });
                     sink(Item::Note(&Note {
@@ -91,6 +95,22 @@ impl Standing {
         !passed(socket.state)
             && (self.ports.is_empty() || ports.iter().any(|port| self.ports.contains(port)))
     }
+}
+
+/// Where sockets listen.
+fn listeners(sockets: &[Socket]) -> Vec<Endpoint> {
+    let listening = sockets
+        .iter()
+        .filter(|socket| socket.state == State::Listen);
+    let mut ends: Vec<Endpoint> = listening.map(|socket| socket.local).collect();
+    ends.dedup();
+    ends
+}
+
+/// Whether what listens there accepts connections to that end.
+fn is_at(listener: Endpoint, local: Endpoint) -> bool {
+    let address = listener.address();
+    listener.port() == local.port() && (address.is_unspecified() || address == local.address())
 }
 
 /// All sockets, and the time before which they were there.

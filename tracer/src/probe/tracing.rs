@@ -373,6 +373,7 @@ fn socket(
         cookie,
         inode: None,
         owner,
+        accepted: None,
         also_held_by: Vec::new(),
         queues: None,
         timer: None,

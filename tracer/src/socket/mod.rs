@@ -21,6 +21,10 @@ pub struct Socket {
     pub local: Endpoint,
     /// The other end; `None` for a listener.
     pub peer: Option<Endpoint>,
+    /// A socket of its namespace listened on its own end, which so had accepted it; nothing did, so that it
+    /// had asked. Known of those that were there when all of them were looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<bool>,
     /// Its state.
     pub state: State,
     /// The kernel's number for it, unique until reboot: the same in `ss -e`, SO_COOKIE and

@@ -212,6 +212,7 @@ impl Listing {
                 cookie: Some(listed.cookie),
                 inode: listed.inode,
                 owner: holders.first().map(|holder| holder.process.clone()),
+                accepted: None,
                 also_held_by: others(holders),
                 queues: listed.queues,
                 timer: listed.timer,

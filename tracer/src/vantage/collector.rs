@@ -1,16 +1,19 @@
 //! Makes vantages and flows of what a source yields, a capture or a live one.
 
+use std::collections::HashMap;
+
 use arrayvec::ArrayVec;
+use foldhash::fast::RandomState;
 
 use super::concerned::keep_concerned;
 use super::counted::{Counts, add_flows};
 use super::left_out::Sums;
 use super::{Gathered, Naming, Vantage};
 use crate::decode::Skip;
-use crate::flow::{FlowTable, Observer, Trails};
+use crate::flow::{FlowTable, Observer, Side, Trails};
 use crate::kernel::Kernel;
 use crate::live::Item;
-use crate::segment::Segment;
+use crate::segment::{Endpoint, Segment};
 use crate::source::{BATCH, Capture, Damage, Extra, Filter, FilterError, Frame, Interface, Unread};
 use crate::tally::{FlowTally, Tally};
 
@@ -259,9 +262,41 @@ impl<O: Observer> Collector<O> {
         naming.names(&self.interfaces)
     }
 
+    /// Who is client of flows whose handshake was not seen, by the sockets that were there and by all that
+    /// came since.
+    fn settle_roles(&mut self) {
+        let Self {
+            table,
+            kernel,
+            interfaces,
+            ..
+        } = self;
+        let mut told: HashMap<(&str, [Endpoint; 2]), Endpoint, RandomState> = HashMap::default();
+        for account in kernel.accounts() {
+            let (Some(accepted), Some(peer)) = (account.accepted(), account.peer) else {
+                continue;
+            };
+            let ends = [account.local.min(peer), account.local.max(peer)];
+            let known = told.entry((&account.namespace, ends));
+            match accepted {
+                true => *known.or_insert(account.local) = account.local,
+                // Some listen for one connection only.
+                false if account.local.is_ephemeral() => _ = known.or_insert(peer),
+                false => {}
+            }
+        }
+        table.settle_roles(|flow| {
+            let interface = interfaces.get(flow.vantage() as usize)?;
+            let [one, other] = [Side::Client, Side::Server].map(|side| flow.endpoint(side));
+            let ends = [one.min(other), one.max(other)];
+            told.get(&(interface.namespace.as_deref()?, ends)).copied()
+        });
+    }
+
     /// Nothing more comes: what came of it, and the observer.
     #[must_use]
     pub fn finish(mut self, naming: &Naming<'_>) -> (Gathered, O) {
+        self.settle_roles();
         let numbers = self.table.numbers();
         let ids = self.table.ids();
         let (flows, (mut trails, observer)) = self.table.finish();

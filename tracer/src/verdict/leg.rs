@@ -211,6 +211,25 @@ impl<'a> Leg<'a> {
         self.cut_short().is_some() || unended || (by_client && (status.until_close || goes_on))
     }
 
+    /// An answer came in chunks, its server closed, and whether the last of them had come was not captured.
+    pub(super) fn is_end_unseen(&self) -> bool {
+        let Some(exchange) = self.exchange else {
+            return false;
+        };
+        let head = exchange
+            .request
+            .as_ref()
+            .is_some_and(|request| request.method == "HEAD");
+        let closed = self.first().is_some_and(|first| first.by == Side::Server);
+        let chunked = exchange
+            .status
+            .as_ref()
+            .is_some_and(|status| status.chunked);
+        let mut turns = self.digest.turns.iter().rev();
+        let last = turns.find(|turn| turn.by == Side::Server);
+        closed && chunked && !head && last.is_some_and(|last| last.ends.is_none())
+    }
+
     /// Bytes of an answer whose end only a close would have told, where its server reset the connection instead:
     /// it is incomplete (RFC 9112 section 8).
     pub(super) fn reset_in_answer(&self) -> Option<u64> {

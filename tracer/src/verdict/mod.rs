@@ -13,6 +13,7 @@ mod leg;
 mod origin;
 mod product;
 mod relay;
+mod roles;
 mod rules;
 mod timeouts;
 mod together;
@@ -238,6 +239,7 @@ fn verdicts(case: &Case<'_>, many: bool) -> Vec<Verdict> {
     };
     let told = all.into_iter().map(|(cause, mut finding)| {
         gaps::weigh(case, cause, &mut finding);
+        roles::weigh(case, cause, &mut finding);
         beyond::tell(case, cause, &mut finding);
         let brief = many && !finding.alarm;
         let considered = considered.iter();

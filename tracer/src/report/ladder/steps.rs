@@ -104,6 +104,7 @@ impl Looking<'_> {
                     bytes: 0,
                     until: turn.at,
                     before_fin: None,
+                    ends: None,
                 },
                 head: None,
             };
@@ -162,6 +163,7 @@ impl Looking<'_> {
                 bytes,
                 until,
                 before_fin,
+                ..
             } => (
                 bytes,
                 Some(common(before_fin.map_or(until, |before| before.until))),

@@ -1,5 +1,7 @@
 //! Tallies as bytes. Times are told from when counting began, which keeps them short.
 
+use hopscope_ebpf::tail::{EMPTY_LINE, Tail, UNKNOWN};
+
 use super::numbers::{Numbers, write as number, write_signed as signed};
 use crate::segment::Endpoint;
 use crate::seq::Seq;
@@ -9,6 +11,9 @@ use crate::time::Time;
 const FIRST: u8 = 1;
 const LAST: u8 = 2;
 const DATA: u8 = 4;
+/// In the same byte: what the last bytes are. Older recordings have zeros there, which tell nothing of them.
+const TAIL_SHIFT: u8 = 3;
+const TAIL: u8 = 7;
 
 /// Appends a tally, told from `base` on.
 pub(super) fn write(to: &mut Vec<u8>, tally: &Tally, base: Time) {
@@ -24,7 +29,8 @@ pub(super) fn write(to: &mut Vec<u8>, tally: &Tally, base: Time) {
             (DATA, sent.data_at),
         ];
         let known = times.iter().filter(|(_, at)| at.is_some());
-        to.push(known.fold(0, |bits, (bit, _)| bits | bit));
+        let tail = u8::try_from(sent.tail).unwrap_or_default() & TAIL;
+        to.push(known.fold(tail << TAIL_SHIFT, |bits, (bit, _)| bits | bit));
         number(to, sent.segments);
         number(to, sent.bytes);
         number(to, sent.turns.into());
@@ -62,6 +68,7 @@ fn read_sent(numbers: &mut Numbers<'_>, since: i64) -> Option<Sent> {
         next: Seq(u32::from_le_bytes(numbers.bytes()?)),
         acknowledged: Seq(u32::from_le_bytes(numbers.bytes()?)),
         window: u16::from_le_bytes(numbers.bytes()?),
+        tail: read_tail(known),
         first_at: None,
         last_at: None,
         data_at: None,
@@ -76,6 +83,15 @@ fn read_sent(numbers: &mut Numbers<'_>, since: i64) -> Option<Sent> {
         }
     }
     Some(sent)
+}
+
+/// What is none of those that there are tells nothing.
+fn read_tail(known: u8) -> Tail {
+    let tail = (known >> TAIL_SHIFT) & TAIL;
+    match Tail::from(tail) {
+        tail @ ..=EMPTY_LINE => tail,
+        _ => UNKNOWN,
+    }
 }
 
 /// Appends a flow's last tally.

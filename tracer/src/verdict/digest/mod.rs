@@ -114,6 +114,8 @@ pub(super) struct Turn {
     pub(super) cite: Cite,
     /// The sequence number of its first byte, where that was shown.
     pub(super) seq: Option<Seq>,
+    /// The last of its bytes are an empty line; `None` where they were not captured.
+    pub(super) ends: Option<bool>,
 }
 
 /// What a client said although it had heard that the server had closed.
@@ -198,6 +200,8 @@ pub(super) struct Unheard {
     pub(super) gap: Duration,
     /// The least payload of what was sent again, in bytes, where nothing as large was ever acknowledged.
     pub(super) large: Option<u32>,
+    /// How often it was sent on after its peer had closed, which is not among these.
+    pub(super) later: u32,
 }
 
 /// Bytes of the server that nothing acknowledged before its RST.
@@ -326,6 +330,10 @@ impl Digest {
         let rests = parting::rests(&mut turns, &views, carries);
         let half = half::of(&turns, &marks, parting.as_ref());
         let first = half.map_or(first, |half| half::end(&marks, &half));
+        let unheard = sides(|side| {
+            let closed = marks.iter().find(|mark| mark.by != side);
+            turns::unheard(nearest[side], side, closed.map(|mark| mark.at))
+        });
         let begun = views.iter().map(|view| {
             let flow = view.flow();
             view.common(flow.opened_at().unwrap_or_else(|| flow.first_at()))
@@ -354,7 +362,7 @@ impl Digest {
             probes: sides(|side| turns::probes(nearest[side], side)),
             run_end: sides(|side| nearest[side].flow().run_end(nearest[side].side(side))),
             stalls: sides(|side| turns::stall(nearest[side], side)),
-            unheard: sides(|side| turns::unheard(nearest[side], side)),
+            unheard,
             unheard_fin: sides(|side| turns::unheard_fin(nearest[side], side)),
             told: said::told(&views),
             answers: said::answers(&views),

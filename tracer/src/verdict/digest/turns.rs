@@ -18,6 +18,7 @@ pub(super) fn turns(views: &[View<'_>]) -> Vec<Turn> {
                 until,
                 bytes,
                 before_fin,
+                ends,
             } if view.side(event.by) == side && !view.is_aside(event) => Some(Turn {
                 by: side,
                 at: view.common(event.at),
@@ -29,6 +30,7 @@ pub(super) fn turns(views: &[View<'_>]) -> Vec<Turn> {
                 bytes,
                 cite: view.cite(event.frame),
                 seq: event.head.map(|head| head.seq),
+                ends,
             }),
             _ => None,
         }));
@@ -160,8 +162,9 @@ pub(super) fn stall(view: &View<'_>, side: Side) -> Option<Stall> {
     Some(Stall { total, ..longest })
 }
 
-/// Data that a side sent again until the end, while nothing came back.
-pub(super) fn unheard(view: &View<'_>, side: Side) -> Option<Unheard> {
+/// Data that a side sent again until the end, or until its peer had `closed`, while nothing came back: what is
+/// sent on after that does not take away from what nobody acknowledged before.
+pub(super) fn unheard(view: &View<'_>, side: Side, closed: Option<Time>) -> Option<Unheard> {
     let flow = view.flow();
     if flow.retransmissions(view.side(side)) == 0
         || flow.unacknowledged(view.side(side)).unwrap_or(0) == 0
@@ -188,6 +191,11 @@ pub(super) fn unheard(view: &View<'_>, side: Side) -> Option<Unheard> {
         match event.what {
             What::Data { .. } => sent = Some(event),
             What::Retransmission { bytes, .. } if bytes > 0 => {
+                let late = closed.is_some_and(|closed| view.common(event.at) > closed);
+                if let Some(unheard) = found.as_mut().filter(|_| late) {
+                    unheard.later += 1;
+                    continue;
+                }
                 if found.is_none() {
                     from = event.head.map(|head| head.seq);
                 }
@@ -198,6 +206,7 @@ pub(super) fn unheard(view: &View<'_>, side: Side) -> Option<Unheard> {
                     times: 0,
                     gap: Duration::ZERO,
                     large: Some(bytes),
+                    later: 0,
                 });
                 let large = unheard.large.map(|least| least.min(bytes));
                 unheard.large = large.filter(|least| acknowledged < u64::from(*least));
@@ -235,6 +244,7 @@ pub(super) fn unheard_fin(view: &View<'_>, side: Side) -> Option<Unheard> {
                     times: 0,
                     gap: Duration::ZERO,
                     large: None,
+                    later: 0,
                 });
             }
             // Data that is sent again is another matter ([`unheard`]).

@@ -254,9 +254,12 @@ fn nobody_there(case: &Case<'_>, fin: Unheard, finding: &mut Finding) {
         words::count(fin.times as usize, "time"),
         words::length(fin.until.since(fin.since))
     ));
+    let capture = match case.at(0, Side::Server) {
+        Some(_) => String::new(),
+        None => format!("; capture at {server} as well"),
+    };
     finding.advice.push(format!(
-        "find out what dropped segments between {client} and {server} at {}, or whether {server} was still there; \
-         capture at {server} as well",
+        "find out what dropped segments between {client} and {server} at {}, or whether {server} was still there{capture}",
         words::clock(fin.since)
     ));
 }

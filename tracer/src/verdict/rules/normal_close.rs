@@ -75,7 +75,7 @@ fn unheard(case: &Case<'_>) -> Option<String> {
     legs.find_map(|(number, leg)| {
         let unheard = leg.digest.unheard[Side::Server]?;
         let closed = leg.first().filter(|first| first.by == Side::Client)?;
-        let in_vain = unheard.times >= IN_VAIN && closed.at >= unheard.until;
+        let in_vain = unheard.times + unheard.later >= IN_VAIN && closed.at >= unheard.until;
         let server = case.name(number, Side::Server);
         in_vain.then(|| format!("nothing acknowledged the answer of {server}"))
     })
@@ -137,30 +137,44 @@ fn closed<'a>(case: &'a Case<'_>) -> Result<(usize, &'a Mark), Cow<'static, str>
     Ok((origin.leg, &origin.mark))
 }
 
+/// The connection is older than what was seen of it, and what was asked was not seen: only what came back, or
+/// what its client said when the other side had closed.
+fn is_begun_before(leg: &Leg<'_>, first: &Mark) -> bool {
+    let unasked = leg
+        .exchange
+        .is_some_and(|exchange| exchange.bytes.0 == 0 && exchange.status.is_none());
+    let silent = leg.is_deaf() && leg.digest.last_turn(first.at).is_none();
+    leg.digest.syns == 0 && (unasked || silent)
+}
+
 fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
     let leg: &Leg<'_> = &case.legs[number];
     let who = case.who(number, first.by);
     let closer = case.name(number, first.by);
     let culprit = Culprit::End(number, first.by);
-    let exchanged = case.legs[0].asked().is_some();
+    let older = is_begun_before(leg, first);
+    let exchanged = case.legs[0].asked().is_some() && !older;
     let parting = leg.digest.parting.filter(|_| leg.parted());
     let unheard = parting.is_some_and(|parting| !parting.alone);
     let doubt = case.doubt(number);
     let begun_before = !exchanged && leg.digest.syns == 0;
     let unread = is_unread(leg, first);
-    let confidence =
-        if unheard || unread || doubt.is_some() || begun_before || first.rst && !exchanged {
-            Confidence::Possible
-        } else {
-            Confidence::Likely
-        };
+    let end_unseen = leg.is_end_unseen();
+    let unsure = unheard || unread || end_unseen || begun_before || doubt.is_some();
+    let confidence = if unsure || first.rst && !exchanged {
+        Confidence::Possible
+    } else {
+        Confidence::Likely
+    };
     let mut finding = Finding::new(number, culprit, confidence);
     finding.alarm = false;
     finding.at = Some(first.at);
     finding.flow = Some(first.cite.flow);
     finding.because = format!("nothing was owed when {closer} closed");
     let how = if first.rst { "reset" } else { "closed" };
-    finding.summary = if leg.is_rest() {
+    finding.summary = if older {
+        format!("nothing wrong: {who} {how} a connection on which nothing was seen to be asked")
+    } else if leg.is_rest() {
         let client = case.who(number, Side::Client);
         format!("nothing wrong: {client} sent the rest of a request that had been answered before")
     } else if leg.is_deaf() {
@@ -181,6 +195,10 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
                 format!("nothing wrong: {who} {how} the connection; {client} sent {what}")
             }
         }
+    } else if end_unseen {
+        format!(
+            "nothing wrong as far as was captured: an answer in chunks began, then {who} {how} the connection"
+        )
     } else if exchanged {
         format!("nothing wrong: answered, then {who} {how} the connection")
     } else {
@@ -203,6 +221,8 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
             "; what the client sent last answers the server's own goodbye, and is owed nothing"
         } else if parting.is_some() {
             "; the client closed right after what it had sent, and waited for no answer to it"
+        } else if end_unseen {
+            ", when the last answer had begun at least"
         } else if exchanged {
             ", when every request had been answered"
         } else {
@@ -220,6 +240,11 @@ fn found(case: &Case<'_>, number: usize, first: &Mark) -> Finding {
     if unread {
         finding.against.push(format!(
             "not all frames of the HTTP/2 connection could be read, and {closer} did not say that it would close: a request may have been under way"
+        ));
+    }
+    if end_unseen {
+        finding.against.push(format!(
+            "the last answer came in chunks, and whether it was complete cannot be told: its end was not captured; capture all bytes (tcpdump -s 0) at {closer}"
         ));
     }
     if begun_before {

@@ -72,6 +72,7 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
     let lost = lost(case, leg, side);
     // The next would have come after twice the time, half a time ago.
     let silent = seen_until(case, unheard).since(unheard.until) > unheard.gap * 5 / 2;
+    let silent = silent && unheard.later == 0;
     let ended = gave_up || silent || kernel.is_some();
     let confidence = if kernel.is_some() {
         Confidence::Certain
@@ -103,6 +104,8 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
     };
     finding.summary = if ended {
         format!("{who} gave up: {mute} for {lasted}")
+    } else if unheard.later > 0 {
+        format!("{mute}{to} for {lasted}, and then closed")
     } else {
         format!("{mute}{to} for {lasted}, as far as was captured")
     };
@@ -115,6 +118,8 @@ fn found(case: &Case<'_>, leg: usize, side: Side, unheard: Unheard) -> Option<Fi
             ", and it closed"
         } else if ended {
             ", and its stack forgot the connection without a FIN or RST"
+        } else if unheard.later > 0 {
+            ", but for the close of its peer, which had waited in vain"
         } else {
             ", and the capture ended before the next was due"
         }
