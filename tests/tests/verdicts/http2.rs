@@ -296,3 +296,21 @@ fn a_call_that_is_given_up_after_the_close_was_lost_by_it() -> Result<()> {
     assert_eq!(verdict["cause"], "normal_close", "{verdict:#}");
     Ok(())
 }
+
+/// A server that closes without a GOAWAY, of which not all frames were captured, may have owed something.
+#[test]
+fn what_was_not_read_may_have_been_a_request() -> Result<()> {
+    let answer = Frames::new().headers(1, 0).data(1, END).0;
+    let whole = format!("1.0 S ACK {answer}\n2.3337 S ACK\n{CLOSED}");
+    let lacking = format!("1.0 S ACK {answer} unseen\n+0.001 S ACK 20\n2.3337 S ACK\n{CLOSED}");
+    for (name, then, confidence) in [("whole", whole, "likely"), ("lacking", lacking, "possible")] {
+        let report = called(&format!("unread-{name}"), &then)?;
+        let verdict = only(&report);
+        assert_eq!(verdict["cause"], "normal_close", "{name}: {verdict:#}");
+        assert_eq!(verdict["confidence"], confidence, "{name}: {verdict:#}");
+        let against = lines(verdict, "against").join("\n");
+        let said = against.contains("did not say that it would close");
+        assert_eq!(said, name == "lacking", "{name}: {against}");
+    }
+    Ok(())
+}
