@@ -111,11 +111,24 @@ fn flows(analysis: &Analysis, busy: bool) -> Vec<Value> {
     flows
 }
 
-fn thinned(segments: &[Segment<'_>], thinning: &mut Thinning) -> Analysis {
+/// The verdict on the first flow, where no more than so many bytes of each payload are told, as the probe
+/// tells of long ones only how they begin.
+#[must_use]
+pub fn verdict_of_beginnings(segments: &[Segment<'_>], most: usize) -> Value {
+    let analysis = thinned(segments, &mut Thinning::default(), most);
+    let flow = analysis.flows.first();
+    flow.map_or(Value::Null, |flow| flow["verdict"].clone())
+}
+
+fn thinned(segments: &[Segment<'_>], thinning: &mut Thinning, most: usize) -> Analysis {
     feed(|table: &mut FlowTable<(Trails, Collector)>| {
         for segment in segments {
             if let Some(tally) = thinning.take(segment) {
-                table.handle_thinned(segment, &tally);
+                let told = Segment {
+                    payload: &segment.payload[..segment.payload.len().min(most)],
+                    ..*segment
+                };
+                table.handle_thinned(&told, &tally);
             }
         }
         for rest in thinning.rest() {
@@ -155,7 +168,7 @@ pub fn differences(name: &str, segments: &[Segment<'_>], busy: bool) -> Option<S
         busy,
         ..Thinning::default()
     };
-    let thinned = flows(&thinned(segments, &mut thinning), busy);
+    let thinned = flows(&thinned(segments, &mut thinning, usize::MAX), busy);
     let whole = flows(&whole, busy);
     if whole == thinned {
         return None;

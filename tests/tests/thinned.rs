@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use hopscope_ebpf::tail;
 use hopscope_tests::script::Script;
-use hopscope_tests::thinning::{differences, is_live};
+use hopscope_tests::thinning::{differences, is_live, verdict_of_beginnings};
 use tracer::decode;
 use tracer::segment::Segment;
 use tracer::source::Capture;
@@ -71,6 +71,42 @@ fn captures(folder: &Path) -> Vec<PathBuf> {
         })
         .filter(|path| path.extension().is_some_and(|ending| ending == "pcap"))
         .collect()
+}
+
+/// Of an answer in one segment, which is told, the probe shows only how it begins. Whether it was complete is
+/// told all the same.
+#[test]
+fn the_end_of_an_answer_is_told_with_the_close() -> Result<(), Box<dyn Error>> {
+    let text = |end: &str| {
+        let body = "x".repeat(400);
+        format!(
+            r#"# An answer in chunks.
+0.000   C SYN
++0.001  S SYN+ACK
++0.001  C ACK
+0.010   C ACK "GET / HTTP/1.1\r\nhost: app\r\n\r\n"
++0.001  S ACK "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n190\r\n{body}{end}"
++0.001  C ACK
+0.400   S FIN+ACK
++0.001  C FIN+ACK
++0.001  S ACK
+---
+exchanges = 1
+"#
+        )
+    };
+    for (end, cause) in [
+        ("\\r\\n0\\r\\n\\r\\n", "normal_close"),
+        ("", "closed_mid_exchange"),
+    ] {
+        let script = Script::parse(&text(end))?;
+        let frames = script.frames();
+        let segments: Vec<_> = frames.iter().map(|frame| frame.segment()).collect();
+        let verdict = verdict_of_beginnings(&segments, 300);
+        assert_eq!(verdict["cause"], cause, "{verdict}");
+        assert_ne!(verdict["confidence"], "possible", "{verdict}");
+    }
+    Ok(())
 }
 
 /// The tail of bytes is the same however they are cut, and says whether they end with an empty line.

@@ -59,6 +59,12 @@ impl Endpoint {
         self.port >= 32_768 && ![33_060, 35_357, 50_051].contains(&self.port)
     }
 
+    /// Its port is a system port (RFC 6335 section 6), which only those who may listen there are given
+    /// (`net.ipv4.ip_unprivileged_port_start`).
+    pub(crate) const fn is_system(self) -> bool {
+        self.port < 1024
+    }
+
     /// The address as sixteen bytes: an IPv4 address in its IPv4-mapped form.
     pub(crate) const fn octets(self) -> [u8; 16] {
         self.address

@@ -12,7 +12,8 @@ use crate::segment::{Endpoint, Segment};
 pub enum Roles {
     /// By nothing but port numbers, or who was seen to speak first.
     Guessed,
-    /// By what was said, or by other connections to the same endpoint.
+    /// By what was said, by other connections to the same endpoint, or by a system port that an ephemeral one
+    /// is connected with: no caller is given that.
     Inferred,
     /// A kernel told which sockets listened.
     Told,
@@ -48,7 +49,17 @@ pub(super) fn sender(segment: &Segment<'_>, listens: impl Fn(Endpoint) -> bool) 
         // Where both have the same: a request comes before its answer.
         Some(true) | None => Side::Client,
     };
-    (by, Roles::Guessed)
+    let [source, destination] = [segment.source, segment.destination];
+    let system = match by {
+        Side::Server => source.is_system() && destination.is_ephemeral(),
+        Side::Client => destination.is_system() && source.is_ephemeral(),
+    };
+    let roles = if system {
+        Roles::Inferred
+    } else {
+        Roles::Guessed
+    };
+    (by, roles)
 }
 
 /// Whether the first of two calls the other: an ephemeral port calls one that is none; of two alike the higher

@@ -37,7 +37,7 @@ pub(super) fn weigh(case: &Case<'_>, cause: Cause, finding: &mut Finding) {
         ),
         Roles::Inferred => (
             Confidence::Likely,
-            "by what was said, or by other connections",
+            "by what was said, by other connections or by a system port",
         ),
         Roles::Guessed => (
             Confidence::Possible,
