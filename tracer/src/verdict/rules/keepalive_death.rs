@@ -106,7 +106,7 @@ fn found(case: &Case<'_>, leg: usize, side: Side, probes: &[Probed], reset: &Mar
         words::clock(probes[0].at)
     ));
     finding.advice.push(format!(
-        "how soon this is noticed is KEEPIDLE + KEEPCNT x KEEPINTVL of {prober}; whoever is on the other side of the dead path only learns it from a timer of its own, so set keepalive there as well"
+        "how soon this is noticed is KEEPIDLE + KEEPCNT x KEEPINTVL of {prober}, or its TCP_USER_TIMEOUT, which goes before KEEPCNT where it is set ('hopscope sockets' shows them); whoever is on the other side of the dead path only learns it from a timer of its own, so set keepalive there as well"
     ));
     finding
 }
