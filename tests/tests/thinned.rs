@@ -170,3 +170,19 @@ fn recordings_say_the_same_thinned() -> Result<(), Box<dyn Error>> {
     tally.finish();
     Ok(())
 }
+/// Certificates are longer than what the probe shows of a segment: what the client says of them tells all the same.
+#[test]
+fn a_handshake_that_fails_is_told_by_its_client_alone() -> Result<(), Box<dyn Error>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    for name in ["left-off", "finished-alone", "alert"] {
+        let path = folder.join(format!("verdict-tls-{name}.txt"));
+        let script = Script::parse(&fs::read_to_string(path)?)?;
+        let frames = script.frames();
+        let segments: Vec<_> = frames.iter().map(|frame| frame.segment()).collect();
+        let [whole, shown] = [usize::MAX, 320].map(|most| verdict_of_beginnings(&segments, most));
+        for part in ["cause", "confidence", "alarm", "ended_by"] {
+            assert_eq!(shown[part], whole[part], "{name}: {shown:#}");
+        }
+    }
+    Ok(())
+}

@@ -47,6 +47,8 @@ pub(super) struct Habits {
     ends: HashMap<(Endpoint, Side), Ends, RandomState>,
     /// Ends of connections that servers announced (HTTP/2 GOAWAY without an error), by age.
     announced: HashMap<Endpoint, Vec<Announced>, RandomState>,
+    /// When they did, and how old the connections were.
+    announced_at: HashMap<Endpoint, Vec<(Time, Duration)>, RandomState>,
     /// How long any connection to a server lasted at most.
     oldest: HashMap<Endpoint, Duration, RandomState>,
 }
@@ -113,12 +115,15 @@ impl Habits {
             *oldest = digest.last.since(digest.begun).max(*oldest);
             let goaway = digest.goaway;
             if let Some(said) = goaway.filter(|said| said.by == Side::Server && said.error == 0) {
+                let age = said.at.since(digest.begun);
                 let announced = habits.announced.entry(server).or_default();
                 announced.push(Announced {
-                    age: said.at.since(digest.begun),
+                    age,
                     pause: said.after,
                     at: said.at,
                 });
+                let at = habits.announced_at.entry(server).or_default();
+                at.push((said.at, age));
             }
             let Some(first) = digest.first else {
                 continue;
@@ -139,6 +144,9 @@ impl Habits {
             ends.age = common_age(&ends.lives);
         }
         for announced in habits.announced.values_mut() {
+            announced.sort_unstable();
+        }
+        for announced in habits.announced_at.values_mut() {
             announced.sort_unstable();
         }
         habits
@@ -168,7 +176,7 @@ impl Habits {
         let from = all.partition_point(|other| other.age.as_secs_f64() * jitter < seconds);
         let to = all.partition_point(|other| other.age.as_secs_f64() <= seconds * jitter);
         let alike = &all[from..to];
-        let pauses = alike.iter().map(|other| other.pause);
+        let pauses = spread(alike.iter().map(|other| other.pause));
         let pauses = pauses.clone().min().zip(pauses.max());
         let timer = |(least, most): &(Duration, Duration)| {
             *least >= IDLE && *most - *least <= SAME.max(least.mul_f64(ABOUT))
@@ -184,11 +192,13 @@ impl Habits {
     /// Whether that server announced the end of connections of quite different age at that time: it does so where
     /// it ends, or reads its configuration anew.
     pub(super) fn announced_to_all(&self, server: Endpoint, at: Time) -> bool {
-        let all = self.announced.get(&server).map_or(&[][..], Vec::as_slice);
-        let then = all.iter().filter(|other| other.at.apart(at) <= APART);
-        let mut ages = then.map(|other| other.age.as_secs_f64());
-        let youngest = ages.clone().next().unwrap_or_default();
-        ages.any(|age| age > youngest * (1.0 + SPREAD))
+        let all = self.announced_at.get(&server);
+        let all = all.map_or(&[][..], Vec::as_slice);
+        let from = all.partition_point(|(said, _)| *said + APART < at);
+        let to = all.partition_point(|(said, _)| *said <= at + APART);
+        let ages = spread(all[from..to].iter().map(|(_, age)| age.as_secs_f64()));
+        let youngest = ages.clone().fold(f64::INFINITY, f64::min);
+        ages.fold(0.0, f64::max) > youngest * (1.0 + SPREAD)
     }
 
     /// The age at which that side ends connections to that server, where there is one.
@@ -197,12 +207,16 @@ impl Habits {
     }
 }
 
+/// Of very many, some spread over all of them tell as much.
+fn spread<I: ExactSizeIterator>(all: I) -> std::iter::StepBy<I> {
+    let every = all.len().div_ceil(LOOKED_AT).max(1);
+    all.step_by(every)
+}
+
 /// Of how many events these are. One of them ends many connections at once, and says nothing about each one's
 /// silence or age.
 fn events(times: impl ExactSizeIterator<Item = Time>) -> usize {
-    // Of very many, some spread over all of them tell as much.
-    let every = times.len().div_ceil(LOOKED_AT).max(1);
-    let mut at: Vec<Time> = times.step_by(every).collect();
+    let mut at: Vec<Time> = spread(times).collect();
     at.sort_unstable();
     at.dedup_by(|later, earlier| later.since(*earlier) <= APART);
     at.len()
