@@ -165,7 +165,8 @@ impl Habits {
         let to = ends
             .silences
             .partition_point(|known| known.0 <= silence + within);
-        events(ends.silences[from..to].iter().map(|known| known.1))
+        let alike = &ends.silences[from..to];
+        events(spread(alike).map(|known| known.1))
     }
 
     /// What is known of connections of about this age whose end that server announced. What it announces at once
@@ -176,14 +177,14 @@ impl Habits {
         let from = all.partition_point(|other| other.age.as_secs_f64() * jitter < seconds);
         let to = all.partition_point(|other| other.age.as_secs_f64() <= seconds * jitter);
         let alike = &all[from..to];
-        let pauses = spread(alike.iter().map(|other| other.pause));
+        let pauses = spread(alike).map(|other| other.pause);
         let pauses = pauses.clone().min().zip(pauses.max());
         let timer = |(least, most): &(Duration, Duration)| {
             *least >= IDLE && *most - *least <= SAME.max(least.mul_f64(ABOUT))
         };
         let oldest = self.oldest.get(&server).copied().unwrap_or_default();
         Announcements {
-            times: events(alike.iter().map(|other| other.at)),
+            times: events(spread(alike).map(|other| other.at)),
             pause: pauses.filter(timer).map(|(least, _)| least),
             outlived: oldest > age.mul_f64(jitter) + GRACE,
         }
@@ -196,7 +197,7 @@ impl Habits {
         let all = all.map_or(&[][..], Vec::as_slice);
         let from = all.partition_point(|(said, _)| *said + APART < at);
         let to = all.partition_point(|(said, _)| *said <= at + APART);
-        let ages = spread(all[from..to].iter().map(|(_, age)| age.as_secs_f64()));
+        let ages = spread(&all[from..to]).map(|(_, age)| age.as_secs_f64());
         let youngest = ages.clone().fold(f64::INFINITY, f64::min);
         ages.fold(0.0, f64::max) > youngest * (1.0 + SPREAD)
     }
@@ -207,16 +208,16 @@ impl Habits {
     }
 }
 
-/// Of very many, some spread over all of them tell as much.
-fn spread<I: ExactSizeIterator>(all: I) -> std::iter::StepBy<I> {
+/// Of very many, some spread over all of them tell as much. The others are not even passed by.
+fn spread<T>(all: &[T]) -> std::iter::StepBy<std::slice::Iter<'_, T>> {
     let every = all.len().div_ceil(LOOKED_AT).max(1);
-    all.step_by(every)
+    all.iter().step_by(every)
 }
 
 /// Of how many events these are. One of them ends many connections at once, and says nothing about each one's
 /// silence or age.
-fn events(times: impl ExactSizeIterator<Item = Time>) -> usize {
-    let mut at: Vec<Time> = spread(times).collect();
+fn events(times: impl Iterator<Item = Time>) -> usize {
+    let mut at: Vec<Time> = times.collect();
     at.sort_unstable();
     at.dedup_by(|later, earlier| later.since(*earlier) <= APART);
     at.len()
