@@ -48,6 +48,8 @@ pub(super) const MAX_AGE_CUTS: Scenario = Scenario {
                   every connection ends in the middle of an answer. The app ends them, for their \
                   age.",
     alarm: Some(true),
+    // A request may come in the very moment in which the app closes: that is told as what it is.
+    accepted: &["stale_reuse"],
     drive: max_age_cuts,
     ..MAX_AGE
 };
