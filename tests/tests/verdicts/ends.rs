@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde_json::Value;
 
+use super::http2::{END, Frames};
 use super::{scripted, verdicts};
 
 const ASKED: &str = "\"GET / HTTP/1.1\\r\\nhost: app\\r\\n\\r\\n\"";
@@ -146,48 +147,25 @@ fn who_is_not_let_send_does_not_stall() -> Result<()> {
     Ok(())
 }
 
-/// A frame of HTTP/2 (RFC 9113 section 4.1), in hexadecimal digits.
-fn frame(kind: u8, stream: u32, payload: &str) -> String {
-    format!("{:06x}{kind:02x}00{stream:08x}{payload}", payload.len() / 2)
-}
-
 /// HTTP/2 connections, each asked once when it began and then at these times, and announced to end at that
 /// time.
 fn announced(test: &str, connections: &[(u32, &[u32], u32)]) -> Result<Value> {
-    let preface: String = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let settings = frame(4, 0, "");
-    let goaway = frame(7, 0, "7fffffff00000000");
+    let preface = Frames::new().preface().0;
+    let settings = Frames::new().settings(0).0;
+    let goaway = Frames::new().goaway(0, "").0;
     let mut plan = Plan::default();
     for &(begin, asked, end) in connections {
         let number = plan.open(begin);
-        plan.add(
-            begin + 3,
-            number,
-            &format!("CN ACK hex={preface}{settings}"),
-        );
-        plan.add(begin + 4, number, &format!("SN ACK hex={settings}"));
+        plan.add(begin + 3, number, &format!("CN ACK {preface}"));
+        plan.add(begin + 4, number, &format!("SN ACK {settings}"));
         for (stream, at) in (1..).step_by(2).zip(asked) {
-            // HEADERS and DATA: what they hold is not looked at.
-            plan.add(
-                *at,
-                number,
-                &format!("CN ACK hex={}", frame(1, stream, "8287")),
-            );
-            plan.add(
-                at + 1,
-                number,
-                &format!(
-                    "SN ACK hex={}{}",
-                    frame(1, stream, "88"),
-                    frame(0, stream, "6f6b")
-                ),
-            );
+            let request = Frames::new().headers(stream, END).0;
+            plan.add(*at, number, &format!("CN ACK {request}"));
+            let answer = Frames::new().headers(stream, 0).data(stream, END).0;
+            plan.add(at + 1, number, &format!("SN ACK {answer}"));
             plan.add(at + 2, number, "CN ACK");
         }
-        plan.add(end, number, &format!("SN ACK hex={goaway}"));
+        plan.add(end, number, &format!("SN ACK {goaway}"));
         plan.close(end + 1, number);
     }
     plan.report(test)

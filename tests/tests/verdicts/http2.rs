@@ -8,17 +8,17 @@ use serde_json::Value;
 use super::{lines, scripted, verdicts};
 
 /// Frames (RFC 9113 section 6), as a script writes bytes.
-struct Frames(String);
+pub(super) struct Frames(pub(super) String);
 
-const END: u8 = 1;
+pub(super) const END: u8 = 1;
 const ACK: u8 = 1;
 
 impl Frames {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self("hex=".to_owned())
     }
 
-    fn bytes(mut self, bytes: &[u8]) -> Self {
+    pub(super) fn bytes(mut self, bytes: &[u8]) -> Self {
         for byte in bytes {
             write!(self.0, "{byte:02x}").expect("a string can be written to");
         }
@@ -32,11 +32,11 @@ impl Frames {
         own.bytes(&stream.to_be_bytes()).bytes(payload)
     }
 
-    fn preface(self) -> Self {
+    pub(super) fn preface(self) -> Self {
         self.bytes(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").settings(0)
     }
 
-    fn settings(self, flags: u8) -> Self {
+    pub(super) fn settings(self, flags: u8) -> Self {
         let payload: &[u8] = if flags == ACK {
             &[]
         } else {
@@ -45,11 +45,11 @@ impl Frames {
         self.frame(4, flags, 0, payload)
     }
 
-    fn headers(self, stream: u32, flags: u8) -> Self {
+    pub(super) fn headers(self, stream: u32, flags: u8) -> Self {
         self.frame(1, flags | 4, stream, &[0x88; 40])
     }
 
-    fn data(self, stream: u32, flags: u8) -> Self {
+    pub(super) fn data(self, stream: u32, flags: u8) -> Self {
         self.frame(0, flags, stream, b"hello")
     }
 
@@ -61,7 +61,7 @@ impl Frames {
         self.frame(6, flags, 0, b"12345678")
     }
 
-    fn goaway(self, error: u8, debug: &str) -> Self {
+    pub(super) fn goaway(self, error: u8, debug: &str) -> Self {
         let head = [0, 0, 0, 1, 0, 0, 0, error];
         let payload = [&head[..], debug.as_bytes()].concat();
         self.frame(7, 0, 0, &payload)

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde_json::Value;
 
+use super::http2::Frames;
 use super::{lines, scripted, verdicts};
 
 /// A TLS connection whose server sends these records after the request, and closes after four seconds.
@@ -199,7 +200,7 @@ flows = 2
 /// Where nothing but the silence speaks for a timer, the process may have ended as well.
 #[test]
 fn a_silence_like_no_timer_may_be_the_end_of_a_process() -> Result<()> {
-    for (seconds, died) in [("1.93", true), ("2.998", false)] {
+    for (seconds, died) in [("1.93", true), ("2.085", true), ("2.998", false)] {
         let told = let_go_after(seconds)?;
         let first = verdicts(&told).next().expect("a verdict");
         assert_eq!(first["cause"], "idle_timeout", "{first:#}");
@@ -312,15 +313,12 @@ fn a_proxy_whose_timers_answer_504_had_none_where_it_answers_502() -> Result<()>
         "HTTP/1.1 502 Bad Gateway\r\ncontent-length: {}\r\n\r\n",
         own.len()
     );
-    let hex: String = format!("{head}{own}")
-        .bytes()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let answer = Frames::new().bytes(format!("{head}{own}").as_bytes()).0;
     let asked = asked_through_a_proxy();
     let script = format!(
         "# A proxy is stopped.
 {asked}+0.002  S2 ACK
-+3.310  S ACK hex={hex}
++3.310  S ACK {answer}
 +0.0001 S FIN+ACK
 +0.0001 C2 FIN+ACK
 +0.001  C ACK
@@ -440,5 +438,56 @@ flows = 2
         let says = lines(dead, "advice").join("\n").contains("ping -M do");
         assert_eq!(says, hint, "{before} {size}: {dead:#}");
     }
+    Ok(())
+}
+
+/// A proxy that asked its server once, and answers the next request itself after so many milliseconds.
+fn answers_itself(status: &str, after: f64) -> Result<Value> {
+    let asked = format!("ACK {ASKED}");
+    let well = "ACK \"HTTP/1.1 200 OK\\r\\ncontent-length: 0\\r\\n\\r\\n\"";
+    let failed = format!("ACK \"HTTP/1.1 {status}\\r\\ncontent-length: 0\\r\\n\\r\\n\"");
+    watched(
+        &format!("itself-{}", &status[..3]),
+        &[
+            (0.0, "C", "SYN"),
+            (0.3, "S", "SYN+ACK"),
+            (0.6, "C", "ACK"),
+            (1.0, "C", &asked),
+            (2.0, "C2", "SYN"),
+            (2.3, "S2", "SYN+ACK"),
+            (2.6, "C2", "ACK"),
+            (3.0, "C2", &asked),
+            (12.0, "S2", well),
+            (12.3, "C2", "ACK"),
+            (12.5, "S", well),
+            (12.8, "C", "ACK"),
+            (500.0, "C", &asked),
+            (500.3, "S", "ACK"),
+            (500.0 + after, "S", &failed),
+            (500.3 + after, "C", "ACK"),
+            (2_000.0, "C", "FIN+ACK"),
+            (2_000.3, "S", "FIN+ACK"),
+            (2_000.6, "C", "ACK"),
+        ],
+    )
+}
+
+/// What a proxy says by itself, where its other side was watched and shows nothing.
+#[test]
+fn what_a_proxy_answers_itself_is_told_as_that() -> Result<()> {
+    for (after, queue) in [(3.0, false), (700.0, true)] {
+        let told = answers_itself("503 Service Unavailable", after)?;
+        let first = verdicts(&told).next().expect("a verdict");
+        assert_eq!(first["cause"], "overload", "{first:#}");
+        let summary = first["summary"].as_str().unwrap_or_default();
+        assert_eq!(summary.contains("queue"), queue, "{summary}");
+    }
+    let told = answers_itself("502 Bad Gateway", 3.0)?;
+    let first = verdicts(&told).next().expect("a verdict");
+    assert_eq!(first["cause"], "unknown", "{first:#}");
+    let story = first["story"].as_str().unwrap_or_default();
+    assert!(story.contains("not seen to have asked anybody"), "{story}");
+    let advice = lines(first, "advice").join("\n");
+    assert!(!advice.contains("capture at lb"), "{advice}");
     Ok(())
 }

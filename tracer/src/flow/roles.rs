@@ -94,7 +94,7 @@ type Peers = HashMap<Endpoint, (Endpoint, bool), RandomState>;
 impl<O: Observer> FlowTable<O> {
     /// Nothing more comes: who is client is settled by all that was seen, where no handshake tells it.
     /// `told` is the end at which a kernel says that a socket listened.
-    pub(crate) fn settle_roles(&mut self, told: impl Fn(&Flow) -> Option<Endpoint>) {
+    pub(super) fn settle_roles(&mut self, told: impl Fn(&Flow) -> Option<Endpoint>) {
         let unsure = |flow: &&Flow| flow.roles < Roles::Told;
         if !self.flows.iter().any(|flow| unsure(&flow)) {
             return;

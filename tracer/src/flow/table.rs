@@ -294,8 +294,16 @@ impl<O: Observer> FlowTable<O> {
 
     /// All flows in the order of their first segments, and the observer.
     #[must_use]
-    pub fn finish(mut self) -> (Vec<Flow>, O) {
-        self.settle_roles(|_| None);
+    pub fn finish(self) -> (Vec<Flow>, O) {
+        self.finish_told(|_| None)
+    }
+
+    /// The same, where a kernel tells at which end of a flow a socket listened.
+    pub(crate) fn finish_told(
+        mut self,
+        told: impl Fn(&Flow) -> Option<Endpoint>,
+    ) -> (Vec<Flow>, O) {
+        self.settle_roles(told);
         for (place, flow) in (0..).zip(&mut self.flows) {
             flow.finish(&mut Teller {
                 observer: &mut self.observer,

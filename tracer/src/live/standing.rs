@@ -103,6 +103,8 @@ fn listeners(sockets: &[Socket]) -> Vec<Endpoint> {
         .iter()
         .filter(|socket| socket.state == State::Listen);
     let mut ends: Vec<Endpoint> = listening.map(|socket| socket.local).collect();
+    // Several may share a port (SO_REUSEPORT).
+    ends.sort_unstable();
     ends.dedup();
     ends
 }

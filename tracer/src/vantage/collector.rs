@@ -10,7 +10,7 @@ use super::counted::{Counts, add_flows};
 use super::left_out::Sums;
 use super::{Gathered, Naming, Vantage};
 use crate::decode::Skip;
-use crate::flow::{FlowTable, Observer, Side, Trails};
+use crate::flow::{Flow, FlowTable, Observer, Side, Trails};
 use crate::kernel::Kernel;
 use crate::live::Item;
 use crate::segment::{Endpoint, Segment};
@@ -262,44 +262,12 @@ impl<O: Observer> Collector<O> {
         naming.names(&self.interfaces)
     }
 
-    /// Who is client of flows whose handshake was not seen, by the sockets that were there and by all that
-    /// came since.
-    fn settle_roles(&mut self) {
-        let Self {
-            table,
-            kernel,
-            interfaces,
-            ..
-        } = self;
-        let mut told: HashMap<(&str, [Endpoint; 2]), Endpoint, RandomState> = HashMap::default();
-        for account in kernel.accounts() {
-            let (Some(accepted), Some(peer)) = (account.accepted(), account.peer) else {
-                continue;
-            };
-            let ends = [account.local.min(peer), account.local.max(peer)];
-            let known = told.entry((&account.namespace, ends));
-            match accepted {
-                true => *known.or_insert(account.local) = account.local,
-                // Some listen for one connection only.
-                false if account.local.is_ephemeral() => _ = known.or_insert(peer),
-                false => {}
-            }
-        }
-        table.settle_roles(|flow| {
-            let interface = interfaces.get(flow.vantage() as usize)?;
-            let [one, other] = [Side::Client, Side::Server].map(|side| flow.endpoint(side));
-            let ends = [one.min(other), one.max(other)];
-            told.get(&(interface.namespace.as_deref()?, ends)).copied()
-        });
-    }
-
     /// Nothing more comes: what came of it, and the observer.
     #[must_use]
     pub fn finish(mut self, naming: &Naming<'_>) -> (Gathered, O) {
-        self.settle_roles();
         let numbers = self.table.numbers();
         let ids = self.table.ids();
-        let (flows, (mut trails, observer)) = self.table.finish();
+        let (flows, (mut trails, observer)) = listening(self.table, &self.kernel, &self.interfaces);
         let trails = ids.into_iter().map(|id| trails.take(id)).collect();
         let left_out = self.left_out.into_list();
         if self.filter.is_some() {
@@ -341,4 +309,33 @@ impl<O: Observer> Collector<O> {
         };
         (gathered, observer)
     }
+}
+
+/// What came of the flows. Who is client, where no handshake was seen, goes by the sockets that were there, and
+/// else by all that was seen.
+fn listening<O: Observer>(
+    table: FlowTable<O>,
+    kernel: &Kernel,
+    interfaces: &[Interface],
+) -> (Vec<Flow>, O) {
+    let mut told: HashMap<(&str, [Endpoint; 2]), Endpoint, RandomState> = HashMap::default();
+    for account in kernel.accounts() {
+        let (Some(accepted), Some(peer)) = (account.accepted(), account.peer) else {
+            continue;
+        };
+        let ends = [account.local.min(peer), account.local.max(peer)];
+        let known = told.entry((&account.namespace, ends));
+        match accepted {
+            true => *known.or_insert(account.local) = account.local,
+            // Some listen for one connection only.
+            false if account.local.is_ephemeral() => _ = known.or_insert(peer),
+            false => {}
+        }
+    }
+    table.finish_told(|flow| {
+        let interface = interfaces.get(flow.vantage() as usize)?;
+        let [one, other] = [Side::Client, Side::Server].map(|side| flow.endpoint(side));
+        let ends = [one.min(other), one.max(other)];
+        told.get(&(interface.namespace.as_deref()?, ends)).copied()
+    })
 }

@@ -85,8 +85,8 @@ struct Announced {
 pub(super) struct Announcements {
     /// How many times it announced ends at about this age, up to [`LOOKED_AT`].
     pub(super) times: usize,
-    /// How long each of these connections had been silent then, where that is one length, as a timer's is.
-    pub(super) pause: Option<Duration>,
+    /// Each of these connections had been silent then, for one length, as a timer's is.
+    pub(super) pause: bool,
     /// Others lasted longer.
     pub(super) outlived: bool,
 }
@@ -179,13 +179,13 @@ impl Habits {
         let alike = &all[from..to];
         let pauses = spread(alike).map(|other| other.pause);
         let pauses = pauses.clone().min().zip(pauses.max());
-        let timer = |(least, most): &(Duration, Duration)| {
-            *least >= IDLE && *most - *least <= SAME.max(least.mul_f64(ABOUT))
+        let timer = |(least, most): (Duration, Duration)| {
+            least >= IDLE && most - least <= SAME.max(least.mul_f64(ABOUT))
         };
         let oldest = self.oldest.get(&server).copied().unwrap_or_default();
         Announcements {
             times: events(spread(alike).map(|other| other.at)),
-            pause: pauses.filter(timer).map(|(least, _)| least),
+            pause: pauses.is_some_and(timer),
             outlived: oldest > age.mul_f64(jitter) + GRACE,
         }
     }

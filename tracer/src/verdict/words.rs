@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::socket::Process;
 use crate::time::Time;
 
 /// `15:07:02.114`.
@@ -38,6 +39,14 @@ pub(super) fn restarted(who: &str, at: Time) -> String {
     format!(
         "look whether the process at {who} ended or was restarted at {}: its log, the kernel's (out of memory), restarts of the pod",
         clock(at)
+    )
+}
+
+/// Who called close, as evidence.
+pub(super) fn closed_by(process: &Process) -> String {
+    format!(
+        "the kernel says that {} (pid {}) closed it",
+        process.comm, process.pid
     )
 }
 

@@ -164,10 +164,7 @@ fn found(case: &Case<'_>, seen: &Seen<'_>) -> Finding {
         ));
     }
     if let Some(FactKind::Closed(process)) = seen.process {
-        finding.evidence.push(format!(
-            "the kernel says that {} (pid {}) closed it",
-            process.comm, process.pid
-        ));
+        finding.evidence.push(words::closed_by(process));
     }
     finding
 }

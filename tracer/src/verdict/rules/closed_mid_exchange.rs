@@ -340,10 +340,7 @@ fn found(case: &Case<'_>, origin: &Origin) -> Finding {
     if let Some(told) = process
         && let FactKind::Closed(process) = &told.kind
     {
-        finding.evidence.push(format!(
-            "the kernel says that {} (pid {}) closed it",
-            process.comm, process.pid
-        ));
+        finding.evidence.push(words::closed_by(process));
     }
     if let Some(whole) = whole {
         finding.against.push(format!(

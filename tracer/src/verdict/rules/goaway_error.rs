@@ -23,24 +23,30 @@ const INADEQUATE_SECURITY: u32 = 12;
 const HTTP_1_1_REQUIRED: u32 = 13;
 
 pub(super) fn by_server(case: &Case<'_>) -> Found {
-    judge(case, "no server", |failed| {
-        failed.by == Side::Server && failed.open != Some(0)
-    })
+    judge(
+        case,
+        "no server with requests ended an HTTP/2 connection by GOAWAY with an error",
+        |failed| failed.by == Side::Server && failed.open != Some(0),
+    )
 }
 
 pub(super) fn by_client(case: &Case<'_>) -> Found {
-    judge(case, "no client", |failed| {
-        failed.by == Side::Client && failed.open != Some(0)
-    })
+    judge(
+        case,
+        "no client with requests ended an HTTP/2 connection by GOAWAY with an error",
+        |failed| failed.by == Side::Client && failed.open != Some(0),
+    )
 }
 
 pub(super) fn unasked(case: &Case<'_>) -> Found {
-    judge(case, "nobody", |failed| failed.open == Some(0)).map_err(|_| {
-        "nobody ended an HTTP/2 connection without requests by GOAWAY with an error".into()
-    })
+    judge(
+        case,
+        "nobody ended an HTTP/2 connection without requests by GOAWAY with an error",
+        |failed| failed.open == Some(0),
+    )
 }
 
-fn judge(case: &Case<'_>, nobody: &str, is: impl Fn(&FailedHttp2) -> bool) -> Found {
+fn judge(case: &Case<'_>, not: &'static str, is: impl Fn(&FailedHttp2) -> bool) -> Found {
     let legs = case.legs.iter().enumerate();
     let failures = legs.filter(|(_, leg)| leg.is_last);
     let failures = failures.filter_map(|(number, leg)| Some((number, leg.digest.failed.as_ref()?)));
@@ -48,10 +54,7 @@ fn judge(case: &Case<'_>, nobody: &str, is: impl Fn(&FailedHttp2) -> bool) -> Fo
     let first = failures.min_by_key(|(number, failed)| (failed.at, *number));
     match first {
         Some((number, failed)) if is(failed) => Ok(found(case, number, failed)),
-        _ => Err(format!(
-            "{nobody} with requests ended an HTTP/2 connection by GOAWAY with an error"
-        )
-        .into()),
+        _ => Err(not.into()),
     }
 }
 

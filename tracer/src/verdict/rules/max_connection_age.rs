@@ -106,13 +106,12 @@ fn announced(case: &Case<'_>, number: usize) -> Option<Finding> {
     }
     let age = said.at.since(leg.digest.begun);
     let alike = case.world.habits.announced(leg.hop.server, age);
-    let pause = alike.pause;
-    // All were silent for one length, and one that was not lived on.
-    if pause.is_some() && alike.outlived {
+    // Where all had been silent for one length, an idle timer is as likely.
+    if alike.pause {
         return None;
     }
     let times = alike.times;
-    let confidence = if times >= 2 && pause.is_none() {
+    let confidence = if times >= 2 {
         Confidence::Likely
     } else {
         Confidence::Possible
@@ -129,13 +128,6 @@ fn announced(case: &Case<'_>, number: usize) -> Option<Finding> {
         "{} ended it: maximum connection age of {length}, announced with GOAWAY",
         case.who(number, Side::Server)
     );
-    if let Some(pause) = pause {
-        let pause = words::timer(pause);
-        finding.summary += &format!(", or idle timeout of {pause}");
-        finding.against.push(format!(
-            "nothing had moved it on for {pause}: an idle timer ends connections so as well (Envoy: common_http_protocol_options.idle_timeout; nginx: keepalive_timeout), and no connection shows which of both it is"
-        ));
-    }
     finding.story = format!(
         "{server} announced at {}, {length} after the connection began, that it will serve no further request on it; whoever closed then did so for that.",
         words::clock(said.at)

@@ -94,10 +94,7 @@ pub(super) fn closed(case: &Case<'_>) -> Option<Finding> {
         "{server} closed at {at}, {waited} after it had been asked. No FIN or RST of it was seen at any vantage: what dropped it did so before it came there."
     );
     if let FactKind::Closed(process) = &told.kind {
-        finding.evidence.push(format!(
-            "the kernel says that {} (pid {}) closed it at {at}",
-            process.comm, process.pid
-        ));
+        finding.evidence.push(words::closed_by(process));
     }
     finding
         .advice
